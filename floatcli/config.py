@@ -1,0 +1,159 @@
+"""Every setting and its default, written once, as frozen dataclasses. Imports no torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any, get_type_hints
+
+EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+
+#: Channels of the motion auto-encoder by resolution (SPEC section 2).
+PUBLISHED_CHANNELS = (
+    (4, 512), (8, 512), (16, 512), (32, 512), (64, 256), (128, 128), (256, 64), (512, 32), (1024, 16),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Wav2Vec2Size:
+    """Sizes and switches of one wav2vec2 network; the defaults are wav2vec2-base."""
+
+    hidden: int = 768
+    layers: int = 12
+    heads: int = 12
+    intermediate: int = 3072
+    conv_dim: tuple[int, ...] = (512,) * 7
+    conv_kernel: tuple[int, ...] = (10, 3, 3, 3, 3, 2, 2)
+    conv_stride: tuple[int, ...] = (5, 2, 2, 2, 2, 2, 2)
+    conv_bias: bool = False
+    feature_norm: str = "group"  # "group" or "layer"
+    stable_layer_norm: bool = False
+    position_kernel: int = 128
+    position_groups: int = 16
+
+
+#: wav2vec2-large as the published emotion classifier uses it.
+PUBLISHED_EMOTION = Wav2Vec2Size(
+    hidden=1024, layers=24, heads=16, intermediate=4096, conv_bias=True,
+    feature_norm="layer", stable_layer_norm=True,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FieldSize:
+    """Sizes of the vector-field transformer (SPEC section 4)."""
+
+    width: int = 1024
+    depth: int = 8
+    heads: int = 8
+    mlp_ratio: int = 4
+    reach: int = 2  # frame i attends to |i - j| <= reach
+    time_features: int = 256
+
+
+@dataclass(frozen=True)
+class AnchoredSize:
+    """Sizes of the anchored decoder: patches edited at landmarks, then one coarse warp of the whole picture."""
+
+    patch: int = 64  # side of the mouth and eye patches, pixels
+    patch_channels: tuple[int, ...] = (24, 40, 64, 80)
+    warp: int = 64  # side of the coarse head-warp network, pixels
+    warp_channels: tuple[int, ...] = (16, 32, 64, 96)
+    landmark: int = 128  # side of the landmark network's input, pixels
+    landmark_channels: tuple[int, ...] = (16, 32, 64, 96)
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Everything that fixes the network's shapes; travels in the weights' safetensors metadata.
+
+    The defaults are the published FLOAT.
+    """
+
+    name: str = "float"
+    image_size: int = 512
+    channels: tuple[tuple[int, int], ...] = PUBLISHED_CHANNELS
+    motion_dim: int = 512  # D
+    basis_size: int = 20  # M
+    decoder: str = "warped"  # "warped" (published) or "anchored"
+    anchored: AnchoredSize = AnchoredSize()
+    audio: Wav2Vec2Size = Wav2Vec2Size()
+    audio_dim: int = 512  # width of the projected audio condition
+    emotion: Wav2Vec2Size = PUBLISHED_EMOTION
+    emotions: tuple[str, ...] = EMOTIONS
+    field: FieldSize = FieldSize()
+    window: int = 50  # L, frames generated at a time
+    preceding: int = 10  # L', frames carried over from the window before
+    fps: int = 25
+    sample_rate: int = 16000
+    coefficient_names: tuple[str, ...] = ()  # name of each basis vector, where it has one
+    coefficient_scales: tuple[float, ...] = ()  # named unit x scale = coefficient
+
+    def channels_at(self, resolution: int) -> int:
+        """Channels of the auto-encoder at a resolution."""
+        return dict(self.channels)[resolution]
+
+    def to_json(self) -> str:
+        """One JSON object, for the weights' metadata."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> ModelConfig:
+        """Inverse of ``to_json``. Raises ValueError where a key is unknown or a value has the wrong type."""
+        return _build(cls, json.loads(text), "config")
+
+
+def _build(cls: type, values: Any, where: str) -> Any:
+    """A dataclass from plain JSON values, refusing unknown keys."""
+    if not isinstance(values, dict):
+        raise ValueError(f"{where} is not an object")
+    hints = get_type_hints(cls)
+    unknown = sorted(set(values) - set(hints))
+    if unknown:
+        raise ValueError(f"{where} has unknown keys: {', '.join(unknown)}")
+    return cls(**{key: _convert(hints[key], value, f"{where}.{key}") for key, value in values.items()})
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(hint):
+        return _build(hint, value, where)  # type: ignore[arg-type]
+    if isinstance(value, list):
+        return tuple(tuple(item) if isinstance(item, list) else item for item in value)
+    if isinstance(hint, type) and not isinstance(value, (int, float) if hint is float else hint):
+        raise ValueError(f"{where} is {value!r}, not {hint.__name__}")
+    return value
+
+
+@dataclass(frozen=True)
+class CropConfig:
+    """How the face is cut out of the picture (SPEC section 5)."""
+
+    mode: str = "auto"  # "auto", "none" or "x,y,w,h" in pixels
+    margin: float = 1.6  # half side of the crop over half side of the face box
+    face: int = 0  # which face, largest first
+    align: bool = False  # level a tilted head
+    background: tuple[int, int, int] = (255, 255, 255)  # shown where the picture is transparent
+
+
+@dataclass(frozen=True)
+class SampleConfig:
+    """How motion is sampled (SPEC section 4)."""
+
+    audio_scale: float = 2.0
+    emotion_scale: float = 1.0
+    ref_scale: float = 1.0
+    nfe: int = 9  # evaluations of the field per window; 9 reproduces the release
+    solver: str = "euler"
+    seed: int = 15
+
+
+@dataclass(frozen=True)
+class VideoConfig:
+    """How frames are encoded."""
+
+    crf: int = 18
+    preset: str = "medium"
+    audio_bitrate: int = 192  # kbit/s where the sound is encoded anew
+    copy_audio: bool = False  # keep the source's sound as it is, where the container allows it
+    overwrite: bool = True

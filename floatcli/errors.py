@@ -1,0 +1,62 @@
+"""What can go wrong for a user, and the exit code each kind ends with."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Process exit codes, the same for every command."""
+
+    OK = 0
+    BUG = 1
+    USAGE = 2
+    INPUT = 3
+    WEIGHTS = 4
+    DEVICE = 5
+    FFMPEG = 6
+    INTERRUPTED = 130
+
+
+class FloatCliError(Exception):
+    """A failure that its user can mend: one line that says what is wrong, one hint that says what to do next."""
+
+    exit_code = ExitCode.BUG
+
+    def __init__(self, message: str, hint: str = ""):
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+class UsageError(FloatCliError):
+    """Options that cannot be meant, alone or together."""
+
+    exit_code = ExitCode.USAGE
+
+
+class InputError(FloatCliError):
+    """A picture, recording or output place that cannot be used."""
+
+    exit_code = ExitCode.INPUT
+
+
+class WeightsError(FloatCliError):
+    """Weights that are missing, incomplete, misshapen or unsafe."""
+
+    exit_code = ExitCode.WEIGHTS
+
+
+class DeviceError(FloatCliError):
+    """A device that is not there or has too little memory."""
+
+    exit_code = ExitCode.DEVICE
+
+
+class FfmpegError(FloatCliError):
+    """ffmpeg is missing or failed."""
+
+    exit_code = ExitCode.FFMPEG
