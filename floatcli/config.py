@@ -56,11 +56,15 @@ class FieldSize:
 class AnchoredSize:
     """Sizes of the anchored decoder: patches edited at landmarks, then one coarse warp of the whole picture."""
 
-    patch: int = 64  # side of the mouth and eye patches, pixels
-    patch_channels: tuple[int, ...] = (24, 40, 64, 80)
-    warp: int = 64  # side of the coarse head-warp network, pixels
+    output_sizes: tuple[int, ...] = (256, 512)  # frame sides it is asked for, by the picture's own resolution
+    work_size: int = 256  # side of the picture that patches are cut from, pixels
+    mouth_patch: int = 80  # side of the mouth patch, pixels
+    eye_patch: int = 64  # side of either eye patch, pixels
+    patch_channels: tuple[int, ...] = (20, 40, 64, 96)  # by level, each at half the resolution before
+    condition: int = 128  # width of the embedding of the target coefficients
+    warp_size: int = 64  # side of the head-warp network's input and flow, pixels
     warp_channels: tuple[int, ...] = (16, 32, 64, 96)
-    landmark: int = 128  # side of the landmark network's input, pixels
+    landmark_size: int = 128  # side of the landmark network's input, pixels
     landmark_channels: tuple[int, ...] = (16, 32, 64, 96)
 
 
@@ -157,3 +161,12 @@ class VideoConfig:
     audio_bitrate: int = 192  # kbit/s where the sound is encoded anew
     copy_audio: bool = False  # keep the source's sound as it is, where the container allows it
     overwrite: bool = True
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Where and how the networks run."""
+
+    device: str = "auto"  # "auto" (cuda, mps, cpu, in that order) or a torch device
+    dtype: str = "auto"  # "auto" (float32), "float32", "bfloat16" or "float16"
+    batch_size: int = 8  # frames decoded at a time

@@ -1,0 +1,29 @@
+"""Audio-driven talking portraits by flow matching.
+
+Names are looked up when first used, so that importing the package (and ``floatcli --help``) stays free of torch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from floatcli.version import __version__
+
+if TYPE_CHECKING:
+    from floatcli.pipeline import Clip, FloatPipeline
+
+__all__ = ["Clip", "FloatPipeline", "__version__"]
+
+_LAZY = {"FloatPipeline": "floatcli.pipeline", "Clip": "floatcli.pipeline"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,80 @@
+"""What people see on stderr: complaints, notices, progress. stdout is left to results."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+
+def say(line: str) -> None:
+    """One line to people, on stderr."""
+    print(f"floatcli: {line}", file=sys.stderr, flush=True)
+
+
+def complain(message: str, hint: str = "") -> None:
+    """An error and what to do about it."""
+    say(f"error: {message}")
+    if hint:
+        say(f"hint: {hint}")
+
+
+class _Speed(ProgressColumn):
+    """Frames per second, once there are frames."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:.1f} frames/s" if task.speed and task.total else "", style="progress.data.speed")
+
+
+class ProgressLine:
+    """A line on stderr with the stage, the frames done, frames/s and the time left.
+
+    Silent where stderr is not a terminal. Use as a context manager; ``notice`` prints above the line.
+    """
+
+    def __init__(self, quiet: bool):
+        console = Console(stderr=True)
+        self.quiet = quiet
+        self.shown = not quiet and console.is_terminal
+        self.progress = Progress(
+            TextColumn("{task.description:<8}"),
+            BarColumn(),
+            TextColumn("{task.fields[count]}"),
+            _Speed(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not self.shown,
+        )
+        self.task: TaskID = self.progress.add_task("weights", total=None, count="")
+
+    def __enter__(self) -> ProgressLine:
+        self.progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.progress.stop()
+
+    def stage(self, name: str) -> None:
+        """Name the stage that has begun."""
+        self.progress.update(self.task, description=name)
+
+    def frames(self, done: int, total: int) -> None:
+        """Frames finished so far, of how many."""
+        if self.progress.tasks[0].total is None:
+            self.progress.reset(self.task, total=total)  # the clock of frames/s starts with the frames
+        self.progress.update(self.task, completed=done, total=total, count=f"{done}/{total}")
+
+    def notice(self, line: str) -> None:
+        """Say something that is no error, unless asked to be quiet."""
+        if self.quiet:
+            return
+        if self.shown:
+            self.progress.console.print(f"floatcli: {line}", markup=False, highlight=False, soft_wrap=True)
+        else:
+            say(line)
