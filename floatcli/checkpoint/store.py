@@ -1,0 +1,41 @@
+"""Which file the weights are in. Imports no torch, so that a wrong path is told at once."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.resources import files
+from pathlib import Path
+
+from floatcli.errors import WeightsError
+
+
+def find_weights(source: str | Path | None) -> Path:
+    """The weights file to load; None means the set that travels with the package.
+
+    Raises:
+        WeightsError: there is no such file, or the installation carries no weights.
+    """
+    if source is None:
+        return _embedded()
+    path = Path(source).expanduser()
+    if not path.exists():
+        raise WeightsError(f"there are no weights at {path}", "leave --weights out to use the embedded set")
+    return path
+
+
+def _embedded() -> Path:
+    carried = sorted(
+        Path(str(entry)) for entry in files("floatcli.embedded").iterdir() if entry.name.endswith(".safetensors")
+    )
+    if not carried:
+        raise WeightsError("this installation carries no weights", "give a file with --weights")
+    return carried[0]
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()

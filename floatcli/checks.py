@@ -1,0 +1,82 @@
+"""Settings that cannot be meant, found before anything heavy is imported. Imports no torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from floatcli.config import CropConfig, RunConfig, SampleConfig, VideoConfig
+from floatcli.errors import UsageError
+
+AUTO = "auto"
+DTYPES = (AUTO, "float32", "bfloat16", "float16")
+PRESETS = (
+    "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow",
+)  # fmt: skip
+
+
+def check_sample(sample: SampleConfig) -> None:
+    """Raise UsageError where no motion can be sampled with these settings."""
+    for name in ("audio_scale", "emotion_scale", "ref_scale"):
+        value = getattr(sample, name)
+        if not math.isfinite(value):
+            raise UsageError(f"{_spoken(name)} must be a finite number, not {value}", "1 is neutral, 0 ignores it")
+    if sample.nfe < 1:
+        raise UsageError(f"nfe must be at least 1, not {sample.nfe}", "9 is what the published model uses")
+    if not -(2**63) <= sample.seed < 2**63:
+        raise UsageError(f"seed must fit 64 bits, {sample.seed} does not", "take a smaller number")
+
+
+def check_crop(crop: CropConfig) -> None:
+    """Raise UsageError where these settings describe no crop."""
+    if not (math.isfinite(crop.margin) and crop.margin > 0):
+        raise UsageError(f"margin must be above 0, not {crop.margin}", "1.6 shows head and shoulders")
+    if crop.face < 0:
+        raise UsageError(f"face must be at least 0, not {crop.face}", "0 is the largest face")
+    if crop.mode in (AUTO, "none"):
+        return
+    parts = crop.mode.split(",")
+    if len(parts) != 4 or not all(part.strip().lstrip("-").isdigit() for part in parts):
+        raise UsageError(f"crop {crop.mode!r} is not understood", "give auto, none or x,y,w,h in whole pixels")
+    if min(int(part) for part in parts[2:]) < 1:
+        raise UsageError(f"crop {crop.mode!r} has no area", "width and height must be at least 1")
+
+
+def check_video(video: VideoConfig) -> None:
+    """Raise UsageError where no encoder takes these settings."""
+    if not 0 <= video.crf <= 51:
+        raise UsageError(f"crf must lie in 0..51, not {video.crf}", "18 looks lossless, 28 is small")
+    if video.preset not in PRESETS:
+        raise UsageError(f"there is no preset {video.preset!r}", f"choose from {', '.join(PRESETS)}")
+    if not 8 <= video.audio_bitrate <= 512:
+        raise UsageError(f"audio-bitrate must lie in 8..512 kbit/s, not {video.audio_bitrate}", "192 is plenty")
+
+
+def check_run(run: RunConfig) -> None:
+    """Raise UsageError where the networks cannot be run like this on any machine."""
+    if run.dtype not in DTYPES:
+        raise UsageError(f"there is no dtype {run.dtype!r}", f"choose from {', '.join(DTYPES)}")
+    kind, _, index = run.device.partition(":")
+    if kind not in (AUTO, "cpu", "cuda", "mps") or (index and not index.isdigit()):
+        raise UsageError(f"there is no device {run.device!r}", "choose from auto, cpu, cuda, cuda:N, mps")
+    if run.batch_size < 1:
+        raise UsageError(f"batch-size must be at least 1, not {run.batch_size}", "8 suits most machines")
+
+
+def match_emotion(name: str, labels: Sequence[str]) -> int | None:
+    """Index of an emotion among the labels, in any case; None for "auto" (to be heard in the speech).
+
+    Raises:
+        UsageError: the model has no such emotion.
+    """
+    wanted = name.strip().casefold()
+    if wanted == AUTO:
+        return None
+    known = [label.casefold() for label in labels]
+    if wanted not in known:
+        raise UsageError(f"this model knows no emotion {name!r}", f"choose from auto, {', '.join(labels)}")
+    return known.index(wanted)
+
+
+def _spoken(field: str) -> str:
+    return field.replace("_", "-")

@@ -1,0 +1,1 @@
+"""The weights that travel with floatcli, installed as the package ``floatcli.embedded``."""
