@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 
@@ -13,6 +13,11 @@ EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 PUBLISHED_CHANNELS = (
     (4, 512), (8, 512), (16, 512), (32, 512), (64, 256), (128, 128), (256, 64), (512, 32), (1024, 16),
 )  # fmt: skip
+
+
+def _check_divides(name: str, value: int, of_name: str, of: int) -> None:
+    if value < 1 or of % value:
+        raise ValueError(f"{name} {value} does not divide {of_name} {of}")
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,22 @@ class Wav2Vec2Size:
     position_kernel: int = 128
     position_groups: int = 16
 
+    def __post_init__(self) -> None:
+        if self.feature_norm not in ("group", "layer"):
+            raise ValueError(f"feature_norm is {self.feature_norm!r}, neither 'group' nor 'layer'")
+        if not len(self.conv_dim) == len(self.conv_kernel) == len(self.conv_stride):
+            raise ValueError("conv_dim, conv_kernel and conv_stride differ in length")
+        _check_divides("heads", self.heads, "hidden", self.hidden)
+        _check_divides("position_groups", self.position_groups, "hidden", self.hidden)
+
+    @property
+    def min_samples(self) -> int:
+        """The samples that one convolutional feature looks at; a shorter waveform has none."""
+        samples = 1
+        for kernel, stride in zip(reversed(self.conv_kernel), reversed(self.conv_stride), strict=True):
+            samples = (samples - 1) * stride + kernel
+        return samples
+
 
 #: wav2vec2-large as the published emotion classifier uses it.
 PUBLISHED_EMOTION = Wav2Vec2Size(
@@ -50,6 +71,9 @@ class FieldSize:
     mlp_ratio: int = 4
     reach: int = 2  # frame i attends to |i - j| <= reach
     time_features: int = 256
+
+    def __post_init__(self) -> None:
+        _check_divides("heads", self.heads, "width", self.width)
 
 
 @dataclass(frozen=True)
@@ -92,7 +116,25 @@ class ModelConfig:
     fps: int = 25
     sample_rate: int = 16000
     coefficient_names: tuple[str, ...] = ()  # name of each basis vector, where it has one
-    coefficient_scales: tuple[float, ...] = ()  # named unit x scale = coefficient
+    coefficient_scales: tuple[float, ...] = ()  # coefficient x scale = the named unit
+
+    def __post_init__(self) -> None:
+        if self.image_size < 32 or self.image_size & (self.image_size - 1):
+            raise ValueError(f"image_size is {self.image_size}, not a power of two from 32 up")
+        missing = [r for r in self.resolutions if r not in dict(self.channels)]
+        if missing:
+            raise ValueError(f"channels has no entry for resolution {missing[0]}")
+        if not 1 <= self.basis_size <= self.motion_dim:
+            raise ValueError(f"basis_size {self.basis_size} is not in 1..{self.motion_dim}, the motion_dim")
+        if self.decoder not in ("warped", "anchored"):
+            raise ValueError(f"decoder is {self.decoder!r}, neither 'warped' nor 'anchored'")
+        if not 0 <= self.preceding <= self.window:
+            raise ValueError(f"preceding {self.preceding} is not in 0..{self.window}, the window")
+
+    @property
+    def resolutions(self) -> tuple[int, ...]:
+        """Resolutions of the auto-encoder: 4, 8, ..., image_size."""
+        return tuple(2**i for i in range(2, self.image_size.bit_length()))
 
     def channels_at(self, resolution: int) -> int:
         """Channels of the auto-encoder at a resolution."""
@@ -105,10 +147,10 @@ class ModelConfig:
     @classmethod
     def from_json(cls, text: str) -> ModelConfig:
         """Inverse of ``to_json``. Raises ValueError where a key is unknown or a value has the wrong type."""
-        return _build(cls, json.loads(text), "config")
+        return build(cls, json.loads(text), "config")
 
 
-def _build(cls: type, values: Any, where: str) -> Any:
+def build(cls: type, values: Any, where: str) -> Any:
     """A dataclass from plain JSON values, refusing unknown keys."""
     if not isinstance(values, dict):
         raise ValueError(f"{where} is not an object")
@@ -120,11 +162,20 @@ def _build(cls: type, values: Any, where: str) -> Any:
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
+    """A JSON value as its dataclass field wants it: lists become tuples, everything keeps its type."""
     if dataclasses.is_dataclass(hint):
-        return _build(hint, value, where)  # type: ignore[arg-type]
-    if isinstance(value, list):
-        return tuple(tuple(item) if isinstance(item, list) else item for item in value)
-    if isinstance(hint, type) and not isinstance(value, (int, float) if hint is float else hint):
+        return build(hint, value, where)  # type: ignore[arg-type]
+    if get_origin(hint) is tuple:
+        if not isinstance(value, list):
+            raise ValueError(f"{where} is {value!r}, not a list")
+        kinds = get_args(hint)
+        kinds = kinds[:1] * len(value) if kinds[-1] is ... else kinds
+        if len(kinds) != len(value):
+            raise ValueError(f"{where} has {len(value)} values, not {len(kinds)}")
+        return tuple(_convert(kind, item, where) for kind, item in zip(kinds, value, strict=True))
+    if not isinstance(value, (int, float) if hint is float else hint) or isinstance(value, bool) != (
+        hint is bool
+    ):
         raise ValueError(f"{where} is {value!r}, not {hint.__name__}")
     return value
 
@@ -140,6 +191,11 @@ class CropConfig:
     background: tuple[int, int, int] = (255, 255, 255)  # shown where the picture is transparent
 
 
+#: Evaluations of the field per window; 9 reproduces the release. Solvers of several evaluations a step take
+#: the next number that is whole steps; adaptive solvers take as many as they need.
+DEFAULT_NFE = 9
+
+
 @dataclass(frozen=True)
 class SampleConfig:
     """How motion is sampled (SPEC section 4)."""
@@ -147,8 +203,9 @@ class SampleConfig:
     audio_scale: float = 2.0
     emotion_scale: float = 1.0
     ref_scale: float = 1.0
-    nfe: int = 9  # evaluations of the field per window; 9 reproduces the release
+    nfe: int | None = None  # evaluations of the field per window; None: what the solver makes of DEFAULT_NFE
     solver: str = "euler"
+    tolerance: float = 1e-4  # relative and absolute, of adaptive solvers
     seed: int = 15
 
 

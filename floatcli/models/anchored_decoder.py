@@ -1,0 +1,254 @@
+"""The decoder of the embedded set: it edits the picture itself instead of painting a new one.
+
+Mouth and eyes are edited in patches anchored at landmarks; then one coarse warp turns the whole head. It stands
+behind the interface of the published decoder - identity, features, motion -> frames - with other features: the
+source picture, and everything that can be computed from it once. Because flows upsample, frames stay as sharp as
+the picture at any size, and weights trained on drawings carry over to photographs.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from floatcli.config import AnchoredSize, ModelConfig
+from floatcli.face.landmarks import ANCHORS
+from floatcli.models.landmark_net import LandmarkNet
+from floatcli.models.patches import (
+    eye_frames,
+    heatmaps,
+    mouth_frame,
+    pixel_grid,
+    soft_window,
+    to_patch,
+    to_picture,
+)
+from floatcli.models.unet import EditDecoder, SourceEncoder
+
+#: Parameters that each part follows. An eye reads its own side's lid and brow; a mirrored one looks the other way.
+MOUTH = ("jaw", "round", "smile", "upper_lip", "lower_lip", "lip_press", "sneer")
+LEFT_EYE = ("lid_left", "gaze_x", "gaze_y", "brow_left", "furrow", "smile")
+RIGHT_EYE = ("lid_right", "gaze_x", "gaze_y", "brow_right", "furrow", "smile")
+POSE = ("yaw", "pitch", "roll", "shift_x", "shift_y", "zoom")
+
+FLOW_REACH = 0.6  # furthest a patch's flow looks, in half sides of the patch
+
+
+def mirror_gaze(parameters: Tensor) -> Tensor:
+    """An eye's parameters (..., P) as its mirror image has them: looking the other way."""
+    signs = parameters.new_tensor([-1.0 if name == "gaze_x" else 1.0 for name in LEFT_EYE])
+    return parameters * signs
+
+
+class Edit(NamedTuple):
+    """What a patch network draws: where to look in the source, what to paint over it, and how much."""
+
+    flow: Tensor  # (N, 2, S, S), patch coordinates
+    mask: Tensor  # (N, 1, S, S), 1 where painted
+    colour: Tensor  # (N, 3, S, S)
+
+
+class PatchEditor(nn.Module):
+    """Edits one kind of patch: source patch and target parameters -> Edit."""
+
+    def __init__(self, parameters: int, patch: int, size: AnchoredSize):
+        super().__init__()
+        self.patch = patch
+        self.encoder = SourceEncoder(3 + len(ANCHORS) + 2, size.patch_channels)
+        self.embed = nn.Sequential(
+            nn.Linear(parameters, size.condition),
+            nn.SiLU(),
+            nn.Linear(size.condition, size.condition),
+            nn.SiLU(),
+        )
+        self.decoder = EditDecoder(size.patch_channels, 6, size.condition)
+
+    def prepare(self, picture: Tensor, frame: Tensor, anchors: Tensor) -> list[Tensor]:
+        """Maps that stay the same in every frame, from picture (B, 3, H, H), frame (B, 2, 3), anchors (B, 7, 2)."""
+        grid = pixel_grid(self.patch, picture).expand(len(picture), -1, -1, -1)
+        cut = F.grid_sample(picture, to_picture(frame, grid), padding_mode="border", align_corners=False)
+        heat = heatmaps(to_patch(frame, anchors), self.patch)
+        maps = self.encoder(torch.cat([cut, heat, grid.permute(0, 3, 1, 2)], 1))
+        return self.decoder.prepare(maps)
+
+    def forward(self, prepared: list[Tensor], parameters: Tensor) -> Edit:
+        """Edits for target parameters (N, P)."""
+        out = self.decoder(prepared, self.embed(parameters))
+        return Edit(out[:, :2].tanh() * FLOW_REACH, out[:, 2:3].sigmoid(), out[:, 3:].tanh() * 1.05)
+
+
+def apply_edit(picture: Tensor, edit: Edit, frame: Tensor, points: Tensor) -> Tensor:
+    """The edited picture at patch coordinates.
+
+    Args:
+        picture: Source (B, 3, H, W); batch 1 serves every edit.
+        edit: Of batch N, at points' resolution.
+        frame: (B, 2, 3).
+        points: Patch coordinates (B, h, w, 2).
+
+    Returns:
+        (N, 3, h, w).
+    """
+    looked = points + edit.flow.permute(0, 2, 3, 1)
+    n = len(looked)
+    grid = to_picture(frame.expand(n, -1, -1), looked)
+    warped = F.grid_sample(picture.expand(n, -1, -1, -1), grid, padding_mode="border", align_corners=False)
+    return torch.lerp(warped, edit.colour, edit.mask)
+
+
+class HeadWarp(nn.Module):
+    """Turns the head: a flow of second order in the change of pose, its coefficient maps read from the picture.
+
+    ``flow(x) = sum_i d_i a_i(x) + sum_{i<=j} d_i d_j b_ij(x)`` with d the change of the six pose parameters. It is
+    exactly zero at rest, costs one small matrix product a frame, and cannot flicker.
+    """
+
+    def __init__(self, size: AnchoredSize):
+        super().__init__()
+        self.input_size = size.warp_size
+        pairs = torch.triu_indices(len(POSE), len(POSE))
+        self.register_buffer("pairs", pairs, persistent=False)
+        self.encoder = SourceEncoder(3 + len(ANCHORS) + 2, size.warp_channels)
+        self.embed = nn.Sequential(nn.Linear(len(POSE), size.condition), nn.SiLU())
+        self.decoder = EditDecoder(size.warp_channels, 2 * (len(POSE) + pairs.shape[1]), size.condition)
+
+    def prepare(self, picture: Tensor, anchors: Tensor, pose: Tensor) -> Tensor:
+        """Coefficient maps (B, K, 2, S, S) from picture (B, 3, H, H), anchors (B, 7, 2), source pose (B, 6)."""
+        small = F.interpolate(picture, size=(self.input_size,) * 2, mode="bilinear", antialias=True)
+        grid = pixel_grid(self.input_size, picture).expand(len(picture), -1, -1, -1).permute(0, 3, 1, 2)
+        maps = self.encoder(torch.cat([small, heatmaps(anchors, self.input_size), grid], 1))
+        return self.decoder(self.decoder.prepare(maps), self.embed(pose)).unflatten(1, (-1, 2))
+
+    def forward(self, maps: Tensor, change: Tensor) -> Tensor:
+        """Flow (N, 2, S, S) in picture coordinates, for changes of pose (N, 6) over ``prepare``'s maps."""
+        first, second = self.pairs
+        terms = torch.cat([change, change[:, first] * change[:, second]], 1)
+        if len(maps) == 1:
+            return (terms @ maps[0].flatten(1)).view(len(terms), *maps.shape[2:])
+        return torch.einsum("nk,nkchw->nchw", terms, maps)
+
+
+def warp_picture(picture: Tensor, flow: Tensor) -> Tensor:
+    """Picture (N, 3, H, H) looked up along a coarser flow (N, 2, S, S)."""
+    size = picture.shape[-1]
+    fine = F.interpolate(flow, size=(size, size), mode="bilinear", align_corners=False)
+    grid = pixel_grid(size, picture) + fine.permute(0, 2, 3, 1)
+    return F.grid_sample(picture, grid, padding_mode="border", align_corners=False)
+
+
+class Placed(NamedTuple):
+    """A patch on the output picture: the box of pixels it covers, and the patch coordinates of each."""
+
+    rows: slice
+    columns: slice
+    points: Tensor  # (1, h, w, 2)
+    window: Tensor  # (1, 1, h, w)
+
+
+def place(frame: Tensor, size: int) -> Placed:
+    """Where a patch of frame (1, 2, 3) lies on a picture of ``size`` pixels a side, clipped to it."""
+    corners = to_picture(frame, frame.new_tensor([[[-1, -1], [1, -1], [1, 1], [-1, 1]]]))[0]
+    box = (corners + 1) * size / 2
+    x1, y1 = box.amin(0).floor().long().clamp(0, size - 1).tolist()
+    x2, y2 = box.amax(0).ceil().long().clamp(1, size).tolist()
+    rows, columns = slice(y1, max(y2, y1 + 1)), slice(x1, max(x2, x1 + 1))
+    points = to_patch(frame, pixel_grid(size, frame)[rows, columns][None])
+    return Placed(rows, columns, points, soft_window(points)[:, None])
+
+
+class AnchoredFeatures(NamedTuple):
+    """What the anchored decoder keeps of a portrait (batch 1)."""
+
+    picture: Tensor  # (1, 3, H, H), the crop at the size of the frames to come
+    anchors: Tensor  # (1, 7, 2), grid coordinates
+    basis: Tensor  # (D, M)
+    pose: Tensor  # (1, 6), the source's own
+    mouth: list[Tensor]
+    left_eye: list[Tensor]
+    right_eye: list[Tensor]
+    warp: Tensor
+
+
+class AnchoredDecoder(nn.Module):
+    """Identity, features, motion -> frames; see the module's text.
+
+    Raises:
+        ValueError: The configuration does not name the parameters that the parts follow.
+    """
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        names = config.coefficient_names
+        missing = sorted({*MOUTH, *LEFT_EYE, *RIGHT_EYE, *POSE} - set(names))
+        if missing:
+            raise ValueError(f"the anchored decoder needs basis vectors named {', '.join(missing)}")
+        self.size = config.anchored
+        self.register_buffer("scales", torch.tensor(config.coefficient_scales), persistent=False)
+        self.columns = {
+            part: [names.index(name) for name in part] for part in (MOUTH, LEFT_EYE, RIGHT_EYE, POSE)
+        }
+        self.landmarks = LandmarkNet(self.size)
+        self.mouth = PatchEditor(len(MOUTH), self.size.mouth_patch, self.size)
+        self.eye = PatchEditor(len(LEFT_EYE), self.size.eye_patch, self.size)
+        self.warp = HeadWarp(self.size)
+
+    def part(self, coeffs: Tensor, names: tuple[str, ...]) -> Tensor:
+        """Coefficients (N, M) -> the parameters that one part follows (N, P), in their own units."""
+        columns = self.columns[names]
+        values = coeffs[:, columns] * self.scales[columns]
+        return mirror_gaze(values) if names is RIGHT_EYE else values
+
+    def features(
+        self, picture: Tensor, coeffs: Tensor, basis: Tensor, anchors: Tensor | None
+    ) -> AnchoredFeatures:
+        """Everything that is computed once a portrait.
+
+        Args:
+            picture: The crop (1, 3, H, H) in [-1, 1], at the size that frames shall have.
+            coeffs: The source's own coefficients (1, M).
+            basis: Orthonormal basis (D, M).
+            anchors: (1, 7, 2) in grid coordinates, or None to find them with the set's own network.
+        """
+        small = F.interpolate(picture, size=(self.size.work_size,) * 2, mode="bilinear", antialias=True)
+        if anchors is None:
+            anchors = self.landmarks(small)
+        left, right = eye_frames(anchors)
+        pose = self.part(coeffs, POSE)
+        return AnchoredFeatures(
+            picture,
+            anchors,
+            basis,
+            pose,
+            self.mouth.prepare(small, mouth_frame(anchors), anchors),
+            self.eye.prepare(small, left, anchors),
+            self.eye.prepare(small, right, anchors),
+            self.warp.prepare(small, anchors, pose),
+        )
+
+    def forward(self, identity: Tensor, motion: Tensor, features: AnchoredFeatures) -> Tensor:
+        """Frames (N, 3, H, H) in [-1, 1] for motions (N, D); the identity speaks through the features alone."""
+        coeffs = motion @ features.basis
+        left, right = eye_frames(features.anchors)
+        frames = features.picture.repeat(len(motion), 1, 1, 1)
+        for editor, prepared, frame, names in (
+            (self.mouth, features.mouth, mouth_frame(features.anchors), MOUTH),
+            (self.eye, features.left_eye, left, LEFT_EYE),
+            (self.eye, features.right_eye, right, RIGHT_EYE),
+        ):
+            _paste(frames, features.picture, editor(prepared, self.part(coeffs, names)), frame)
+        return warp_picture(frames, self.warp(features.warp, self.part(coeffs, POSE) - features.pose))
+
+
+def _paste(frames: Tensor, picture: Tensor, edit: Edit, frame: Tensor) -> None:
+    """Draws edits of one patch into frames (N, 3, H, H), in place, behind a soft edge."""
+    at = place(frame, frames.shape[-1])
+    n = len(frames)
+    fine = F.grid_sample(
+        torch.cat(edit, 1), at.points.expand(n, -1, -1, -1), padding_mode="border", align_corners=False
+    )
+    edited = apply_edit(picture, Edit(*fine.split([2, 1, 3], 1)), frame, at.points)
+    region = frames[:, :, at.rows, at.columns]
+    frames[:, :, at.rows, at.columns] = torch.lerp(region, edited, at.window.expand_as(region[:, :1]))

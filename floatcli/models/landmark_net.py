@@ -1,0 +1,38 @@
+"""A small network that finds the seven anchors of a face, for where face-alignment's weights are not at hand."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from floatcli.config import AnchoredSize
+from floatcli.face.landmarks import ANCHORS
+from floatcli.models.patches import pixel_grid
+from floatcli.models.unet import ConvBlock, SourceEncoder
+
+
+class LandmarkNet(nn.Module):
+    """Picture -> one heatmap an anchor -> the heatmaps' centres of mass (soft argmax)."""
+
+    def __init__(self, size: AnchoredSize):
+        super().__init__()
+        channels = size.landmark_channels
+        self.input_size = size.landmark_size
+        self.encoder = SourceEncoder(3, channels)
+        self.down = nn.Sequential(
+            ConvBlock(channels[-1], channels[-1], 2), ConvBlock(channels[-1], channels[-1])
+        )
+        self.lateral = nn.Conv2d(channels[-2], channels[-1], 1)
+        self.mid = ConvBlock(channels[-1], channels[-1])
+        self.up = ConvBlock(channels[-1], channels[-2])
+        self.heat = nn.Conv2d(channels[-2], len(ANCHORS), 1)
+
+    def forward(self, picture: Tensor) -> Tensor:
+        """(B, 3, H, H) in [-1, 1] -> anchors (B, 7, 2) in grid coordinates."""
+        x = F.interpolate(picture, size=(self.input_size, self.input_size), mode="bilinear", antialias=True)
+        *_, fine, coarse = self.encoder(x)
+        deep = F.interpolate(self.down(coarse), scale_factor=2.0, mode="nearest")
+        x = self.mid(coarse + deep)
+        x = self.up(F.interpolate(x, scale_factor=2.0, mode="nearest") + self.lateral(fine))
+        heat = self.heat(x).flatten(2).softmax(-1)
+        return heat @ pixel_grid(x.shape[-1], x).flatten(0, 1)

@@ -1,0 +1,74 @@
+"""Where patches lie on a face: similarity frames spanned by its anchors, soft windows, heatmaps.
+
+Coordinates are grid_sample's with align_corners=False: -1 to 1 from the outer edge of the first pixel to that of
+the last, x before y. Anchors are (B, 7, 2) in the order of ``ANCHORS``.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from floatcli.face.landmarks import ANCHORS
+
+_LEFT_EYE, _RIGHT_EYE = ANCHORS.index("left_eye"), ANCHORS.index("right_eye")
+_CORNERS = [ANCHORS.index("mouth_left"), ANCHORS.index("mouth_right")]
+
+# Half sides and offsets down the face, in distances between the eyes.
+MOUTH_HALF, MOUTH_DOWN = 1.05, 0.2
+EYE_HALF, EYE_DOWN = 0.6, -0.1
+
+
+def _frame(centre: Tensor, along: Tensor, half: float, down: float, mirrored: bool = False) -> Tensor:
+    """Affine matrices (B, 2, 3) from patch to picture coordinates; ``along`` (B, 2) runs from eye to eye."""
+    across = torch.stack([-along[:, 1], along[:, 0]], 1)
+    centre = centre + down * across
+    x_axis = -along if mirrored else along
+    return torch.stack([half * x_axis, half * across, centre], 2)
+
+
+def mouth_frame(anchors: Tensor) -> Tensor:
+    """The mouth patch's frame (B, 2, 3): level with the eyes, centred a little below the mouth."""
+    along = anchors[:, _RIGHT_EYE] - anchors[:, _LEFT_EYE]
+    return _frame(anchors[:, _CORNERS].mean(1), along, MOUTH_HALF, MOUTH_DOWN)
+
+
+def eye_frames(anchors: Tensor) -> tuple[Tensor, Tensor]:
+    """Frames (B, 2, 3) of the left and of the (mirrored) right eye, brow included."""
+    left, right = anchors[:, _LEFT_EYE], anchors[:, _RIGHT_EYE]
+    along = right - left
+    return _frame(left, along, EYE_HALF, EYE_DOWN), _frame(right, along, EYE_HALF, EYE_DOWN, mirrored=True)
+
+
+def to_picture(frame: Tensor, points: Tensor) -> Tensor:
+    """Patch coordinates (B, ..., 2) -> picture coordinates, by frames (B, 2, 3)."""
+    flat = points.flatten(1, -2)
+    return (flat @ frame[:, :, :2].mT + frame[:, None, :, 2]).view_as(points)
+
+
+def to_patch(frame: Tensor, points: Tensor) -> Tensor:
+    """Picture coordinates (B, ..., 2) -> patch coordinates, by frames (B, 2, 3)."""
+    flat = points.flatten(1, -2)
+    inverse = torch.linalg.inv(frame[:, :, :2])
+    return ((flat - frame[:, None, :, 2]) @ inverse.mT).view_as(points)
+
+
+def pixel_grid(size: int, like: Tensor) -> Tensor:
+    """Coordinates (size, size, 2) of pixel centres, on the device and in the type of ``like``."""
+    centres = (torch.arange(size, device=like.device, dtype=like.dtype) * 2 + 1) / size - 1
+    y, x = torch.meshgrid(centres, centres, indexing="ij")
+    return torch.stack([x, y], -1)
+
+
+def soft_window(points: Tensor, solid: float = 0.72) -> Tensor:
+    """Weight (...) of a patch at patch coordinates (..., 2): 1 up to ``solid``, smoothly 0 at its edge."""
+    ramp = ((1 - points.abs()) / (1 - solid)).clamp(0, 1)
+    ramp = ramp * ramp * (3 - 2 * ramp)
+    return ramp[..., 0] * ramp[..., 1]
+
+
+def heatmaps(points: Tensor, size: int, sigma: float = 0.08) -> Tensor:
+    """Gaussians (B, P, size, size) at points (B, P, 2)."""
+    grid = pixel_grid(size, points)
+    squared = (grid[None, None] - points[:, :, None, None]).square().sum(-1)
+    return torch.exp(-squared / (2 * sigma**2))

@@ -1,0 +1,87 @@
+"""A U-Net in two halves: the source picture is read once, its edit is drawn once a frame."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+GROUP = 4  # channels that are normalised together
+
+
+class ConvBlock(nn.Module):
+    """3x3 convolution, group normalisation, leaky ReLU."""
+
+    def __init__(self, c_in: int, c_out: int, stride: int = 1):
+        super().__init__()
+        self.conv = nn.Conv2d(c_in, c_out, 3, stride, 1)
+        self.norm = nn.GroupNorm(c_out // GROUP, c_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, c_in, H, W) -> (N, c_out, H/stride, W/stride)."""
+        return F.leaky_relu(self.norm(self.conv(x)), 0.2)
+
+
+class SourceEncoder(nn.Module):
+    """The half that looks at the source: maps at every level, finest first."""
+
+    def __init__(self, c_in: int, channels: tuple[int, ...]):
+        super().__init__()
+        self.stem = ConvBlock(c_in, channels[0])
+        self.levels = nn.ModuleList(
+            nn.Sequential(ConvBlock(fine, coarse, 2), ConvBlock(coarse, coarse))
+            for fine, coarse in pairwise(channels)
+        )
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """(N, c_in, S, S) -> maps of S, S/2, S/4 ... pixels a side."""
+        maps = [self.stem(x)]
+        for level in self.levels:
+            maps.append(level(maps[-1]))
+        return maps
+
+
+class ModulatedBlock(nn.Module):
+    """3x3 convolution whose normalised output is scaled and shifted by a condition."""
+
+    def __init__(self, c_in: int, c_out: int, condition: int):
+        super().__init__()
+        self.conv = nn.Conv2d(c_in, c_out, 3, 1, 1)
+        self.norm = nn.GroupNorm(c_out // GROUP, c_out, affine=False)
+        self.modulation = nn.Linear(condition, 2 * c_out)
+
+    def forward(self, x: Tensor, condition: Tensor, skip: Tensor | None = None) -> Tensor:
+        """(N, c_in, H, W), (N, condition) and a map to add, (1 or N, c_out, H, W) -> (N, c_out, H, W)."""
+        x = self.conv(x)
+        x = self.norm(x if skip is None else x + skip)
+        scale, shift = self.modulation(condition)[:, :, None, None].chunk(2, 1)
+        return F.leaky_relu(torch.addcmul(shift, x, 1 + scale), 0.2)
+
+
+class EditDecoder(nn.Module):
+    """The half that draws: source maps and a condition -> an output map at the finest level."""
+
+    def __init__(self, channels: tuple[int, ...], c_out: int, condition: int):
+        super().__init__()
+        self.skips = nn.ModuleList(nn.Conv2d(c, c, 1) for c in channels)
+        self.bottom = ModulatedBlock(channels[-1], channels[-1], condition)
+        self.up = nn.ModuleList(
+            ModulatedBlock(coarse, fine, condition) for fine, coarse in reversed(list(pairwise(channels)))
+        )
+        self.refine = nn.ModuleList(ModulatedBlock(c, c, condition) for c in reversed(channels[:-1]))
+        self.out = nn.Conv2d(channels[0], c_out, 3, 1, 1)
+
+    def prepare(self, maps: list[Tensor]) -> list[Tensor]:
+        """What of the source stays the same in every frame: maps ready to be added, coarsest first."""
+        return [skip(x) for skip, x in zip(self.skips, maps, strict=True)][::-1]
+
+    def forward(self, prepared: list[Tensor], condition: Tensor) -> Tensor:
+        """``prepare``'s maps (batch 1 or N) and (N, condition) -> (N, c_out, S, S)."""
+        x = prepared[0].expand(len(condition), -1, -1, -1)
+        x = self.bottom(x, condition)
+        for up, refine, skip in zip(self.up, self.refine, prepared[1:], strict=True):
+            x = up(F.interpolate(x, scale_factor=2.0, mode="nearest"), condition, skip)
+            x = refine(x, condition)
+        return self.out(x)

@@ -1,0 +1,127 @@
+"""Sets of drawn portraits: one identity in several states, drawn once to shards, read at random by training."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from floatcli.face.landmarks import ANCHORS
+from floatcli.train.parameters import INDEX
+
+POSE_COLUMNS = [INDEX[name] for name in ("yaw", "pitch", "roll", "shift_x", "shift_y", "zoom")]
+
+# The frames of a set: a source; others in its pose; others with its expression; others in everything.
+SOURCE, EXPRESSIONS, POSES, OTHERS = 0, slice(1, 4), slice(4, 6), slice(6, 8)
+FRAMES = 8
+
+
+@dataclass(frozen=True)
+class DrawnConfig:
+    """How much is drawn, and how."""
+
+    folder: str = "runs/drawn"
+    sets: int = 4000
+    shard: int = 100  # sets a file
+    size: int = 256  # pixels a side
+    augmented: float = 0.6  # share of sets that are restyled
+    seed: int = 1
+
+
+class Batch(NamedTuple):
+    """Sets as tensors: B sets of F frames. Pictures are uint8 until ``images`` turns them into [-1, 1]."""
+
+    pictures: Tensor  # (B, F, H, W, 3) uint8
+    landmarks: Tensor  # (B, F, P, 2) in grid coordinates, -1 to 1
+    parameters: Tensor  # (B, F, 20)
+
+    def images(self, frames: int | slice) -> Tensor:
+        """Frames as (B, 3, H, W) or (B, F', 3, H, W) in [-1, 1]."""
+        return self.pictures[:, frames].movedim(-1, -3).float() / 127.5 - 1
+
+
+def set_parameters(
+    rng: np.random.Generator, draw_one: Callable[[np.random.Generator], np.ndarray]
+) -> np.ndarray:
+    """Parameters (FRAMES, 20) of one set, in the roles above."""
+    rows = np.stack([draw_one(rng) for _ in range(FRAMES)])
+    if rng.random() < 0.3:  # a source at rest, as most portraits are
+        expression = np.setdiff1d(np.arange(rows.shape[1]), POSE_COLUMNS)
+        rows[SOURCE, expression] *= rng.uniform(0, 0.2)
+    rows[EXPRESSIONS, POSE_COLUMNS] = rows[SOURCE, POSE_COLUMNS]
+    if rng.random() < 0.15:  # nothing changes where nothing is asked for
+        rows[EXPRESSIONS.start] = rows[SOURCE]
+    poses = rows[POSES][:, POSE_COLUMNS]
+    rows[POSES] = rows[SOURCE]
+    rows[POSES, POSE_COLUMNS] = poses
+    return rows
+
+
+def draw_set(rng: np.random.Generator, config: DrawnConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pictures (FRAMES, S, S, 3) uint8, landmarks (FRAMES, P, 2) in [0, 1], parameters (FRAMES, 20)."""
+    from floatcli.train.augment import augment
+    from floatcli.train.drawn import draw, random_identity, random_parameters
+
+    identity = random_identity(rng)
+    parameters = set_parameters(rng, random_parameters)
+    drawings = [draw(identity, row, config.size) for row in parameters]
+    pictures = np.stack([drawing.picture for drawing in drawings])
+    landmarks = np.stack([drawing.landmarks for drawing in drawings])
+    if rng.random() < config.augmented:
+        pictures, landmarks = augment(pictures, landmarks, rng)
+    return pictures, landmarks.astype(np.float32), parameters.astype(np.float32)
+
+
+def draw_shard(config: DrawnConfig, index: int) -> None:
+    """Draws shard ``index`` unless it is there: three .npy files, the pictures last."""
+    folder = Path(config.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / f"{index:04d}.pictures.npy").exists():
+        return
+    sets = [draw_set(np.random.default_rng((config.seed, index, k)), config) for k in range(config.shard)]
+    for name, arrays in zip(
+        ("parameters", "landmarks", "pictures"), list(zip(*sets, strict=True))[::-1], strict=True
+    ):
+        part = folder / f"{index:04d}.{name}.part"
+        with part.open("wb") as file:
+            np.save(file, np.stack(arrays))
+        os.replace(part, folder / f"{index:04d}.{name}.npy")
+
+
+def draw_shards(config: DrawnConfig, log: Callable[[str], None]) -> None:
+    """Draws every shard that is missing."""
+    count = -(-config.sets // config.shard)
+    for index in range(count):
+        draw_shard(config, index)
+        log(f"drawn {index + 1}/{count} shards of {config.shard} portraits")
+
+
+class DrawnSets:
+    """Random access to the shards that are there, memory-mapped."""
+
+    def __init__(self, config: DrawnConfig):
+        stems = sorted(path.name.split(".")[0] for path in Path(config.folder).glob("*.pictures.npy"))
+        if not stems:
+            raise FileNotFoundError(f"no drawn portraits in {config.folder}")
+        self.shards = [
+            [np.load(Path(config.folder) / f"{stem}.{name}.npy", mmap_mode="r") for name in Batch._fields]
+            for stem in stems
+        ]
+
+    def sample(self, rng: np.random.Generator, batch: int, frames: list[int]) -> Batch:
+        """``batch`` random sets, of which only ``frames`` are read."""
+        picks = [(rng.integers(len(self.shards)), rng.integers(len(self.shards[0][0]))) for _ in range(batch)]
+        columns = [np.stack([self.shards[s][c][k][frames] for s, k in picks]) for c in range(3)]
+        pictures, landmarks, parameters = map(torch.from_numpy, columns)
+        return Batch(pictures, landmarks * 2 - 1, parameters)
+
+
+def anchor_columns(names: tuple[str, ...]) -> list[int]:
+    """Where the seven anchors are among the renderer's landmarks."""
+    return [names.index(anchor) for anchor in ANCHORS]
