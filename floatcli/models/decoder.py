@@ -1,0 +1,95 @@
+"""The published decoder: the portrait's feature maps, warped by a flow that motion drives (SPEC section 2)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from floatcli.config import ModelConfig
+from floatcli.models.layers import ActivatedConv, StyledConv, StyledHead, upsample
+
+
+class RgbHead(ActivatedConv):
+    """1x1 convolution to colour, bias, leaky ReLU and a second bias."""
+
+    def __init__(self, inputs: int):
+        super().__init__(inputs, 3, 1)
+        self.output_bias = nn.Parameter(torch.zeros(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, r, r) to (N, 3, r, r)."""
+        return super().forward(x) + self.output_bias[:, None, None]
+
+
+class Level(nn.Module):
+    """One resolution of the decoder: two styled convolutions, a flow with a mask, and colour."""
+
+    ticks: Tensor
+
+    def __init__(self, inputs: int, outputs: int, style_dim: int, resolution: int):
+        super().__init__()
+        self.up = StyledConv(inputs, outputs, style_dim, up=True)
+        self.conv = StyledConv(outputs, outputs, style_dim)
+        self.flow = StyledHead(outputs, 3, style_dim)
+        self.rgb = RgbHead(outputs)
+        # Ticks reach the centres' range of align_corners=True although sampling is with False: the published
+        # weights learnt the mismatch.
+        self.register_buffer("ticks", torch.linspace(-1, 1, resolution, device="cpu"), persistent=False)
+
+    def activations(self, x: Tensor, latent: Tensor) -> Tensor:
+        """(N, inputs, r/2, r/2) and latent (N, D) to (N, outputs, r, r)."""
+        return self.conv(self.up(x, latent), latent)
+
+    def warp(self, feature: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
+        """The portrait's features where the flow looks for them.
+
+        Args:
+            feature: (N or 1, C, r, r).
+            flow: (N, 3, r, r) before its non-linearities: x, y, mask.
+
+        Returns:
+            Warped and masked features (N, C, r, r), and the mask (N, 1, r, r) in (0, 1).
+        """
+        shift = flow[:, :2].float().tanh()  # positions need float32: 16 bits are coarser than a pixel
+        grid = torch.stack((shift[:, 0] + self.ticks, shift[:, 1] + self.ticks[:, None]), dim=-1)
+        source = feature.float().expand(len(flow), -1, -1, -1)
+        warped = F.grid_sample(source, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+        mask = flow[:, 2:].sigmoid()
+        return warped.to(mask.dtype) * mask, mask
+
+
+class WarpedDecoder(nn.Module):
+    """Decodes frames from identity, motion and the portrait's features."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        channels = [config.channels_at(r) for r in config.resolutions]
+        self.start = nn.Parameter(torch.randn(1, channels[0], 4, 4))
+        self.first = StyledConv(channels[0], channels[0], config.motion_dim)
+        sizes = zip(channels[:-1], channels[1:], config.resolutions[1:], strict=True)
+        self.levels = nn.ModuleList(Level(c_in, c_out, config.motion_dim, r) for c_in, c_out, r in sizes)
+
+    def forward(self, identity: Tensor, motion: Tensor, features: list[Tensor]) -> Tensor:
+        """Decode frames.
+
+        Args:
+            identity: (N or 1, D).
+            motion: (N, D).
+            features: the encoder's maps (N or 1, C, r, r), r = 8, ..., S; one set is shared by all frames.
+
+        Returns:
+            Frames (N, 3, S, S), in [-1, 1] up to overshoot.
+        """
+        latent = identity + motion
+        x = self.first(self.start.expand(len(latent), -1, -1, -1), latent)
+        flow = rgb = mask = warped = None
+        for level, feature in zip(self.levels, features, strict=True):
+            if warped is not None:
+                x = warped + x * (1 - mask)
+            x = level.activations(x, latent)
+            flow = level.flow(x, latent) if flow is None else level.flow(x, latent) + upsample(flow)
+            warped, mask = level.warp(feature, flow)
+            rgb = level.rgb(warped) if rgb is None else level.rgb(warped) + upsample(rgb)
+        assert rgb is not None, "a decoder has at least one level"
+        return rgb

@@ -1,0 +1,136 @@
+"""The vector field: a transformer over the frames of one window (SPEC section 4)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from floatcli.config import FieldSize, ModelConfig
+from floatcli.models.conditions import WindowCondition
+
+
+def position_table(length: int, width: int) -> Tensor:
+    """Fixed positions (length, width): column 2i is sin(pos / 10000^(2i/width)), 2i+1 its cosine."""
+    rates = 10000 ** (-torch.arange(0, width, 2, dtype=torch.float64, device="cpu") / width)
+    angles = torch.arange(length, dtype=torch.float64, device="cpu")[:, None] * rates
+    return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(1).float()
+
+
+def near(length: int, reach: int) -> Tensor:
+    """Which frames see each other: (length, length), True where |i - j| <= reach."""
+    frames = torch.arange(length, device="cpu")
+    return (frames[:, None] - frames).abs() <= reach
+
+
+def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    """LayerNorm without weights, then scale and shift, all (B, n, width)."""
+    return F.layer_norm(x, x.shape[-1:], eps=1e-6) * (1 + scale) + shift
+
+
+class TimeEmbedding(nn.Module):
+    """The embedding of the flow's time."""
+
+    rates: Tensor
+
+    def __init__(self, features: int, width: int):
+        super().__init__()
+        rates = torch.exp(-math.log(10000) * torch.arange(features // 2, device="cpu") / (features // 2))
+        self.register_buffer("rates", rates, persistent=False)
+        self.hidden = nn.Linear(features, width)
+        self.output = nn.Linear(width, width)
+
+    def forward(self, t: Tensor) -> Tensor:
+        """Times (B,) in [0, 1] to (B, width)."""
+        angles = t.float()[:, None] * self.rates
+        waves = torch.cat((angles.cos(), angles.sin()), dim=-1)
+        return self.output(F.silu(self.hidden(waves.to(self.hidden.weight.dtype))))
+
+
+class Block(nn.Module):
+    """Attention among near frames and an MLP, both shifted, scaled and gated by each frame's condition."""
+
+    def __init__(self, size: FieldSize):
+        super().__init__()
+        width = size.width
+        self.heads = size.heads
+        self.modulation = nn.Linear(width, 6 * width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.attended = nn.Linear(width, width)
+        self.hidden = nn.Linear(width, size.mlp_ratio * width)
+        self.output = nn.Linear(size.mlp_ratio * width, width)
+        nn.init.zeros_(self.modulation.weight)  # a block starts as the identity
+        nn.init.zeros_(self.modulation.bias)
+
+    def forward(self, x: Tensor, condition: Tensor, visible: Tensor) -> Tensor:
+        """x (B, n, width), SiLU of the condition (B, n, width) and the mask (n, n) to (B, n, width)."""
+        shift1, scale1, gate1, shift2, scale2, gate2 = self.modulation(condition).chunk(6, dim=-1)
+        x = x + gate1 * self._attention(modulate(x, shift1, scale1), visible)
+        hidden = F.gelu(self.hidden(modulate(x, shift2, scale2)), approximate="tanh")
+        return x + gate2 * self.output(hidden)
+
+    def _attention(self, x: Tensor, visible: Tensor) -> Tensor:
+        batch, length, width = x.shape
+        # Rows of the weight are ordered (q, k, v) x heads x head width.
+        q, k, v = self.qkv(x).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=visible)
+        return self.attended(mixed.transpose(1, 2).reshape(batch, length, width))
+
+
+class Head(nn.Module):
+    """The last layer: modulated norm and a linear map to motion."""
+
+    def __init__(self, width: int, motion_dim: int):
+        super().__init__()
+        self.modulation = nn.Linear(width, 2 * width)
+        self.output = nn.Linear(width, motion_dim)
+        for layer in (self.modulation, self.output):  # training starts from the zero field
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        """x and SiLU of the condition (B, n, width) to (B, n, D)."""
+        shift, scale = self.modulation(condition).chunk(2, dim=-1)
+        return self.output(modulate(x, shift, scale))
+
+
+class VectorField(nn.Module):
+    """Predicts v_t, which carries noise x_0 to motion x_1."""
+
+    positions: Tensor
+    visible: Tensor
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        size = config.field
+        self.preceding, self.window = config.preceding, config.window
+        length = self.preceding + self.window
+        condition_dim = config.motion_dim + config.audio_dim + len(config.emotions)
+        self.motion_in = nn.Linear(config.motion_dim, size.width)
+        self.condition_in = nn.Linear(condition_dim, size.width)
+        self.time_in = TimeEmbedding(size.time_features, size.width)
+        self.blocks = nn.ModuleList(Block(size) for _ in range(size.depth))
+        self.head = Head(size.width, config.motion_dim)
+        self.register_buffer("positions", position_table(length, size.width), persistent=False)
+        self.register_buffer("visible", near(length, size.reach), persistent=False)
+
+    def forward(self, t: Tensor, x_t: Tensor, condition: WindowCondition) -> Tensor:
+        """The field at one time.
+
+        Args:
+            t: (B,) in [0, 1].
+            x_t: motion on the way from noise to data, (B, L, D).
+            condition: the window's conditions.
+
+        Returns:
+            v_t (B, L' + L, D). The window's field is the last L rows; the others are trained to give the
+            preceding motion back (SPEC section 7) and are not used in sampling.
+        """
+        x = self.motion_in(torch.cat((condition.preceding_motion, x_t), dim=1))
+        x = x + self.positions.to(x.dtype)
+        c = F.silu(self.condition_in(condition.frames()) + self.time_in(t)[:, None])
+        for block in self.blocks:
+            x = block(x, c, self.visible)
+        return self.head(x, c)
