@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from floatcli.config import CropConfig, RunConfig, SampleConfig, VideoConfig
 from floatcli.errors import UsageError
+from floatcli.flow.solvers import solver_steps
 
 AUTO = "auto"
 DTYPES = (AUTO, "float32", "bfloat16", "float16")
@@ -21,8 +22,7 @@ def check_sample(sample: SampleConfig) -> None:
         value = getattr(sample, name)
         if not math.isfinite(value):
             raise UsageError(f"{_spoken(name)} must be a finite number, not {value}", "1 is neutral, 0 ignores it")
-    if sample.nfe < 1:
-        raise UsageError(f"nfe must be at least 1, not {sample.nfe}", "9 is what the published model uses")
+    solver_steps(sample)
     if not -(2**63) <= sample.seed < 2**63:
         raise UsageError(f"seed must fit 64 bits, {sample.seed} does not", "take a smaller number")
 

@@ -1,4 +1,4 @@
-"""The published decoder: the portrait's feature maps, warped by a flow that motion drives (SPEC section 2)."""
+"""The published decoder: the portrait's feature maps, warped by a flow from motion (SPEC section 2)."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class FloatModel(nn.Module):
         return self.emotion_encoder(pad_samples(normalise_waveform(speech), self.config.emotion.min_samples))
 
     def emotion(self, name: str) -> Tensor:
-        """The named emotion alone, (1, E), in place of what is heard. ValueError where the name is unknown."""
+        """The named emotion alone, (1, E), in place of what is heard. ValueError for an unknown name."""
         one_hot = torch.zeros(1, len(self.config.emotions))
         one_hot[0, self.config.emotions.index(name)] = 1
         return one_hot.to(self.basis.weight)

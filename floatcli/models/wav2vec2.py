@@ -14,7 +14,7 @@ class Wav2Vec2Backbone(Wav2Vec2Model):
     """The network of ``transformers``, walked layer by layer.
 
     Its own forward keeps hidden states only through hooks, and offers no place between convolutions and
-    transformer. Neither dropout nor masking is applied: the network is a fixed feature of speech, or trained with the set.
+    transformer. There is neither dropout nor masking.
     """
 
     def __init__(self, size: Wav2Vec2Size):

@@ -1,0 +1,104 @@
+"""Sampling: noise is carried to motion, one window of frames after the other (SPEC section 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torchdiffeq import odeint
+
+from floatcli.config import ModelConfig, SampleConfig
+from floatcli.flow.guidance import GuidedField
+from floatcli.flow.solvers import solver_steps
+from floatcli.models.conditions import WindowCondition
+from floatcli.models.fmt import VectorField
+
+
+def noise_windows(seed: int, window: int, motion_dim: int) -> Iterator[Tensor]:
+    """Endless noise, (1, L, D) at a time, from one stream on the CPU: the same on every device and batch size."""
+    generator = torch.Generator("cpu").manual_seed(seed)
+    while True:
+        yield torch.randn(1, window, motion_dim, generator=generator)
+
+
+def integrate(field: Callable[[Tensor, Tensor], Tensor], x_0: Tensor, settings: SampleConfig) -> Tensor:
+    """Follow a field from t = 0 to t = 1.
+
+    Args:
+        field: v_t of t () and x_t, of x_t's shape.
+        x_0: the state at t = 0.
+        settings: solver, nfe and tolerance; with fixed steps the field is evaluated exactly nfe times.
+
+    Returns:
+        The state at t = 1.
+    """
+    steps = solver_steps(settings)
+    ends = torch.tensor([0.0, 1.0], device=x_0.device)
+    if steps is None:
+        error = settings.tolerance
+        return odeint(field, x_0, ends, method=settings.solver, rtol=error, atol=error)[-1]
+    # A grid rather than torchdiffeq's step size, whose rounding can add a step.
+    grid = torch.linspace(0, 1, steps + 1, device=x_0.device)
+    options = {"grid_constructor": lambda *_: grid}
+    return odeint(field, x_0, ends, method=settings.solver, options=options)[-1]
+
+
+@torch.no_grad()
+def sample_motion(
+    field: VectorField,
+    ref_motion: Tensor,
+    audio_cond: Tensor,
+    emotion: Tensor,
+    settings: SampleConfig,
+    config: ModelConfig,
+    noise: Iterable[Tensor] | None = None,
+) -> Iterator[Tensor]:
+    """Motion in windows, as they come.
+
+    Every clip of a batch gets the noise of ``settings.seed``, so it moves as it would alone.
+
+    Args:
+        field: the trained field.
+        ref_motion: (B, D).
+        audio_cond: (B, T, A).
+        emotion: (B, E) for the whole clip, or (B, T, E) frame by frame.
+        settings: guidance scales, solver, evaluations and seed.
+        config: the model's.
+        noise: x_0 of every window, (B or 1, L, D), in place of the seed's.
+
+    Yields:
+        (B, L, D) float32, the last one cut so that there are T frames in all.
+    """
+    batch, frames, _ = audio_cond.shape
+    length, before = config.window, config.preceding
+    noise = iter(noise or noise_windows(settings.seed, length, config.motion_dim))
+    preceding_motion = ref_motion.new_zeros(batch, before, config.motion_dim)
+    preceding_audio = audio_cond.new_zeros(batch, before, config.audio_dim)
+    for start in range(0, frames, length):
+        audio = _padded(audio_cond[:, start : start + length], length)
+        condition = WindowCondition(
+            ref_motion,
+            preceding_motion,
+            preceding_audio,
+            audio,
+            emotion if emotion.ndim == 2 else _window_emotion(emotion, start, config),
+        )
+        guided = GuidedField(field, condition, settings)
+        x_0 = next(noise).to(audio.device).expand(batch, -1, -1)
+        x_1 = integrate(lambda t, x, guided=guided: guided(t, x)[:, before:], x_0, settings)  # type: ignore[misc]
+        yield x_1[:, : frames - start]
+        preceding_motion = x_1[:, length - before :].to(ref_motion.dtype)
+        preceding_audio = audio[:, length - before :]
+
+
+def _window_emotion(emotion: Tensor, start: int, config: ModelConfig) -> Tensor:
+    """Rows (B, L' + L, E) of a frame-by-frame emotion (B, T, E); beyond its ends the nearest row."""
+    rows = torch.arange(start - config.preceding, start + config.window, device=emotion.device)
+    return emotion[:, rows.clamp(0, emotion.shape[1] - 1)]
+
+
+def _padded(x: Tensor, length: int) -> Tensor:
+    """x (B, n, C) continued with its last row to (B, length, C)."""
+    return F.pad(x.mT, (0, length - x.shape[1]), mode="replicate").mT

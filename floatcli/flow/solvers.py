@@ -1,0 +1,48 @@
+"""The solvers there are, and how many steps make the evaluations asked for. Imports no torch."""
+
+from __future__ import annotations
+
+from floatcli.config import DEFAULT_NFE, SampleConfig
+from floatcli.errors import UsageError
+
+#: Solvers of fixed step, with the evaluations of the field in each step.
+FIXED_SOLVERS = {"euler": 1, "midpoint": 2, "heun2": 2, "heun3": 3, "rk4": 4}
+
+#: Solvers that choose their steps to meet a tolerance.
+ADAPTIVE_SOLVERS = ("adaptive_heun", "bosh3", "dopri5", "dopri8", "fehlberg2")
+
+
+def solver_steps(settings: SampleConfig) -> int | None:
+    """Steps from noise to motion; None where the solver chooses them itself.
+
+    ``settings.nfe`` is met exactly. Where it is None, fixed steps make DEFAULT_NFE evaluations or the next number
+    that is whole steps.
+
+    Raises:
+        UsageError: there is no such solver, it cannot make exactly that many evaluations, or it makes as many as
+            its tolerance needs.
+    """
+    solver, nfe = settings.solver, settings.nfe
+    if solver in ADAPTIVE_SOLVERS:
+        if nfe is not None:
+            raise UsageError(
+                f"{solver} chooses its own steps and takes no nfe",
+                f"leave nfe out and set the tolerance, or choose from {', '.join(FIXED_SOLVERS)}",
+            )
+        if not 0 < settings.tolerance < 1:
+            raise UsageError(f"tolerance must lie between 0 and 1, not {settings.tolerance}", "1e-4 is plenty")
+        return None
+    if solver not in FIXED_SOLVERS:
+        raise UsageError(
+            f"there is no solver {solver!r}", f"choose from {', '.join((*FIXED_SOLVERS, *ADAPTIVE_SOLVERS))}"
+        )
+    per_step = FIXED_SOLVERS[solver]
+    if nfe is None:
+        return -(-DEFAULT_NFE // per_step)
+    if nfe < 1:
+        raise UsageError(f"nfe must be at least 1, not {nfe}", f"{DEFAULT_NFE} is what the published model uses")
+    if nfe % per_step:
+        below = nfe - nfe % per_step
+        near = f"{below} or {below + per_step}" if below else f"{per_step}"
+        raise UsageError(f"{solver} makes {per_step} evaluations a step and cannot make {nfe}", f"take {near}")
+    return nfe // per_step
