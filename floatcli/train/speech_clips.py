@@ -1,0 +1,219 @@
+"""Clips of synthetic speech with everything the face does: made by seed, kept on disk as arrays."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from floatcli.config import EMOTIONS
+from floatcli.train.parameters import PARAMETERS
+from floatcli.train.speech_emotions import draw_emotion, draw_prosody
+from floatcli.train.speech_engine import ENGINE_RATE, Phone, VoiceSettings, speech_engine
+from floatcli.train.speech_face import draw_pose, face_motion, portrait_state
+from floatcli.train.speech_text import HELD_OUT_SENTENCES, something_to_say
+from floatcli.train.speech_visemes import lip_curves, phone_classes
+from floatcli.train.speech_voice import background, change_speed, record, reshape_voice, roughen, tremble
+
+SPLITS = ("train", "sentences", "voices")
+_ENGLISH = (
+    "en", "en-us", "en-us", "en-gb-x-rp", "en-gb-scotland", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-us-nyc", "en-029"
+)  # fmt: skip
+_FOREIGN = (
+    "de",
+    "fr",
+    "es",
+    "pt-br",
+    "nl",
+    "pl",
+    "fi",
+    "hu",
+    "hr",
+    "ca",
+    "lv",
+    "eo",
+    "sw",
+    "id",
+    "et",
+    "ro",
+    "sk",
+)
+_VARIANTS = (
+    "Alex", "Andrea", "Annie", "AnxiousAndy", "Denis", "Diogo", "Gene", "Gene2", "Henrique", "Hugo", "Jacky", "Lee",
+    "Marco", "Mario", "Michael", "Mike", "Nguyen", "Reed", "RicishayMax", "Tweaky", "adam", "anika", "announcer",
+    "antonio", "aunty", "benjamin", "boris", "caleb", "croak", "david", "ed", "edward", "f1", "f3", "f4", "f5",
+    "grandma", "grandpa", "gustave", "ian", "iven", "iven3", "john", "kaukovalta", "klatt", "klatt2", "klatt4",
+    "klatt6", "linda", "m1", "m2", "m4", "m5", "m6", "m7", "m8", "marcelo", "michel", "miguel", "mike2", "norbert",
+    "pablo", "paul", "pedro", "rob", "robert", "robosoft2", "robosoft5", "sandro", "shelby", "steph", "steph3",
+    "travis", "victor", "whisper", "zac",
+)  # fmt: skip
+_HELD_OUT_VARIANTS = (
+    "m3", "f2", "Andy", "Alicia", "Storm", "belinda", "quincy", "klatt3", "klatt5", "steph2", "whisperf", "max",
+    "Mr serious", "iven2", "edward2", "RicishayMax3", "robosoft7",
+)  # fmt: skip
+_HELD_OUT_LANGUAGES = ("en", "en-us", "en-gb-x-rp", "sv", "it", "cs")
+
+
+@dataclass(frozen=True)
+class SpeechConfig:
+    """Size and seed of a speech corpus."""
+
+    seed: int = 1
+    clips: int = 3600
+    held_out_clips: int = 140  # of each of the two held-out splits
+    seconds: int = 8
+    fps: int = 25
+    sample_rate: int = 16000
+    quiet_share: float = 0.04  # clips without speech: room noise or digital silence
+
+    @property
+    def frames(self) -> int:
+        return self.seconds * self.fps
+
+    @property
+    def samples(self) -> int:
+        return self.seconds * self.sample_rate
+
+
+class Clip(NamedTuple):
+    """waveform (samples,) float32; motion (frames, 20) parameters; portrait (20,); emotion; phone classes (frames,)."""
+
+    waveform: np.ndarray
+    motion: np.ndarray
+    portrait: np.ndarray
+    emotion: int
+    phones: np.ndarray
+
+
+def make_clip(config: SpeechConfig, split: str, index: int) -> Clip:
+    """Clip ``index`` of a split; the same for the same seed, on any machine with the same espeak-ng."""
+    rng = np.random.default_rng((config.seed, SPLITS.index(split), index))
+    emotion = draw_emotion(rng)
+    pose = draw_pose(rng)
+    if split == "train" and rng.random() < config.quiet_share:
+        emotion, phones = "neutral", ()
+        waveform = 10 ** -rng.uniform(0.5, 4) * background(config.samples, config.sample_rate, rng)
+        waveform = np.clip(waveform, -1, 1) if rng.random() < 0.75 else np.zeros_like(waveform)
+        loudness = np.zeros(config.frames)
+    else:
+        clean, phones = _speak(config, split, emotion, rng)
+        loudness = _loudness(clean, config.frames)
+        waveform = record(clean, config.sample_rate, rng)
+    lips = lip_curves(phones, loudness, config.frames, config.fps)
+    motion = face_motion(lips, loudness, emotion, pose, config.fps, rng)
+    labels = phone_classes(phones, config.frames, config.fps)
+    return Clip(waveform, motion, portrait_state(pose, rng), EMOTIONS.index(emotion), labels)
+
+
+def _speak(
+    config: SpeechConfig, split: str, emotion: str, rng: np.random.Generator
+) -> tuple[np.ndarray, tuple[Phone, ...]]:
+    """Sentences with pauses until the clip is full, before any microphone; phonemes in its own time."""
+    manner = draw_prosody(emotion, rng)
+    speed, formants = rng.uniform(0.88, 1.15), rng.uniform(0.85, 1.2)
+    language, voice = _draw_voice(split, manner, rng)
+    pieces: list[np.ndarray] = []
+    phones: list[Phone] = []
+    at, length = 0.0, config.seconds * speed
+    pause = rng.uniform(0.1, 1.5) if rng.random() < 0.85 else rng.uniform(1.5, 4.0)
+    while at < length:
+        pieces.append(np.zeros(int(pause * ENGINE_RATE), np.float32))
+        at += len(pieces[-1]) / ENGINE_RATE
+        said = speech_engine().say(_draw_text(split, language, emotion, rng), voice)
+        phones += [p._replace(start=p.start + at, end=p.end + at) for p in said.phones]
+        fade = np.linspace(0.5, -0.5, len(said.waveform)) * -manner["fade"]
+        pieces.append(said.waveform * 10 ** (fade / 20).astype(np.float32))
+        at += len(said.waveform) / ENGINE_RATE
+        pause = manner["pause"] * rng.uniform(0.6, 1.4)
+    rate = config.sample_rate
+    waveform, exact = change_speed(np.concatenate(pieces), ENGINE_RATE, rate, speed)
+    waveform = waveform[: config.samples]
+    waveform = reshape_voice(waveform, rate, formants, manner["breath"], manner["tilt"], rng)
+    if manner["tremor"] > 0:
+        waveform = tremble(waveform, rate, manner["tremor"], rng)
+    if manner["roughness"] > 0:
+        waveform = roughen(waveform, rate, manner["roughness"], rng)
+    return waveform, tuple(p._replace(start=p.start / exact, end=p.end / exact) for p in phones)
+
+
+def _draw_voice(split: str, manner: dict[str, float], rng: np.random.Generator) -> tuple[str, VoiceSettings]:
+    if split == "voices":
+        language, variant = str(rng.choice(_HELD_OUT_LANGUAGES)), str(rng.choice(_HELD_OUT_VARIANTS))
+    else:
+        foreign = split == "train" and rng.random() < 0.22
+        language = str(rng.choice(_FOREIGN if foreign else _ENGLISH))
+        variant = str(rng.choice(_VARIANTS)) if rng.random() < 0.92 else ""
+    return language, VoiceSettings(
+        name=f"{language}+{variant}" if variant else language,
+        rate=int(np.clip(rng.uniform(150, 180) * manner["rate"], 80, 300)),
+        pitch=int(np.clip(50 + manner["pitch"] + rng.uniform(-6, 6), 0, 99)),
+        pitch_range=int(manner["pitch_range"]),
+    )
+
+
+def _draw_text(split: str, language: str, emotion: str, rng: np.random.Generator) -> str:
+    english = language.startswith("en")
+    if split != "train" and english:
+        return str(rng.choice(HELD_OUT_SENTENCES))
+    return something_to_say(rng, english, emotion)
+
+
+def _loudness(waveform: np.ndarray, frames: int) -> np.ndarray:
+    """Root mean square of each frame, 1 at the clip's loud syllables."""
+    level = np.sqrt(np.mean(waveform.reshape(frames, -1) ** 2, 1))
+    return np.clip(level / (np.quantile(level, 0.95) + 1e-6), 0, 1)
+
+
+class SpeechCorpus:
+    """Clips of one split as arrays mapped from disk; motion and portrait in renderer parameters."""
+
+    waveform: np.ndarray  # (clips, samples) int16
+    motion: np.ndarray  # (clips, frames, 20) float32
+    portrait: np.ndarray  # (clips, 20) float32
+    emotion: np.ndarray  # (clips,) int64
+    phones: np.ndarray  # (clips, frames) int64
+
+    def __init__(self, folder: Path):
+        for name in Clip._fields:
+            setattr(self, name, np.load(folder / f"{name}.npy", mmap_mode="r"))
+
+    def __len__(self) -> int:
+        return len(self.waveform)
+
+    def sound(self, index: int) -> np.ndarray:
+        """Waveform (samples,) float32 in [-1, 1]."""
+        return self.waveform[index].astype(np.float32) / 32767
+
+
+def speech_corpus(
+    folder: Path, config: SpeechConfig, split: str, log: Callable[[str], None] = lambda line: None
+) -> SpeechCorpus:
+    """The corpus in ``folder/split``; made first (about 0.1 s a clip) unless the same one is there already."""
+    place, stamp = folder / split, json.dumps(dataclasses.asdict(config))
+    made = place / "made.json"
+    if made.exists() and made.read_text() == stamp:
+        return SpeechCorpus(place)
+    count = config.clips if split == "train" else config.held_out_clips
+    place.mkdir(parents=True, exist_ok=True)
+    arrays = {
+        "waveform": np.zeros((count, config.samples), np.int16),
+        "motion": np.zeros((count, config.frames, len(PARAMETERS)), np.float32),
+        "portrait": np.zeros((count, len(PARAMETERS)), np.float32),
+        "emotion": np.zeros(count, np.int64),
+        "phones": np.zeros((count, config.frames), np.int64),
+    }
+    for index in range(count):
+        clip = make_clip(config, split, index)
+        for name, value in clip._asdict().items():
+            arrays[name][index] = np.round(value * 32767) if name == "waveform" else value
+        if (index + 1) % 200 == 0:
+            log(f"speech ({split}): {index + 1} of {count} clips")
+    for name, values in arrays.items():
+        np.save(place / f"{name}.npy", values)
+    made.write_text(stamp)
+    return SpeechCorpus(place)
