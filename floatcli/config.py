@@ -9,6 +9,9 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 
+#: The points of a face that edits are anchored at; left and right as seen in the picture.
+ANCHORS = ("left_eye", "right_eye", "mouth_left", "mouth_right", "upper_lip", "lower_lip", "chin")
+
 #: Channels of the motion auto-encoder by resolution (SPEC section 2).
 PUBLISHED_CHANNELS = (
     (4, 512), (8, 512), (16, 512), (32, 512), (64, 256), (128, 128), (256, 64), (512, 32), (1024, 16),

@@ -12,15 +12,9 @@ from floatcli.errors import UsageError
 
 app = typer.Typer(help="Train a FLOAT of your own, in two stages, and measure it.", no_args_is_help=True)
 
-Config = Annotated[
-    Path, typer.Argument(help="The training's settings, a TOML file such as weights/embedded.toml.")
-]
-RunFolder = Annotated[
-    Path, typer.Option("--run", help="Folder of checkpoints and samples; a run there is resumed.")
-]
-Threads = Annotated[
-    int, typer.Option("--threads", min=1, help="CPU threads; 1 where several parts train at once.")
-]
+Config = Annotated[Path, typer.Argument(help="The training's settings, a TOML file such as weights/embedded.toml.")]
+RunFolder = Annotated[Path, typer.Option("--run", help="Folder of checkpoints and samples; a run there is resumed.")]
+Threads = Annotated[int, typer.Option("--threads", min=1, help="CPU threads; 1 where several parts train at once.")]
 
 PARTS = ("encoder", "landmarks", "mouth", "eyes", "warp")
 
@@ -38,9 +32,7 @@ def draw(config: Config) -> None:
 def autoencoder(
     config: Config,
     run: RunFolder = Path("runs/embedded"),
-    part: Annotated[
-        list[str] | None, typer.Option(help=f"Only this part, of {', '.join(PARTS)}. Repeatable.")
-    ] = None,
+    part: Annotated[list[str] | None, typer.Option(help=f"Only this part, of {', '.join(PARTS)}. Repeatable.")] = None,
     threads: Threads = 2,
 ) -> None:
     """Stage 1: motion encoder, landmarks, mouth and eye editors, head warp."""

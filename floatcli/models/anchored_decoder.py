@@ -14,8 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from floatcli.config import AnchoredSize, ModelConfig
-from floatcli.face.landmarks import ANCHORS
+from floatcli.config import ANCHORS, AnchoredSize, ModelConfig
 from floatcli.models.landmark_net import LandmarkNet
 from floatcli.models.patches import (
     eye_frames,
@@ -187,9 +186,7 @@ class AnchoredDecoder(nn.Module):
             raise ValueError(f"the anchored decoder needs basis vectors named {', '.join(missing)}")
         self.size = config.anchored
         self.register_buffer("scales", torch.tensor(config.coefficient_scales), persistent=False)
-        self.columns = {
-            part: [names.index(name) for name in part] for part in (MOUTH, LEFT_EYE, RIGHT_EYE, POSE)
-        }
+        self.columns = {part: [names.index(name) for name in part] for part in (MOUTH, LEFT_EYE, RIGHT_EYE, POSE)}
         self.landmarks = LandmarkNet(self.size)
         self.mouth = PatchEditor(len(MOUTH), self.size.mouth_patch, self.size)
         self.eye = PatchEditor(len(LEFT_EYE), self.size.eye_patch, self.size)
@@ -201,9 +198,7 @@ class AnchoredDecoder(nn.Module):
         values = coeffs[:, columns] * self.scales[columns]
         return mirror_gaze(values) if names is RIGHT_EYE else values
 
-    def features(
-        self, picture: Tensor, coeffs: Tensor, basis: Tensor, anchors: Tensor | None
-    ) -> AnchoredFeatures:
+    def features(self, picture: Tensor, coeffs: Tensor, basis: Tensor, anchors: Tensor | None) -> AnchoredFeatures:
         """Everything that is computed once a portrait.
 
         Args:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from floatcli.config import AnchoredSize
-from floatcli.face.landmarks import ANCHORS
+from floatcli.config import ANCHORS, AnchoredSize
 from floatcli.models.patches import pixel_grid
 from floatcli.models.unet import ConvBlock, SourceEncoder
 
@@ -19,9 +18,7 @@ class LandmarkNet(nn.Module):
         channels = size.landmark_channels
         self.input_size = size.landmark_size
         self.encoder = SourceEncoder(3, channels)
-        self.down = nn.Sequential(
-            ConvBlock(channels[-1], channels[-1], 2), ConvBlock(channels[-1], channels[-1])
-        )
+        self.down = nn.Sequential(ConvBlock(channels[-1], channels[-1], 2), ConvBlock(channels[-1], channels[-1]))
         self.lateral = nn.Conv2d(channels[-2], channels[-1], 1)
         self.mid = ConvBlock(channels[-1], channels[-1])
         self.up = ConvBlock(channels[-1], channels[-2])

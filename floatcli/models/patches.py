@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from floatcli.face.landmarks import ANCHORS
+from floatcli.config import ANCHORS
 
 _LEFT_EYE, _RIGHT_EYE = ANCHORS.index("left_eye"), ANCHORS.index("right_eye")
 _CORNERS = [ANCHORS.index("mouth_left"), ANCHORS.index("mouth_right")]

@@ -31,8 +31,7 @@ class SourceEncoder(nn.Module):
         super().__init__()
         self.stem = ConvBlock(c_in, channels[0])
         self.levels = nn.ModuleList(
-            nn.Sequential(ConvBlock(fine, coarse, 2), ConvBlock(coarse, coarse))
-            for fine, coarse in pairwise(channels)
+            nn.Sequential(ConvBlock(fine, coarse, 2), ConvBlock(coarse, coarse)) for fine, coarse in pairwise(channels)
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:

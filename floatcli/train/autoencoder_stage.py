@@ -50,7 +50,7 @@ def columns_of(names: tuple[str, ...]) -> list[int]:
 class EncoderPart(nn.Module):
     """The motion encoder, taught the renderer's true parameters as coefficients."""
 
-    frames = list(range(FRAMES))
+    frames = tuple(range(FRAMES))
 
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -74,7 +74,7 @@ class EncoderPart(nn.Module):
 class LandmarksPart(nn.Module):
     """The anchor finder, taught the renderer's true landmarks."""
 
-    frames = list(range(FRAMES))
+    frames = tuple(range(FRAMES))
 
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -128,9 +128,7 @@ class PatchTrial(NamedTuple):
     there: Tensor  # the same of the source
 
 
-def try_patch(
-    editor: PatchEditor, batch: Batch, frame: Tensor, anchors: Tensor, parameters: Tensor
-) -> PatchTrial:
+def try_patch(editor: PatchEditor, batch: Batch, frame: Tensor, anchors: Tensor, parameters: Tensor) -> PatchTrial:
     """Edits each set's source towards its other expressions, parameters (B, F, P)."""
     source, targets = batch.images(SOURCE), batch.images(EXPRESSIONS)
     count = targets.shape[1]
@@ -161,7 +159,7 @@ def patch_losses(trial: PatchTrial) -> Losses:
 class PatchPart(nn.Module):
     """An editor in training: what mouth and eyes have in common."""
 
-    frames = [SOURCE, 1, 2, 3]
+    frames = (SOURCE, 1, 2, 3)
     editor: PatchEditor
 
     def edits(self, batch: Batch, rng: np.random.Generator) -> PatchTrial:
@@ -213,7 +211,7 @@ class EyesPart(PatchPart):
 class WarpPart(nn.Module):
     """The head warp."""
 
-    frames = [SOURCE, *range(POSES.start, POSES.stop)]
+    frames = (SOURCE, *range(POSES.start, POSES.stop))
 
     def __init__(self, config: ModelConfig):
         super().__init__()

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from floatcli.face.landmarks import ANCHORS
+from floatcli.config import ANCHORS
 from floatcli.train.parameters import INDEX
 
 POSE_COLUMNS = [INDEX[name] for name in ("yaw", "pitch", "roll", "shift_x", "shift_y", "zoom")]
@@ -46,9 +46,7 @@ class Batch(NamedTuple):
         return self.pictures[:, frames].movedim(-1, -3).float() / 127.5 - 1
 
 
-def set_parameters(
-    rng: np.random.Generator, draw_one: Callable[[np.random.Generator], np.ndarray]
-) -> np.ndarray:
+def set_parameters(rng: np.random.Generator, draw_one: Callable[[np.random.Generator], np.ndarray]) -> np.ndarray:
     """Parameters (FRAMES, 20) of one set, in the roles above."""
     rows = np.stack([draw_one(rng) for _ in range(FRAMES)])
     if rng.random() < 0.3:  # a source at rest, as most portraits are
@@ -85,9 +83,7 @@ def draw_shard(config: DrawnConfig, index: int) -> None:
     if (folder / f"{index:04d}.pictures.npy").exists():
         return
     sets = [draw_set(np.random.default_rng((config.seed, index, k)), config) for k in range(config.shard)]
-    for name, arrays in zip(
-        ("parameters", "landmarks", "pictures"), list(zip(*sets, strict=True))[::-1], strict=True
-    ):
+    for name, arrays in zip(("parameters", "landmarks", "pictures"), list(zip(*sets, strict=True))[::-1], strict=True):
         part = folder / f"{index:04d}.{name}.part"
         with part.open("wb") as file:
             np.save(file, np.stack(arrays))
@@ -114,10 +110,10 @@ class DrawnSets:
             for stem in stems
         ]
 
-    def sample(self, rng: np.random.Generator, batch: int, frames: list[int]) -> Batch:
+    def sample(self, rng: np.random.Generator, batch: int, frames: tuple[int, ...]) -> Batch:
         """``batch`` random sets, of which only ``frames`` are read."""
         picks = [(rng.integers(len(self.shards)), rng.integers(len(self.shards[0][0]))) for _ in range(batch)]
-        columns = [np.stack([self.shards[s][c][k][frames] for s, k in picks]) for c in range(3)]
+        columns = [np.stack([self.shards[s][c][k][list(frames)] for s, k in picks]) for c in range(3)]
         pictures, landmarks, parameters = map(torch.from_numpy, columns)
         return Batch(pictures, landmarks * 2 - 1, parameters)
 

@@ -118,9 +118,7 @@ class Run:
             self.step += 1
             if self.step % self.config.log_every == 0:
                 pace = (time.monotonic() - since) / self.config.log_every
-                means = "  ".join(
-                    f"{key} {total / self.config.log_every:.4f}" for key, total in totals.items()
-                )
+                means = "  ".join(f"{key} {total / self.config.log_every:.4f}" for key, total in totals.items())
                 log(f"{self.name} {self.step}/{self.config.steps}  {means}  {pace:.3f} s/step")
                 totals, since = {}, time.monotonic()
             if self.step % self.config.save_every == 0 or self.step == self.config.steps:
