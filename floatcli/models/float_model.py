@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from floatcli.config import ModelConfig
@@ -21,7 +22,7 @@ class Portrait(NamedTuple):
     """A picture as the decoder needs it."""
 
     identity: Tensor  # (B, D)
-    features: list[Tensor]  # (B, C, r, r), r = 8, 16, ..., S
+    features: Any  # maps (B, C, r, r), r = 8, 16, ..., S; of the anchored decoder: AnchoredFeatures
     ref_motion: Tensor  # (B, D), the motion that the picture itself shows
 
 
@@ -38,11 +39,21 @@ class FloatModel(nn.Module):
         self.emotion_encoder = EmotionEncoder(config)
         self.field = VectorField(config)
 
-    def encode(self, image: Tensor) -> Portrait:
-        """Pictures (B, 3, S, S) in [-1, 1] as portraits."""
-        identity, features = self.motion_encoder(image)
-        ref_motion = self.basis.motion(self.motion_encoder.coefficients(identity))
-        return Portrait(identity, features, ref_motion)
+    def encode(self, image: Tensor, anchors: Tensor | None = None) -> Portrait:
+        """Pictures in [-1, 1] as portraits.
+
+        Args:
+            image: (B, 3, S, S); for the anchored decoder (1, 3, H, H), where frames shall be H pixels a side.
+            anchors: (1, 7, 2) landmarks in grid coordinates, for the anchored decoder; None lets it find them.
+        """
+        if self.config.decoder == "warped":
+            identity, features = self.motion_encoder(image)
+            return Portrait(identity, features, self.basis.motion(self.motion_encoder.coefficients(identity)))
+        small = F.interpolate(image, size=(self.config.image_size,) * 2, mode="bilinear", antialias=True)
+        identity, _ = self.motion_encoder(small)
+        coeffs = self.motion_encoder.coefficients(identity)
+        features = self.decoder.features(image, coeffs, self.basis.matrix, anchors)
+        return Portrait(identity, features, self.basis.motion(coeffs))
 
     def decode(self, portrait: Portrait, motion: Tensor) -> Tensor:
         """Frames (N, 3, S, S), about [-1, 1], of one portrait (batch 1) or N in motion (N, D)."""

@@ -1,0 +1,123 @@
+"""How good a set of weights is, in figures: drawn faces, and the photograph that ships with scikit-image."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from floatcli.models.float_model import FloatModel, Portrait
+from floatcli.train.drawn_data import OTHERS, SOURCE, DrawnConfig, draw_set
+
+Figures = dict[str, float]
+
+MOUTH_BOX = 0.62  # half side over the distance between the eyes
+EYE_BOX = 0.36
+HELD_OUT = DrawnConfig(seed=987_654, augmented=0.0)  # identities that no training seed draws
+
+
+def to_tensor(pictures: np.ndarray) -> Tensor:
+    """Pictures (N, H, W, 3) uint8 -> (N, 3, H, W) in [-1, 1]."""
+    return torch.from_numpy(pictures).movedim(-1, 1).float() / 127.5 - 1
+
+
+def psnr(a: Tensor, b: Tensor) -> float:
+    """Peak signal to noise ratio of two pictures in [-1, 1], dB."""
+    return float(10 * torch.log10(4 / (a - b).square().mean().clamp(min=1e-8)))
+
+
+def gradient_energy(picture: Tensor) -> float:
+    """Mean square difference of neighbouring pixels."""
+    dx, dy = picture[..., 1:] - picture[..., :-1], picture[..., 1:, :] - picture[..., :-1, :]
+    return float(dx.square().mean() + dy.square().mean())
+
+
+def box_around(centre: np.ndarray, half: float, size: int) -> tuple[slice, slice]:
+    """Rows and columns of a square box, centre (x, y) and half side in pixels, clipped to the picture."""
+    (x1, y1), (x2, y2) = np.clip(centre - half, 0, size).astype(int), np.clip(centre + half, 0, size).astype(int)
+    return slice(y1, y2), slice(x1, x2)
+
+
+def face_boxes(anchors: np.ndarray, size: int) -> dict[str, tuple[slice, slice]]:
+    """Boxes of mouth and eyes about anchors (7, 2) in pixels."""
+    left, right = anchors[0], anchors[1]
+    distance = float(np.linalg.norm(right - left))
+    return {
+        "mouth": box_around(anchors[2:4].mean(0), MOUTH_BOX * distance, size),
+        "left_eye": box_around(left, EYE_BOX * distance, size),
+        "right_eye": box_around(right, EYE_BOX * distance, size),
+    }
+
+
+def read_motion(model: FloatModel, pictures: Tensor) -> Tensor:
+    """Motion (N, D) that the model's own encoder reads from pictures (N, 3, H, H)."""
+    size = (model.config.image_size,) * 2
+    small = F.interpolate(pictures, size=size, mode="bilinear", antialias=True)
+    identity, _ = model.motion_encoder(small)
+    return model.basis.motion(model.motion_encoder.coefficients(identity))
+
+
+def measure_drawn(model: FloatModel, identities: int, size: int = 256) -> Figures:
+    """Reconstruction of held-out drawn faces: another frame of the same face, from a source and its motion.
+
+    The driving motion is read from the true frame by the model's own encoder. ``over copying`` is the gain over
+    giving the source back unchanged; ``sharpness`` the gradient energy of output over truth.
+    """
+    from floatcli.train.autoencoder_stage import ANCHOR_COLUMNS
+
+    rows: list[Figures] = []
+    for k in range(identities):
+        pictures, landmarks, _ = draw_set(np.random.default_rng((HELD_OUT.seed, k)), HELD_OUT)
+        images = to_tensor(pictures)
+        portrait = model.encode(images[SOURCE : SOURCE + 1])
+        truths = images[OTHERS]
+        outputs = model.decode(portrait, read_motion(model, truths)).clamp(-1, 1)
+        for output, truth, points in zip(outputs, truths, landmarks[OTHERS], strict=True):
+            rows.append(_compare(output, truth, images[SOURCE], face_boxes(points[ANCHOR_COLUMNS] * size, size)))
+    return {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
+
+
+def _compare(output: Tensor, truth: Tensor, source: Tensor, boxes: dict[str, tuple[slice, slice]]) -> Figures:
+    def gain(rows: slice, columns: slice) -> float:
+        at = (slice(None), rows, columns)
+        return psnr(output[at], truth[at]) - psnr(source[at], truth[at])
+
+    whole = (slice(None), slice(None))
+    return {
+        "psnr": psnr(output, truth),
+        "over copying": gain(*whole),
+        "mouth over copying": gain(*boxes["mouth"]),
+        "eyes over copying": (gain(*boxes["left_eye"]) + gain(*boxes["right_eye"])) / 2,
+        "sharpness": gradient_energy(output) / gradient_energy(truth),
+    }
+
+
+def sweep(model: FloatModel, portrait: Portrait, values: dict[str, float]) -> Tensor:
+    """The portrait's own frame (1, 3, H, H) with some named parameters set."""
+    coeffs = model.basis.coefficients(portrait.ref_motion).clone()
+    for name, value in values.items():
+        k = model.config.coefficient_names.index(name)
+        coeffs[:, k] = value / model.config.coefficient_scales[k]
+    return model.decode(portrait, model.basis.motion(coeffs))
+
+
+def share_inside(change: Tensor, boxes: list[tuple[slice, slice]]) -> float:
+    """Share of the absolute change (1, 3, H, H) between two frames that falls inside boxes."""
+    inside = torch.zeros_like(change)
+    for rows, columns in boxes:
+        inside[..., rows, columns] = 1
+    return float((change.abs() * inside).sum() / change.abs().sum())
+
+
+def measure_sweeps(model: FloatModel, portrait: Portrait, anchors: np.ndarray, size: int) -> Figures:
+    """Where the change of an opening jaw and of a blink falls, on a picture with marked anchors (7, 2) in pixels."""
+    boxes = face_boxes(anchors, size)
+    shut = {"jaw": 0.0, "lid_left": 0.0, "lid_right": 0.0}
+    rest = sweep(model, portrait, shut)
+    jaw = sweep(model, portrait, shut | {"jaw": 1.0}) - rest
+    blink = sweep(model, portrait, shut | {"lid_left": 1.0, "lid_right": 1.0}) - rest
+    return {
+        "jaw inside mouth box": share_inside(jaw, [boxes["mouth"]]),
+        "blink inside eye boxes": share_inside(blink, [boxes["left_eye"], boxes["right_eye"]]),
+    }
