@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from floatcli.config import CropConfig, RunConfig, SampleConfig, VideoConfig
-from floatcli.errors import UsageError
+from floatcli.errors import InputError, UsageError
 from floatcli.flow.solvers import solver_steps
 
 AUTO = "auto"
@@ -61,6 +63,32 @@ def check_run(run: RunConfig) -> None:
         raise UsageError(f"there is no device {run.device!r}", "choose from auto, cpu, cuda, cuda:N, mps")
     if run.batch_size < 1:
         raise UsageError(f"batch-size must be at least 1, not {run.batch_size}", "8 suits most machines")
+
+
+def check_source(path: Path, what: str) -> None:
+    """Raise InputError where a file to be read is not there, or is no file."""
+    if not path.exists():
+        raise InputError(f"there is no {what} at {path}", "check the path")
+    if not path.is_file():
+        raise InputError(f"{path} is not a file", f"name the {what} itself")
+    if not os.access(path, os.R_OK):
+        raise InputError(f"{path} may not be read", "change its permissions")
+    if not path.stat().st_size:
+        raise InputError(f"{path} is empty", f"name another {what}")
+
+
+def check_output(path: Path, overwrite: bool, *sources: Path) -> None:
+    """Raise InputError where a video cannot be put, UsageError where it would replace what it is made from."""
+    if any(path.exists() and path.samefile(source) for source in sources):
+        raise UsageError(f"{path} is both read and written", "name another file with -o")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder", "name a file in it with -o")
+    if path.exists() and not overwrite:
+        raise InputError(f"{path} is there already", "allow --overwrite or name another file with -o")
+    if not path.parent.is_dir():
+        raise InputError(f"there is no folder {path.parent}", "make it first")
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"nothing may be written in {path.parent}", "name a place of yours with -o")
 
 
 def match_emotion(name: str, labels: Sequence[str]) -> int | None:

@@ -6,7 +6,13 @@ import hashlib
 from importlib.resources import files
 from pathlib import Path
 
+from safetensors import SafetensorError, safe_open
+
+from floatcli.config import EMOTIONS, ModelConfig
 from floatcli.errors import WeightsError
+
+#: Metadata of our own safetensors: the model's configuration as JSON.
+CONFIG_KEY = "floatcli.config"
 
 
 def find_weights(source: str | Path | None) -> Path:
@@ -30,6 +36,15 @@ def _embedded() -> Path:
     if not carried:
         raise WeightsError("this installation carries no weights", "give a file with --weights")
     return carried[0]
+
+
+def emotion_labels(path: Path) -> tuple[str, ...]:
+    """The emotions that a weights file knows, as far as it says so itself; else those of the published model."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return ModelConfig.from_json((file.metadata() or {})[CONFIG_KEY]).emotions
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError):
+        return EMOTIONS  # published weights describe nothing; what is wrong with a damaged file, loading it tells
 
 
 def file_digest(path: Path) -> str:

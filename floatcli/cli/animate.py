@@ -1,0 +1,206 @@
+"""``floatcli animate``: a portrait and a recording in, a talking video out."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer import Option
+
+from floatcli.checkpoint.store import emotion_labels, find_weights
+from floatcli.checks import (
+    AUTO,
+    DTYPES,
+    PRESETS,
+    check_crop,
+    check_output,
+    check_run,
+    check_sample,
+    check_source,
+    check_video,
+    match_emotion,
+)
+from floatcli.cli.console import ProgressLine
+from floatcli.config import DEFAULT_NFE, CropConfig, RunConfig, SampleConfig, VideoConfig
+from floatcli.errors import UsageError
+from floatcli.flow.solvers import ADAPTIVE_SOLVERS, FIXED_SOLVERS
+
+if TYPE_CHECKING:
+    from floatcli.clip import Clip
+    from floatcli.pipeline import FloatPipeline
+
+MODEL, MOTION, FACE, VIDEO, MACHINE = "Model", "Motion", "Face", "Video", "Machine"
+
+
+def animate(
+    face: Annotated[Path, typer.Argument(help="Portrait: any picture.", show_default=False)],
+    speech: Annotated[Path, typer.Argument(help="Speech: any sound, or a video with sound.", show_default=False)],
+    output: Annotated[
+        Path | None,
+        Option("--output", "-o", help="Video to write: mp4, mov, mkv, webm or gif.", show_default="FACE-SPEECH.mp4"),
+    ] = None,
+    weights: Annotated[
+        Path | None, Option(help="Weights file.", show_default="the embedded set", rich_help_panel=MODEL)
+    ] = None,
+    emotion: Annotated[
+        str, Option(help="Emotion to show; auto hears it in the speech.", rich_help_panel=MOTION)
+    ] = AUTO,
+    audio_scale: Annotated[
+        float, Option(help="How strongly lips and head follow the speech.", rich_help_panel=MOTION)
+    ] = SampleConfig.audio_scale,
+    emotion_scale: Annotated[
+        float, Option(help="How strongly the emotion shows.", rich_help_panel=MOTION)
+    ] = SampleConfig.emotion_scale,
+    ref_scale: Annotated[
+        float, Option(help="How strongly motion keeps to the portrait's own pose.", rich_help_panel=MOTION)
+    ] = SampleConfig.ref_scale,
+    nfe: Annotated[
+        int | None,
+        Option(help="Evaluations of the field per window.", show_default=str(DEFAULT_NFE), rich_help_panel=MOTION),
+    ] = SampleConfig.nfe,
+    solver: Annotated[
+        str, Option(help=", ".join((*FIXED_SOLVERS, *ADAPTIVE_SOLVERS)) + ".", rich_help_panel=MOTION)
+    ] = SampleConfig.solver,
+    tolerance: Annotated[
+        float, Option(help="Error that an adaptive solver allows.", rich_help_panel=MOTION)
+    ] = SampleConfig.tolerance,
+    seed: Annotated[
+        int, Option(help="The same seed gives the same motion.", rich_help_panel=MOTION)
+    ] = SampleConfig.seed,
+    crop: Annotated[
+        str, Option(help="auto, none (the whole picture) or x,y,w,h in pixels.", rich_help_panel=FACE)
+    ] = CropConfig.mode,
+    margin: Annotated[
+        float, Option(help="Half side of the crop over half side of the face.", rich_help_panel=FACE)
+    ] = CropConfig.margin,
+    face_number: Annotated[
+        int, Option("--face", help="Which face, 0 the largest.", rich_help_panel=FACE)
+    ] = CropConfig.face,
+    align: Annotated[
+        bool, Option("--align/--no-align", help="Level a tilted head.", rich_help_panel=FACE)
+    ] = CropConfig.align,
+    background: Annotated[
+        str, Option(help="Colour behind transparent parts, by name or #rrggbb.", rich_help_panel=FACE)
+    ] = "#%02x%02x%02x" % CropConfig.background,
+    crf: Annotated[
+        int, Option(help="Quality of the video: less is better and larger.", rich_help_panel=VIDEO)
+    ] = VideoConfig.crf,
+    preset: Annotated[
+        str, Option(help=f"Effort of the encoder: {', '.join(PRESETS)}.", rich_help_panel=VIDEO)
+    ] = VideoConfig.preset,
+    audio_bitrate: Annotated[
+        int, Option(help="Sound, in kbit/s, where it is encoded anew.", rich_help_panel=VIDEO)
+    ] = VideoConfig.audio_bitrate,
+    copy_audio: Annotated[
+        bool,
+        Option("--copy-audio/--no-copy-audio", help="Keep the sound as it is, where OUT can.", rich_help_panel=VIDEO),
+    ] = VideoConfig.copy_audio,
+    overwrite: Annotated[
+        bool, Option("--overwrite/--no-overwrite", help="Replace OUT where it is there.", rich_help_panel=VIDEO)
+    ] = VideoConfig.overwrite,
+    device: Annotated[str, Option(help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=MACHINE)] = RunConfig.device,
+    dtype: Annotated[
+        str, Option(help=f"{', '.join(DTYPES)}; auto is float32, exact.", rich_help_panel=MACHINE)
+    ] = RunConfig.dtype,
+    batch_size: Annotated[
+        int, Option(help="Frames decoded at a time.", rich_help_panel=MACHINE)
+    ] = RunConfig.batch_size,
+    quiet: Annotated[bool, Option("--quiet", "-q", help="Nothing on stderr but errors.")] = False,
+    as_json: Annotated[bool, Option("--json", help="Print the result on stdout, as one JSON object.")] = False,
+) -> None:
+    """Turn a portrait and a recording into a talking video.
+
+    Without -o, the video goes to the current folder and is named after both: face.png and speech.wav make
+    face-speech.mp4.
+    """
+    job = Job(
+        face=face,
+        speech=speech,
+        output=output or Path(f"{face.stem}-{speech.stem}.mp4"),
+        weights=weights,
+        emotion=emotion,
+        crop=CropConfig(crop, margin, face_number, align, _colour(background)),
+        sample=SampleConfig(audio_scale, emotion_scale, ref_scale, nfe, solver, tolerance, seed),
+        video=VideoConfig(crf, preset, audio_bitrate, copy_audio, overwrite),
+        run=RunConfig(device, dtype, batch_size),
+    )
+    job.check()
+    result = job.do(ProgressLine(quiet))
+    if as_json:
+        print(json.dumps(result))
+
+
+def _colour(text: str) -> tuple[int, int, int]:
+    from PIL import ImageColor
+
+    try:
+        return ImageColor.getrgb(text)[:3]
+    except ValueError:
+        raise UsageError(f"there is no colour {text!r}", "give a name such as white, or #rrggbb") from None
+
+
+@dataclass(frozen=True)
+class Job:
+    """One video to make, with every setting."""
+
+    face: Path
+    speech: Path
+    output: Path
+    weights: Path | None
+    emotion: str
+    crop: CropConfig
+    sample: SampleConfig
+    video: VideoConfig
+    run: RunConfig
+
+    def check(self) -> None:
+        """Find what can be found wrong without torch: usage first, then files."""
+        check_sample(self.sample)
+        check_crop(self.crop)
+        check_video(self.video)
+        check_run(self.run)
+        check_source(self.face, "picture")
+        check_source(self.speech, "recording")
+        check_output(self.output, self.video.overwrite, self.face, self.speech)
+        match_emotion(self.emotion, emotion_labels(find_weights(self.weights)))
+
+    def do(self, progress: ProgressLine) -> dict[str, Any]:
+        """Make the video; answer what there is to tell about it."""
+        with progress:
+            progress.stage("imports")
+            from floatcli.pipeline import FloatPipeline
+
+            pipeline = FloatPipeline.from_weights(
+                self.weights,
+                self.run.device,
+                self.run.dtype,
+                self.run.batch_size,
+                progress.notice,
+                progress.stage,
+            )
+            clip = pipeline.animate(self.face, self.speech, self.crop, self.sample, self.emotion)
+            clip.save(self.output, self.video, progress.frames)
+        return _result(self.output, clip, pipeline)
+
+
+def _result(output: Path, clip: Clip, pipeline: FloatPipeline) -> dict[str, Any]:
+    """What ``--json`` prints."""
+    width, height = clip.size
+    return {
+        "path": os.fspath(output),
+        "frames": clip.frames,
+        "fps": clip.fps,
+        "seconds": clip.frames / clip.fps,
+        "width": width,
+        "height": height,
+        "seed": clip.seed,
+        "emotion": clip.emotion,
+        "stages": {name: round(seconds, 3) for name, seconds in clip.stages.seconds.items()},
+        "weights": {"name": pipeline.config.name, "digest": pipeline.digest},
+        "digests": clip.digests,
+        "notices": clip.notices,
+    }

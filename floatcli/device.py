@@ -1,0 +1,64 @@
+"""Choice of device and number format, and what to say when a device is missing or full."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from floatcli.checks import AUTO
+from floatcli.errors import DeviceError
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of a name; "auto" takes cuda, mps or cpu, the first that is there.
+
+    Raises:
+        DeviceError: the device asked for is not there.
+    """
+    if name == AUTO:
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    device = torch.device(name)
+    there = {
+        "cpu": 1,
+        "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
+        "mps": int(torch.backends.mps.is_available()),
+    }[device.type]
+    if (device.index or 0) >= there:
+        raise DeviceError(f"there is no device {name} here", "use --device cpu, or auto for the best there is")
+    return device
+
+
+def choose_dtype(name: str) -> torch.dtype:
+    """The number format of a name. "auto" is float32: exact, and the same motion on every device."""
+    return torch.float32 if name == AUTO else getattr(torch, name)
+
+
+@contextmanager
+def mixed(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
+    """Run networks without gradients, their products in ``dtype``.
+
+    The parameters stay float32, and so do the coordinates that pictures are warped by: 16 bits would move them by
+    visible fractions of a pixel.
+
+    Raises:
+        DeviceError: the device ran out of memory.
+    """
+    half = dtype is not torch.float32
+    try:
+        with torch.inference_mode(), torch.autocast(device.type, dtype if half else None, enabled=half):
+            yield
+        if device.type == "cuda":  # its errors and seconds belong to the stage that made them
+            torch.cuda.synchronize(device)
+    except (RuntimeError, MemoryError) as error:
+        if not _out_of_memory(error):
+            raise
+        message = f"{device} has too little memory"
+        raise DeviceError(message, "lower --batch-size, try --dtype float16 or take another --device") from error
+
+
+def _out_of_memory(error: Exception) -> bool:
+    # Only CUDA has an exception of its own; the others say it in words.
+    words = ("out of memory", "not enough memory", "can't allocate memory")
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(word in str(error) for word in words)
