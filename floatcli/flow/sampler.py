@@ -73,7 +73,7 @@ def sample_motion(
     """
     batch, frames, _ = audio_cond.shape
     length, before = config.window, config.preceding
-    noise = iter(noise or noise_windows(settings.seed, length, config.motion_dim))
+    noise = iter(noise_windows(settings.seed, length, config.motion_dim) if noise is None else noise)
     preceding_motion = ref_motion.new_zeros(batch, before, config.motion_dim)
     preceding_audio = audio_cond.new_zeros(batch, before, config.audio_dim)
     for start in range(0, frames, length):

@@ -27,19 +27,34 @@ class Level(nn.Module):
 
     ticks: Tensor
 
-    def __init__(self, inputs: int, outputs: int, style_dim: int, resolution: int):
+    def __init__(self, inputs: int, outputs: int, style_dim: int, resolution: int, last: bool):
         super().__init__()
+        self.last = last  # nothing follows that would use its activations
         self.up = StyledConv(inputs, outputs, style_dim, up=True)
         self.conv = StyledConv(outputs, outputs, style_dim)
         self.flow = StyledHead(outputs, 3, style_dim)
         self.rgb = RgbHead(outputs)
-        # Ticks reach the centres' range of align_corners=True although sampling is with False: the published
-        # weights learnt the mismatch.
+        # The ticks are those of align_corners=True although sampling is with False: the weights learnt the mismatch.
         self.register_buffer("ticks", torch.linspace(-1, 1, resolution, device="cpu"), persistent=False)
 
-    def activations(self, x: Tensor, latent: Tensor) -> Tensor:
-        """(N, inputs, r/2, r/2) and latent (N, D) to (N, outputs, r, r)."""
-        return self.conv(self.up(x, latent), latent)
+    def forward(self, x: Tensor, latent: Tensor, feature: Tensor, flow: Tensor, rgb: Tensor) -> tuple[Tensor, ...]:
+        """Decode one resolution.
+
+        Args:
+            x: activations (N, inputs, r/2, r/2).
+            latent: (N, D).
+            feature: the portrait's (N or 1, outputs, r, r).
+            flow: of the resolution before (N, 3, r/2, r/2).
+            rgb: of the resolution before (N, 3, r/2, r/2).
+
+        Returns:
+            Activations (N, outputs, r, r), flow and rgb (N, 3, r, r).
+        """
+        x = self.conv(self.up(x, latent), latent)
+        flow = self.flow(x, latent) + upsample(flow)
+        warped, mask = self.warp(feature, flow)
+        rgb = self.rgb(warped) + upsample(rgb)
+        return x if self.last else warped + x * (1 - mask), flow, rgb
 
     def warp(self, feature: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
         """The portrait's features where the flow looks for them.
@@ -67,8 +82,10 @@ class WarpedDecoder(nn.Module):
         channels = [config.channels_at(r) for r in config.resolutions]
         self.start = nn.Parameter(torch.randn(1, channels[0], 4, 4))
         self.first = StyledConv(channels[0], channels[0], config.motion_dim)
-        sizes = zip(channels[:-1], channels[1:], config.resolutions[1:], strict=True)
-        self.levels = nn.ModuleList(Level(c_in, c_out, config.motion_dim, r) for c_in, c_out, r in sizes)
+        self.levels = nn.ModuleList(
+            Level(c_in, c_out, config.motion_dim, resolution, last=resolution == config.image_size)
+            for c_in, c_out, resolution in zip(channels[:-1], channels[1:], config.resolutions[1:], strict=True)
+        )
 
     def forward(self, identity: Tensor, motion: Tensor, features: list[Tensor]) -> Tensor:
         """Decode frames.
@@ -83,13 +100,7 @@ class WarpedDecoder(nn.Module):
         """
         latent = identity + motion
         x = self.first(self.start.expand(len(latent), -1, -1, -1), latent)
-        flow = rgb = mask = warped = None
+        flow = rgb = x.new_zeros(len(latent), 3, 4, 4)
         for level, feature in zip(self.levels, features, strict=True):
-            if warped is not None:
-                x = warped + x * (1 - mask)
-            x = level.activations(x, latent)
-            flow = level.flow(x, latent) if flow is None else level.flow(x, latent) + upsample(flow)
-            warped, mask = level.warp(feature, flow)
-            rgb = level.rgb(warped) if rgb is None else level.rgb(warped) + upsample(rgb)
-        assert rgb is not None, "a decoder has at least one level"
+            x, flow, rgb = level(x, latent, feature, flow, rgb)
         return rgb

@@ -1,0 +1,106 @@
+"""Weights to models and back. Our own files describe themselves: the configuration travels in their metadata."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from floatcli.checkpoint.published import read_published
+from floatcli.checkpoint.store import find_weights
+from floatcli.checkpoint.tensors import check_names, read_metadata, read_tensors
+from floatcli.config import ModelConfig
+from floatcli.errors import WeightsError
+from floatcli.models.float_model import FloatModel
+
+FORMAT_VERSION = 1
+_VERSION_KEY, _CONFIG_KEY = "floatcli.version", "floatcli.config"
+
+
+def load_model(
+    source: str | Path | None = None,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> FloatModel:
+    """A model in evaluation mode with its weights, whatever number format the file keeps them in.
+
+    Args:
+        source: our own safetensors; the published ``.pth`` with the two wav2vec2 folders beside it; the published
+            safetensors with everything; None for the set that travels with the package.
+        device: where its parameters go.
+        dtype: what its parameters become.
+
+    Raises:
+        WeightsError: the file is missing, damaged, of a newer version, or not exactly the tensors of the model.
+    """
+    path = find_weights(source)
+    tensors, metadata = read_tensors(path)
+    if _CONFIG_KEY in metadata:
+        config = _own_config(metadata, path)
+    else:
+        tensors, config = read_published(tensors, path)
+    return build_model(config, tensors, path, device, dtype)
+
+
+def build_model(
+    config: ModelConfig,
+    tensors: dict[str, Tensor],
+    source: Path,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> FloatModel:
+    """A model of exactly these tensors, under our names. ``source`` is named in a WeightsError."""
+    with torch.device("meta"):  # no parameter is drawn at random only to be replaced
+        model = FloatModel(config)
+    wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    check_names({name: tensor.shape for name, tensor in tensors.items()}, wanted, source)
+    placed = {name: tensors[name].to(device, dtype) for name in wanted}
+    model.load_state_dict(placed, assign=True)
+    return model.to(device).eval()
+
+
+def save_model(model: FloatModel, path: str | Path, dtype: torch.dtype | None = None) -> None:
+    """Write weights that describe themselves, through a temporary sibling.
+
+    Args:
+        model: any model; its configuration goes into the metadata.
+        path: the ``.safetensors`` file to write or replace.
+        dtype: number format in the file; None keeps the model's.
+    """
+    path = Path(path)
+    tensors = {
+        name: tensor.detach().to("cpu", dtype or tensor.dtype).contiguous()
+        for name, tensor in model.state_dict().items()
+    }
+    metadata = {"format": "pt", _VERSION_KEY: str(FORMAT_VERSION), _CONFIG_KEY: model.config.to_json()}
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        save_file(tensors, temporary, metadata)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_config(source: str | Path | None = None) -> ModelConfig:
+    """The configuration of our own safetensors, without reading the tensors.
+
+    Raises:
+        WeightsError: the file is missing, damaged, of a newer version or not ours.
+    """
+    path = find_weights(source)
+    return _own_config(read_metadata(path), path)
+
+
+def _own_config(metadata: dict[str, str], path: Path) -> ModelConfig:
+    version = metadata.get(_VERSION_KEY, "")
+    if not version.isdigit():
+        raise WeightsError(f"{path} states no format version", "it was not written by floatcli; fetch it again")
+    if int(version) > FORMAT_VERSION:
+        raise WeightsError(f"{path} is of format {version}, newer than this floatcli's {FORMAT_VERSION}", "upgrade")
+    try:
+        return ModelConfig.from_json(metadata[_CONFIG_KEY])
+    except (KeyError, ValueError, TypeError) as error:
+        raise WeightsError(f"{path} describes no model: {error}", "upgrade floatcli or fetch the file again") from error
