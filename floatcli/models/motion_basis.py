@@ -19,7 +19,8 @@ class MotionBasis(nn.Module):
     @property
     def matrix(self) -> Tensor:
         """V (D, M), of the weight's dtype and device; worked out anew only while it is being learnt."""
-        if torch.is_grad_enabled() and self.weight.requires_grad:
+        learning = torch.is_grad_enabled() and self.weight.requires_grad
+        if learning or self.weight.is_inference():  # a tensor of inference mode does not tell when it changes
             return self._orthonormal()
         key = (self.weight.data_ptr(), self.weight._version, self.weight.dtype, self.weight.device)
         if self._cached is None or self._cached[0] != key:
