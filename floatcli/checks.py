@@ -68,13 +68,13 @@ def check_run(run: RunConfig) -> None:
 def check_source(path: Path, what: str) -> None:
     """Raise InputError where a file to be read is not there, or is no file."""
     if not path.exists():
-        raise InputError(f"there is no {what} at {path}", "check the path")
+        raise InputError(f"{path} is not there", f"check the {what}'s path")
     if not path.is_file():
-        raise InputError(f"{path} is not a file", f"name the {what} itself")
+        raise InputError(f"{path} is not a file", f"name one {what}")
     if not os.access(path, os.R_OK):
-        raise InputError(f"{path} may not be read", "change its permissions")
+        raise InputError(f"{path} may not be read", "check the file's permissions")
     if not path.stat().st_size:
-        raise InputError(f"{path} is empty", f"name another {what}")
+        raise InputError(f"{path} is empty", f"check the {what}'s path")
 
 
 def check_output(path: Path, overwrite: bool, *sources: Path) -> None:

@@ -37,8 +37,10 @@ MODEL, MOTION, FACE, VIDEO, MACHINE = "Model", "Motion", "Face", "Video", "Machi
 
 
 def animate(
-    face: Annotated[Path, typer.Argument(help="Portrait: any picture.", show_default=False)],
-    speech: Annotated[Path, typer.Argument(help="Speech: any sound, or a video with sound.", show_default=False)],
+    face: Annotated[Path, typer.Argument(metavar="FACE", help="Portrait: any picture.", show_default=False)],
+    speech: Annotated[
+        Path, typer.Argument(metavar="SPEECH", help="Speech: any sound, or a video with sound.", show_default=False)
+    ],
     output: Annotated[
         Path | None,
         Option("--output", "-o", help="Video to write: mp4, mov, mkv, webm or gif.", show_default="FACE-SPEECH.mp4"),
@@ -85,7 +87,7 @@ def animate(
     ] = CropConfig.align,
     background: Annotated[
         str, Option(help="Colour behind transparent parts, by name or #rrggbb.", rich_help_panel=FACE)
-    ] = "#%02x%02x%02x" % CropConfig.background,
+    ] = "#{:02x}{:02x}{:02x}".format(*CropConfig.background),
     crf: Annotated[
         int, Option(help="Quality of the video: less is better and larger.", rich_help_panel=VIDEO)
     ] = VideoConfig.crf,

@@ -89,13 +89,19 @@ def run(arguments: Sequence[str]) -> int:
         console.say("interrupted")
         return int(stop.code or ExitCode.INTERRUPTED)
     except BrokenPipeError:
-        # Whoever read our stdout has gone; give the interpreter somewhere to flush the rest to.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.OK
+        return _unread()
+    except SystemExit as leaving:  # Typer's own answer to the same
+        return _unread() if isinstance(leaving.__context__, BrokenPipeError) else int(leaving.code or ExitCode.OK)
     except Exception as error:
         if show_traceback:
             traceback.print_exc()
         return _explain(error, show_traceback)
+
+
+def _unread() -> int:
+    """Whoever read our stdout has gone, which is their right. What is left to flush goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return ExitCode.OK
 
 
 def _explain(error: Exception, traceback_shown: bool) -> int:

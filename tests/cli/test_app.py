@@ -1,0 +1,109 @@
+"""The command line as a whole: help, version, and the one place where errors end."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from floatcli import __version__
+from floatcli.cli import animate
+from floatcli.cli.app import run
+from floatcli.errors import DeviceError, ExitCode, FfmpegError, FloatCliError, InputError, UsageError, WeightsError
+
+PYTHON = [sys.executable, "-m", "floatcli"]
+
+
+def floatcli(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*PYTHON, *arguments], capture_output=True, text=True, check=False)
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    """Make every animate fail like this."""
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(animate.Job, "check", fail)
+
+
+def test_version():
+    said = floatcli("--version")
+    assert (said.returncode, said.stdout) == (0, f"floatcli {__version__}\n")
+
+
+def test_help_shows_the_defaults_of_the_configuration():
+    said = floatcli("animate", "--help").stdout
+    for expected in ("--audio-scale", "2.0", "--margin", "1.6", "--crf", "18", "--seed", "15", "FACE-SPEECH.mp4"):
+        assert expected in said
+
+
+def test_no_arguments_at_all_show_the_help():
+    said = floatcli()
+    assert said.returncode == ExitCode.USAGE
+    assert "Usage: floatcli" in said.stdout + said.stderr
+    assert "error" not in said.stderr
+
+
+USAGE = [
+    ("--help",), ("animate", "--help"), ("--version",), (), ("wave",), ("animate",), ("animate", "a"),
+    ("animate", "a", "b", "--loud"), ("animate", "a", "b", "--nfe", "0"), ("animate", "a", "b", "--crop", "1,2"),
+    ("animate", "a", "b", "--emotion", "bored"), ("animate", "a", "b", "--device", "abacus"),
+    ("animate", "a", "b", "--crf", "99"), ("animate", "a", "b", "--solver", "guess"), ("animate", "a", "b"),
+]  # fmt: skip
+
+
+def test_help_and_usage_errors_import_nothing_heavy():
+    code = (
+        "import sys, json\n"
+        "from floatcli.cli.app import run\n"
+        "for arguments in json.loads(sys.argv[1]): run(arguments)\n"
+        "heavy = {'torch', 'transformers', 'torchaudio', 'cv2', 'skimage', 'face_alignment'}\n"
+        "print('HEAVY', sorted(heavy & set(sys.modules)))"
+    )
+    import json
+
+    arguments = json.dumps([list(each) for each in USAGE])
+    said = subprocess.run([sys.executable, "-c", code, arguments], capture_output=True, text=True, check=True)
+    assert said.stdout.splitlines()[-1] == "HEAVY []"
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [(UsageError, 2), (InputError, 3), (WeightsError, 4), (DeviceError, 5), (FfmpegError, 6), (FloatCliError, 1)],
+)
+def test_every_kind_of_error_has_its_exit_code(monkeypatch, capsys, kind, code):
+    failing(monkeypatch, kind("the tea is cold", "boil water"))
+    assert run(["animate", "a", "b"]) == code
+    assert capsys.readouterr().err == "floatcli: error: the tea is cold\nfloatcli: hint: boil water\n"
+
+
+def test_a_bug_is_one_line_that_says_so(monkeypatch, capsys):
+    failing(monkeypatch, ZeroDivisionError("division\nby zero"))
+    assert run(["animate", "a", "b"]) == ExitCode.BUG
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "floatcli: error: this is a bug in floatcli: ZeroDivisionError: division by zero"
+    assert "--traceback" in second
+
+
+@pytest.mark.parametrize("arguments", [["--traceback", "animate", "a", "b"], ["animate", "a", "b", "--traceback"]])
+def test_traceback_shows_the_rest(monkeypatch, capsys, arguments):
+    failing(monkeypatch, ZeroDivisionError("division by zero"))
+    assert run(arguments) == ExitCode.BUG
+    said = capsys.readouterr().err
+    assert "Traceback (most recent call last)" in said
+    assert said.splitlines()[-1].startswith("floatcli: error: this is a bug")
+
+
+def test_after_two_dashes_traceback_is_a_file_name(capsys):
+    assert run(["animate", "--", "--traceback", "b"]) == ExitCode.INPUT
+    assert "--traceback is not there" in capsys.readouterr().err
+
+
+def test_nobody_reading_stdout_is_no_error():
+    process = subprocess.Popen([*PYTHON, "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.close()
+    _, said = process.communicate()
+    assert (process.returncode, said) == (0, "")
