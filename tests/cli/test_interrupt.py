@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import write_wav
+
+from tests.conftest import write_wav
 
 DEADLINE = 120
 
