@@ -75,7 +75,7 @@ class PatchEditor(nn.Module):
 
     def forward(self, prepared: list[Tensor], parameters: Tensor) -> Edit:
         """Edits for target parameters (N, P)."""
-        out = self.decoder(prepared, self.embed(parameters))
+        out = self.decoder(prepared, self.embed(parameters)).float()  # half precision is too coarse for flows
         return Edit(out[:, :2].tanh() * FLOW_REACH, out[:, 2:3].sigmoid(), out[:, 3:].tanh() * 1.05)
 
 
@@ -119,7 +119,7 @@ class HeadWarp(nn.Module):
         small = F.interpolate(picture, size=(self.input_size,) * 2, mode="bilinear", antialias=True)
         grid = pixel_grid(self.input_size, picture).expand(len(picture), -1, -1, -1).permute(0, 3, 1, 2)
         maps = self.encoder(torch.cat([small, heatmaps(anchors, self.input_size), grid], 1))
-        return self.decoder(self.decoder.prepare(maps), self.embed(pose)).unflatten(1, (-1, 2))
+        return self.decoder(self.decoder.prepare(maps), self.embed(pose)).float().unflatten(1, (-1, 2))
 
     def forward(self, maps: Tensor, change: Tensor) -> Tensor:
         """Flow (N, 2, S, S) in picture coordinates, for changes of pose (N, 6) over ``prepare``'s maps."""

@@ -31,5 +31,5 @@ class LandmarkNet(nn.Module):
         deep = F.interpolate(self.down(coarse), scale_factor=2.0, mode="nearest")
         x = self.mid(coarse + deep)
         x = self.up(F.interpolate(x, scale_factor=2.0, mode="nearest") + self.lateral(fine))
-        heat = self.heat(x).flatten(2).softmax(-1)
-        return heat @ pixel_grid(x.shape[-1], x).flatten(0, 1)
+        heat = self.heat(x).float().flatten(2).softmax(-1)
+        return heat @ pixel_grid(x.shape[-1], heat).flatten(0, 1)

@@ -62,7 +62,7 @@ class EncoderPart(nn.Module):
         images = batch.images(slice(None)).flatten(0, 1)
         small = F.interpolate(images, size=(self.size,) * 2, mode="bilinear", antialias=True)
         identity, _ = self.encoder(small)
-        coeffs = self.encoder.coefficients(identity).view(*batch.parameters.shape)
+        coeffs = self.encoder.coefficients(identity).float().view(*batch.parameters.shape)
         truth = batch.parameters / SCALES
         change, true_change = coeffs - coeffs.mean(1, True), truth - truth.mean(1, True)
         return {

@@ -27,6 +27,7 @@ class LoopConfig:
     warmup: int = 200  # steps of linear rise
     grad_norm: float = 1.0
     ema: float = 0.998  # decay of the running average that is exported
+    bfloat16: bool = False  # networks in mixed precision: about twice as fast where the CPU has the instructions
     seed: int = 0
     save_every: int = 1000
     log_every: int = 100
@@ -44,7 +45,8 @@ class Run:
 
     def __init__(self, name: str, module: nn.Module, config: LoopConfig, folder: Path):
         self.path = folder / f"{name}.pt"
-        self.name, self.module, self.config = name, module, config
+        self.name, self.config = name, config
+        self.module = module.to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(module).requires_grad_(False)
         self.optimiser = torch.optim.AdamW(
             [p for p in module.parameters() if p.requires_grad],
@@ -109,7 +111,8 @@ class Run:
         while self.step < self.config.steps:
             rng = np.random.default_rng((self.config.seed, self.step))
             torch.manual_seed(int(rng.integers(2**31)))
-            losses = losses_of(self.module, rng)
+            with torch.autocast("cpu", torch.bfloat16, enabled=self.config.bfloat16):
+                losses = losses_of(self.module, rng)
             for key, value in losses.items():
                 totals[key] = totals.get(key, 0.0) + value.item()
             if not all(math.isfinite(total) for total in totals.values()):
