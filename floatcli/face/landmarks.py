@@ -1,0 +1,65 @@
+"""The points of a face that edits are anchored at."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from floatcli.face.detect import FaceBox
+from floatcli.face.networks import FAN_URL, SFD_URL, Notice, network_file
+
+#: Left and right are the picture's, as seen. Eyes are their centres; the lips' points are their outer middles.
+ANCHORS = ("left_eye", "right_eye", "mouth_left", "mouth_right", "upper_lip", "lower_lip", "chin")
+
+#: Which of the 68 points (numbered from 0, as in 300-W) an anchor is the mean of.
+POINTS_OF_ANCHOR = {
+    "left_eye": range(36, 42),
+    "right_eye": range(42, 48),
+    "mouth_left": (48,),
+    "mouth_right": (54,),
+    "upper_lip": (51,),
+    "lower_lip": (57,),
+    "chin": (8,),
+}
+
+
+class AnchorFinder(Protocol):
+    """Anything that finds a face's anchors."""
+
+    def anchors(self, picture: np.ndarray, box: FaceBox) -> np.ndarray | None:
+        """Anchors (7, 2) x, y in pixels of a picture uint8 (H, W, 3) RGB; None where it can't tell."""
+        ...
+
+
+def default_anchor_finder(device: str = "cpu", notice: Notice = print) -> AnchorFinder | None:
+    """face-alignment's landmark network on ``device``; None where its files can't be had."""
+    if network_file(SFD_URL, notice) is None:  # face-alignment loads its detector along with the landmark network
+        return None
+    return LandmarkNetwork(device) if network_file(FAN_URL, notice) is not None else None
+
+
+class LandmarkNetwork:
+    """face-alignment's 68 landmarks. Its files must be in torch's cache (see ``network_file``)."""
+
+    def __init__(self, device: str) -> None:
+        from face_alignment import FaceAlignment, LandmarksType
+
+        self._network: Any = FaceAlignment(LandmarksType.TWO_D, device=str(device), compile=False)
+
+    def anchors(self, picture: np.ndarray, box: FaceBox) -> np.ndarray | None:
+        """Anchors (7, 2) float32, x, y in pixels of a picture uint8 (H, W, 3) RGB."""
+        found = self._network.get_landmarks_from_image(picture, detected_faces=[np.array(box[:4])])
+        return anchors_of_landmarks(found[0]) if found else None
+
+
+def anchors_of_landmarks(points: np.ndarray) -> np.ndarray:
+    """The anchors (7, 2) float32 of 68 landmarks (68, 2)."""
+    assert points.shape == (68, 2)
+    return np.stack([points[list(POINTS_OF_ANCHOR[name])].mean(axis=0) for name in ANCHORS]).astype(np.float32)
+
+
+def tilt_of_anchors(anchors: np.ndarray) -> float:
+    """How far a head is tilted by the line through its eyes, in degrees clockwise as seen."""
+    across, down = anchors[ANCHORS.index("right_eye")] - anchors[ANCHORS.index("left_eye")]
+    return float(np.degrees(np.arctan2(down, across)))

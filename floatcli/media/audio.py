@@ -1,0 +1,106 @@
+"""Speech from files, whatever their format, as mono samples."""
+
+from __future__ import annotations
+
+import math
+import os
+import struct
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import IO
+
+import ffmpeg
+import numpy as np
+import torch
+import torchaudio
+
+from floatcli.errors import InputError
+from floatcli.media.ffmpeg import MediaInfo, ffmpeg_executable, file_argument, last_word, media_info
+
+#: Speech shorter than one frame of video says nothing, seconds.
+SHORTEST = 0.04
+
+_BLOCK = 1 << 18  # samples (of all channels) taken from ffmpeg at a time
+_WIDEST_RATIO = 1000  # torchaudio's resampling kernel grows with the square of the reduced ratio of rates
+_COMMON_RATE = 48000
+
+
+def load_speech(path: str | Path, sample_rate: int) -> torch.Tensor:
+    """The first sound of a file: mono (the average of its channels), from its first sample on.
+
+    Args:
+        path: Any file ffmpeg reads; the sound of a video will do.
+        sample_rate: Of the result, in Hz.
+
+    Returns:
+        float32 (samples,), in [-1, 1] up to overshoot; finite; all zeros where the recording is digital silence.
+
+    Raises:
+        InputError: there is no usable sound.
+        FfmpegError: ffmpeg is missing.
+    """
+    path = Path(path)
+    rate, samples = _decode(path, _inspect(path))
+    if len(samples) < SHORTEST * rate:
+        raise InputError(
+            f"{path} is too short ({1000 * len(samples) / rate:.0f} ms)", f"it takes at least {1000 * SHORTEST:.0f} ms"
+        )
+    speech = torch.nan_to_num(torch.from_numpy(samples), nan=0.0, posinf=0.0, neginf=0.0)
+    return torchaudio.functional.resample(speech, rate, sample_rate)
+
+
+def _inspect(path: Path) -> MediaInfo:
+    """What ffmpeg says about a file that has sound. Raises InputError where it hasn't."""
+    if path.is_dir():
+        raise InputError(f"{path} is a folder, not a recording", "name one recording in it")
+    if not path.exists():
+        raise InputError(f"{path} is not there", "check the recording's path")
+    if not os.access(path, os.R_OK):
+        raise InputError(f"{path} may not be read", "check the file's permissions")
+    if path.is_file() and path.stat().st_size == 0:
+        raise InputError(f"{path} is empty", "check the recording's path")
+    info = media_info(path)
+    if info is None:
+        raise InputError(f"{path} is no recording that ffmpeg can read", "use WAV, MP3, M4A, or a video with sound")
+    if not info.audio:
+        raise InputError(f"{path} has no sound", "give a recording of speech, or a video with sound")
+    return info
+
+
+def _decode(path: Path, info: MediaInfo) -> tuple[int, np.ndarray]:
+    """Sample rate and mono samples float32 (n,), decoded block by block.
+
+    Rates with hardly a common factor with others are left to ffmpeg's resampler.
+    """
+    unusual = info.audio_rate // math.gcd(info.audio_rate, _COMMON_RATE) > _WIDEST_RATIO
+    command = (
+        # AU: the one plain format of floats whose header tells rate and channels and doesn't need seeking
+        ffmpeg.input(file_argument(path))
+        .output("pipe:1", map="0:a:0", format="au", acodec="pcm_f32be", **({"ar": _COMMON_RATE} if unusual else {}))
+        .global_args("-nostdin", "-v", "error")
+        .compile(cmd=ffmpeg_executable())
+    )
+    with tempfile.TemporaryFile() as said:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said) as process:
+            assert process.stdout is not None
+            rate, samples = _read_au(process.stdout)
+        if not len(samples):
+            said.seek(0)
+            reason = last_word(said.read()) if process.returncode else "no samples in it"
+            raise InputError(f"the sound of {path} can't be decoded: {reason}", "convert it to WAV, or record it again")
+    return rate, samples
+
+
+def _read_au(stream: IO[bytes]) -> tuple[int, np.ndarray]:
+    """Rate and mono samples of a stream of AU with 32-bit floats; only the mono samples are ever held."""
+    header = stream.read(24)
+    if len(header) < 24:
+        return 1, np.zeros(0, np.float32)
+    _, offset, _, _, rate, channels = struct.unpack(">4s5I", header)
+    stream.read(offset - 24)
+    mono = bytearray()
+    while block := stream.read(_BLOCK * channels * 4):
+        whole = len(block) // (channels * 4) * channels * 4  # of a last frame that was cut short, nothing
+        mono += np.frombuffer(block[:whole], ">f4").reshape(-1, channels).mean(axis=1, dtype=np.float32).tobytes()
+    return rate, np.frombuffer(mono, np.float32)

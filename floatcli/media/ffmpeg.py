@@ -1,0 +1,94 @@
+"""Finding and running ffmpeg, and reading what it says. imageio-ffmpeg brings no ffprobe, so none is used."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from floatcli.errors import FfmpegError
+
+
+@cache
+def ffmpeg_executable() -> str:
+    """Path of the ffmpeg to run: the one on the PATH, else imageio-ffmpeg's.
+
+    Raises:
+        FfmpegError: there is neither.
+    """
+    found = shutil.which("ffmpeg")
+    if found:
+        return found
+    try:
+        from imageio_ffmpeg import get_ffmpeg_exe
+
+        return get_ffmpeg_exe()
+    except (ImportError, RuntimeError, OSError) as error:
+        raise FfmpegError("ffmpeg is not there", "install ffmpeg, or: pip install imageio-ffmpeg") from error
+
+
+def file_argument(path: Path) -> str:
+    """A path as ffmpeg takes it: with its protocol, so that no character of a name means anything."""
+    return f"file:{path}"
+
+
+def last_word(stderr: bytes) -> str:
+    """The line of ffmpeg's stderr that tells a person most: the first that names a cause, else the last.
+
+    Later lines mostly repeat the first failure in vaguer words.
+    """
+    lines = [line.strip() for line in stderr.decode(errors="replace").splitlines() if line.strip()]
+    telling = [line for line in lines if _TELLING.search(line)]
+    line = (telling or lines or ["ffmpeg gave no reason"])[0 if telling else -1]
+    return re.sub(r"^(\[[^\]]*\]\s*)+", "", line)
+
+
+_TELLING = re.compile(
+    r"no space left|permission denied|read-only|file too large|quota|unknown encoder|no such file|"
+    r"invalid data|invalid argument|error (while )?(opening|decoding|writing|initializing)|does not contain",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class MediaInfo:
+    """What ffmpeg says about a file.
+
+    Attributes:
+        duration: Seconds; None where it isn't known without reading all of the file.
+        video: The moving pictures (cover art is none), a line each, as ffmpeg words them.
+        audio: The sounds, likewise, e.g. "aac (LC) (mp4a / 0x6134706D), 44100 Hz, stereo, fltp, 128 kb/s".
+    """
+
+    duration: float | None
+    video: tuple[str, ...]
+    audio: tuple[str, ...]
+
+    @property
+    def audio_codec(self) -> str:
+        """Codec of the first sound, e.g. "aac"; empty where there is none."""
+        return re.split(r"[ ,]", self.audio[0], maxsplit=1)[0] if self.audio else ""
+
+    @property
+    def audio_rate(self) -> int:
+        """Samples per second of the first sound; 0 where there is none."""
+        found = re.search(r"(\d+) Hz", self.audio[0]) if self.audio else None
+        return int(found[1]) if found else 0
+
+
+def media_info(path: Path) -> MediaInfo | None:
+    """What ffmpeg says about a file; None where it can't make sense of it."""
+    command = [ffmpeg_executable(), "-hide_banner", "-nostdin", "-i", file_argument(path)]
+    said = subprocess.run(command, capture_output=True, check=False).stderr.decode(errors="replace")
+    if not re.search(r"^Input #0, ", said, re.MULTILINE):
+        return None
+    streams = re.findall(r"^\s+Stream #0:\d+\S*: (Video|Audio): (.+)$", said, re.MULTILINE)
+    clock = re.search(r"Duration: (\d+):(\d+):(\d+\.?\d*)", said)
+    return MediaInfo(
+        duration=int(clock[1]) * 3600 + int(clock[2]) * 60 + float(clock[3]) if clock else None,
+        video=tuple(line for kind, line in streams if kind == "Video" and "(attached pic)" not in line),
+        audio=tuple(line for kind, line in streams if kind == "Audio"),
+    )

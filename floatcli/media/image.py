@@ -1,0 +1,136 @@
+"""Pictures from files, whatever their format, as upright 8-bit RGB."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+
+from floatcli.errors import InputError
+
+#: Pictures of less than this on a side show no face.
+SMALLEST = 16
+#: Pictures of more than this are taken for a mistake or an attack, pixels.
+LARGEST = 200_000_000
+
+_VIDEO_SUFFIXES = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts"}
+
+
+def load_picture(path: str | Path, background: tuple[int, int, int]) -> np.ndarray:
+    """A picture as people see it: turned as its EXIF says, its transparency filled, its colours as sRGB.
+
+    Of an animated file the first frame is taken. More than 8 bits are scaled down.
+
+    Args:
+        path: A file of any format Pillow reads.
+        background: RGB in 0..255, shown where the picture is transparent.
+
+    Returns:
+        uint8 (H, W, 3) RGB.
+
+    Raises:
+        InputError: there is no usable picture.
+    """
+    path = Path(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's on odd metadata and on size, which is checked below
+            with Image.open(path) as file:
+                _check_size(file, path)
+                file.load()
+                picture = _rgb(ImageOps.exif_transpose(file), background)
+    except InputError:
+        raise
+    except (Image.DecompressionBombError, MemoryError) as error:
+        raise InputError(f"{path} is too large a picture", "scale it down first") from error
+    except UnidentifiedImageError as error:
+        raise _no_picture(path) from error
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    except (ValueError, SyntaxError, TypeError, IndexError, KeyError, EOFError, ArithmeticError) as error:
+        # what Pillow's readers raise on files that are cut short or damaged
+        raise _damaged(path) from error
+    return np.asarray(picture)
+
+
+def _check_size(picture: Image.Image, path: Path) -> None:
+    width, height = picture.size
+    if width * height > LARGEST:
+        raise InputError(f"{path} is too large a picture ({width}x{height})", "scale it down first")
+    if min(width, height) < SMALLEST:
+        raise InputError(
+            f"{path} is too small a picture ({width}x{height})", f"it takes at least {SMALLEST} pixels a side"
+        )
+
+
+def _unreadable(path: Path, error: OSError) -> InputError:
+    if path.is_dir():
+        return InputError(f"{path} is a folder, not a picture", "name one picture in it")
+    if isinstance(error, FileNotFoundError):
+        return InputError(f"{path} is not there", "check the picture's path")
+    if isinstance(error, PermissionError):
+        return InputError(f"{path} may not be read", "check the file's permissions")
+    return _damaged(path)
+
+
+def _damaged(path: Path) -> InputError:
+    return InputError(f"{path} is damaged or cut short", "open it in a picture editor and save it again")
+
+
+def _no_picture(path: Path) -> InputError:
+    if path.stat().st_size == 0:
+        return InputError(f"{path} is empty", "check the picture's path")
+    if path.suffix.lower() in _VIDEO_SUFFIXES:
+        return InputError(f"{path} is a video, not a picture", "save one of its frames as a picture first")
+    return InputError(f"{path} is no picture that can be read", "use PNG, JPEG or another format Pillow reads")
+
+
+def _rgb(picture: Image.Image, background: tuple[int, int, int]) -> Image.Image:
+    """Any mode as 8-bit RGB."""
+    if picture.mode.startswith("I") or picture.mode == "F":
+        return _eight_bits(picture).convert("RGB")
+    if picture.has_transparency_data:
+        # a profile of the colours doesn't cover the alpha channel, and so isn't applied to it
+        alpha = picture.convert("RGBA").getchannel("A")
+        canvas = Image.new("RGB", picture.size, background)
+        canvas.paste(_srgb(picture), mask=alpha)
+        return canvas
+    return _srgb(picture)
+
+
+def _srgb(picture: Image.Image) -> Image.Image:
+    """Colours converted from the embedded profile, where there is one that fits; alpha dropped."""
+    base = {"P": "RGB", "PA": "RGB", "RGBA": "RGB", "RGBX": "RGB", "LA": "L", "La": "L", "RGBa": "RGBA", "1": "L"}
+    opaque = picture
+    while opaque.mode in base:
+        opaque = opaque.convert("RGBA").convert("RGB") if opaque.mode == "P" else opaque.convert(base[opaque.mode])
+    profile = picture.info.get("icc_profile")
+    if profile:
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            converted = ImageCms.profileToProfile(opaque, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+            if converted is not None:
+                return converted
+        except (ImageCms.PyCMSError, OSError, ValueError):
+            pass  # a broken profile, or one of another colour space: the colours as they are
+    return opaque.convert("RGB")
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    """Integer and floating-point grays as 8-bit grays. Pillow's own conversion clips them to white.
+
+    16-bit files span 0..65535; 32-bit ones and floats are taken to span the least power of 256 (or 0..1) that holds
+    their largest value.
+    """
+    values = np.nan_to_num(np.asarray(picture).astype(np.float64), posinf=0.0, neginf=0.0)
+    largest = values.max()
+    if picture.mode.startswith("I;16"):
+        white = 65535.0
+    else:
+        white = next((w for w in (1.0, 255.0, 65535.0, 2.0**32 - 1) if largest <= w), largest)
+        if picture.mode == "I":
+            white = max(white, 65535.0)
+    return Image.fromarray((values.clip(0, white) * (255 / white)).round().astype(np.uint8))
