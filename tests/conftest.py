@@ -70,38 +70,3 @@ def face_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def speech_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """2.5 s of sound: 63 frames, more than one window."""
     return write_wav(tmp_path_factory.mktemp("speech") / "speech.wav", 2.5)
-
-
-@pytest.fixture(scope="session")
-def tiny_weights(tiny_model: FloatModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny model as a file."""
-    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    save_model(tiny_model, path)
-    return path
-
-
-def write_wav(path: Path, seconds: float, rate: int = 16000) -> Path:
-    """Noise that swells and fades, as a 16-bit mono WAV file."""
-    time = np.arange(round(seconds * rate)) / rate
-    noise = np.random.default_rng(0).standard_normal(len(time)) * np.sin(2 * np.pi * time) * 0.2
-    with wave.open(str(path), "wb") as sound:
-        sound.setnchannels(1)
-        sound.setsampwidth(2)
-        sound.setframerate(rate)
-        sound.writeframes((noise.clip(-1, 1) * 32767).astype("<i2").tobytes())
-    return path
-
-
-@pytest.fixture(scope="session")
-def face_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A picture without a face, 96x80."""
-    path = tmp_path_factory.mktemp("face") / "face.png"
-    shade = np.linspace(0, 255, 80 * 96 * 3).reshape(80, 96, 3)
-    Image.fromarray(shade.astype(np.uint8)).save(path)
-    return path
-
-
-@pytest.fixture(scope="session")
-def speech_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """0.5 s of sound: 13 frames, which the tiny model makes in two windows."""
-    return write_wav(tmp_path_factory.mktemp("speech") / "speech.wav", 0.5)
