@@ -14,7 +14,7 @@ import numpy as np
 from floatcli.config import EMOTIONS
 from floatcli.train.parameters import PARAMETERS
 from floatcli.train.speech_emotions import draw_emotion, draw_prosody
-from floatcli.train.speech_engine import ENGINE_RATE, Phone, VoiceSettings, speech_engine
+from floatcli.train.speech_engine import ENGINE_RATE, Phone, SpeechEngine, VoiceSettings
 from floatcli.train.speech_face import draw_pose, face_motion, portrait_state
 from floatcli.train.speech_text import HELD_OUT_SENTENCES, something_to_say
 from floatcli.train.speech_visemes import lip_curves, phone_classes
@@ -22,7 +22,8 @@ from floatcli.train.speech_voice import background, change_speed, record, reshap
 
 SPLITS = ("train", "sentences", "voices")
 _ENGLISH = (
-    "en", "en-us", "en-us", "en-gb-x-rp", "en-gb-scotland", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-us-nyc", "en-029"
+    "en", "en-us", "en-us", "en-gb-x-rp", "en-gb-scotland", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-us-nyc",
+    "en-029",
 )  # fmt: skip
 _FOREIGN = (
     "de",
@@ -44,27 +45,28 @@ _FOREIGN = (
     "sk",
 )
 _VARIANTS = (
-    "Alex", "Andrea", "Annie", "AnxiousAndy", "Denis", "Diogo", "Gene", "Gene2", "Henrique", "Hugo", "Jacky", "Lee",
-    "Marco", "Mario", "Michael", "Mike", "Nguyen", "Reed", "RicishayMax", "Tweaky", "adam", "anika", "announcer",
-    "antonio", "aunty", "benjamin", "boris", "caleb", "croak", "david", "ed", "edward", "f1", "f3", "f4", "f5",
-    "grandma", "grandpa", "gustave", "ian", "iven", "iven3", "john", "kaukovalta", "klatt", "klatt2", "klatt4",
-    "klatt6", "linda", "m1", "m2", "m4", "m5", "m6", "m7", "m8", "marcelo", "michel", "miguel", "mike2", "norbert",
-    "pablo", "paul", "pedro", "rob", "robert", "robosoft2", "robosoft5", "sandro", "shelby", "steph", "steph3",
-    "travis", "victor", "whisper", "zac",
+    "Alex", "Andrea", "Annie", "AnxiousAndy", "Denis", "Diogo", "Gene", "Gene2", "Henrique", "Hugo",
+    "Jacky", "Lee", "Marco", "Mario", "Michael", "Mike", "Nguyen", "Reed", "RicishayMax", "Tweaky", "adam",
+    "anika", "announcer", "antonio", "aunty", "benjamin", "boris", "caleb", "croak", "david", "ed",
+    "edward", "f1", "f3", "f4", "f5", "grandma", "grandpa", "gustave", "ian", "iven", "iven3", "john",
+    "kaukovalta", "klatt", "klatt2", "klatt4", "klatt6", "linda", "m1", "m2", "m4", "m5", "m6", "m7", "m8",
+    "marcelo", "michel", "miguel", "mike2", "norbert", "pablo", "paul", "pedro", "rob", "robert",
+    "robosoft2", "robosoft5", "sandro", "shelby", "steph", "steph3", "travis", "victor", "whisper", "zac",
 )  # fmt: skip
 _HELD_OUT_VARIANTS = (
-    "m3", "f2", "Andy", "Alicia", "Storm", "belinda", "quincy", "klatt3", "klatt5", "steph2", "whisperf", "max",
-    "Mr serious", "iven2", "edward2", "RicishayMax3", "robosoft7",
+    "m3", "f2", "Andy", "Alicia", "Storm", "belinda", "quincy", "klatt3", "klatt5", "steph2", "whisperf",
+    "max", "Mr serious", "iven2", "edward2", "RicishayMax3", "robosoft7",
 )  # fmt: skip
 _HELD_OUT_LANGUAGES = ("en", "en-us", "en-gb-x-rp", "sv", "it", "cs")
 
 
 @dataclass(frozen=True)
 class SpeechConfig:
-    """Size and seed of a speech corpus."""
+    """Place, size and seed of a speech corpus."""
 
+    folder: str = "runs/speech"
     seed: int = 1
-    clips: int = 3600
+    clips: int = 2800
     held_out_clips: int = 140  # of each of the two held-out splits
     seconds: int = 8
     fps: int = 25
@@ -95,8 +97,9 @@ def make_clip(config: SpeechConfig, split: str, index: int) -> Clip:
     rng = np.random.default_rng((config.seed, SPLITS.index(split), index))
     emotion = draw_emotion(rng)
     pose = draw_pose(rng)
+    no_phones: tuple[Phone, ...] = ()
     if split == "train" and rng.random() < config.quiet_share:
-        emotion, phones = "neutral", ()
+        emotion, phones = "neutral", no_phones
         waveform = 10 ** -rng.uniform(0.5, 4) * background(config.samples, config.sample_rate, rng)
         waveform = np.clip(waveform, -1, 1) if rng.random() < 0.75 else np.zeros_like(waveform)
         loudness = np.zeros(config.frames)
@@ -121,18 +124,19 @@ def _speak(
     phones: list[Phone] = []
     at, length = 0.0, config.seconds * speed
     pause = rng.uniform(0.1, 1.5) if rng.random() < 0.85 else rng.uniform(1.5, 4.0)
-    while at < length:
-        pieces.append(np.zeros(int(pause * ENGINE_RATE), np.float32))
-        at += len(pieces[-1]) / ENGINE_RATE
-        said = speech_engine().say(_draw_text(split, language, emotion, rng), voice)
-        phones += [p._replace(start=p.start + at, end=p.end + at) for p in said.phones]
-        fade = np.linspace(0.5, -0.5, len(said.waveform)) * -manner["fade"]
-        pieces.append(said.waveform * 10 ** (fade / 20).astype(np.float32))
-        at += len(said.waveform) / ENGINE_RATE
-        pause = manner["pause"] * rng.uniform(0.6, 1.4)
+    with SpeechEngine(int(rng.integers(2**31))) as engine:
+        while at < length:
+            pieces.append(np.zeros(int(pause * ENGINE_RATE), np.float32))
+            at += len(pieces[-1]) / ENGINE_RATE
+            said = engine.say(_draw_text(split, language, emotion, rng), voice)
+            phones += [p._replace(start=p.start + at, end=p.end + at) for p in said.phones]
+            fade = np.linspace(0.5, -0.5, len(said.waveform)) * -manner["fade"]
+            pieces.append(said.waveform * 10 ** (fade / 20).astype(np.float32))
+            at += len(said.waveform) / ENGINE_RATE
+            pause = manner["pause"] * rng.uniform(0.6, 1.4)
     rate = config.sample_rate
     waveform, exact = change_speed(np.concatenate(pieces), ENGINE_RATE, rate, speed)
-    waveform = waveform[: config.samples]
+    waveform = np.pad(waveform[: config.samples], (0, max(0, config.samples - len(waveform))))
     waveform = reshape_voice(waveform, rate, formants, manner["breath"], manner["tilt"], rng)
     if manner["tremor"] > 0:
         waveform = tremble(waveform, rate, manner["tremor"], rng)
@@ -190,17 +194,16 @@ class SpeechCorpus:
         return self.waveform[index].astype(np.float32) / 32767
 
 
-def speech_corpus(
-    folder: Path, config: SpeechConfig, split: str, log: Callable[[str], None] = lambda line: None
-) -> SpeechCorpus:
-    """The corpus in ``folder/split``; made first (about 0.1 s a clip) unless the same one is there already."""
-    place, stamp = folder / split, json.dumps(dataclasses.asdict(config))
+def speech_corpus(config: SpeechConfig, split: str, log: Callable[[str], None] = lambda line: None) -> SpeechCorpus:
+    """The corpus in ``config.folder/split``; made first (about 0.1 s a clip) unless the same one is there already."""
+    place = Path(config.folder) / split
+    stamp = json.dumps({key: value for key, value in dataclasses.asdict(config).items() if key != "folder"})
     made = place / "made.json"
     if made.exists() and made.read_text() == stamp:
         return SpeechCorpus(place)
     count = config.clips if split == "train" else config.held_out_clips
     place.mkdir(parents=True, exist_ok=True)
-    arrays = {
+    arrays: dict[str, np.ndarray] = {
         "waveform": np.zeros((count, config.samples), np.int16),
         "motion": np.zeros((count, config.frames, len(PARAMETERS)), np.float32),
         "portrait": np.zeros((count, len(PARAMETERS)), np.float32),

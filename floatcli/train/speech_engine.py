@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import _ctypes
 import ctypes
-from functools import cache
+import sys
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -62,31 +64,42 @@ class _Event(ctypes.Structure):
     )
 
 
-_Callback = ctypes.CFUNCTYPE(
-    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event)
-)
+_Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
 
 
 class SpeechEngine:
-    """The library holds one voice and one callback for the whole process: get it from ``speech_engine``."""
+    """One freshly loaded library, as a context: its oscillators carry over from one utterance to the next.
 
-    def __init__(self) -> None:
+    A seed therefore gives the same sounds only to the same utterances in the same order from the start.
+    The library holds one voice and one callback for the whole process: one engine at a time.
+
+    Raises:
+        UsageError: espeak-ng is not installed, or cannot read its data.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
         try:
             import espeakng_loader
         except ImportError as error:
-            raise UsageError(
-                "espeak-ng is not installed", "pip install 'floatcli[train]' brings it"
-            ) from error
+            raise UsageError("espeak-ng is not installed", "pip install 'floatcli[train]' brings it") from error
         self._library = ctypes.CDLL(espeakng_loader.get_library_path())
         self._pieces: list[np.ndarray] = []
         self._starts: list[tuple[int, str]] = []
         self._callback = _Callback(self._receive)  # kept here: the library stores a bare pointer
-        data = espeakng_loader.get_data_path().encode()
-        if self._library.espeak_Initialize(_SYNCHRONOUS, 0, data, _IPA_EVENTS | _DO_NOT_EXIT) <= 0:
-            raise UsageError(
-                f"espeak-ng cannot read its data in {data.decode()}", "reinstall espeakng-loader"
-            )
+        data = espeakng_loader.get_data_path()
+        if self._library.espeak_Initialize(_SYNCHRONOUS, 0, data.encode(), _IPA_EVENTS | _DO_NOT_EXIT) <= 0:
+            raise UsageError(f"espeak-ng cannot read its data in {data}", "reinstall espeakng-loader")
         self._library.espeak_SetSynthCallback(self._callback)
+        self._library.espeak_ng_SetRandSeed(ctypes.c_long(seed))
+
+    def __enter__(self) -> SpeechEngine:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        """Unloads the library, static variables and all."""
+        self._library.espeak_Terminate()
+        unload = "FreeLibrary" if sys.platform == "win32" else "dlclose"
+        getattr(_ctypes, unload)(self._library._handle)
 
     def say(self, text: str, voice: VoiceSettings) -> Utterance:
         """Speaks a text. Raises ValueError where the voice does not exist or says nothing."""
@@ -123,17 +136,11 @@ class SpeechEngine:
         return 0
 
 
-@cache
-def speech_engine() -> SpeechEngine:
-    """The process's one engine. Raises UsageError where espeak-ng is missing."""
-    return SpeechEngine()
-
-
 def _phones(starts: list[tuple[int, str]], samples: int) -> tuple[Phone, ...]:
     """Each phoneme lasts until the next one starts; what precedes the first is a pause."""
     edges = [(0, ""), *starts, (samples, "")]
     return tuple(
         Phone(name.strip(_STRESS), start / ENGINE_RATE, end / ENGINE_RATE, name[:1] in _STRESS and name != "")
-        for (start, name), (end, _) in zip(edges, edges[1:], strict=False)
+        for (start, name), (end, _) in pairwise(edges)
         if end > start
     )

@@ -5,52 +5,51 @@ from __future__ import annotations
 import numpy as np
 
 SUBJECTS = (
-    "my neighbour", "the young doctor", "a brown puppy", "everybody", "the fisherman", "our teacher", "nobody",
-    "the beautiful queen", "a pair of old boots", "Barbara", "the weather", "your favourite uncle", "this machine",
-    "the mayor of Bristol", "half of the village", "a small blue van", "Joshua", "the last chapter", "her voice",
-    "the Egyptian museum", "a thousand people", "the yellow umbrella", "Matthew", "his best friend Paul", "we",
+    "my neighbour", "the young doctor", "a brown puppy", "everybody", "the fisherman", "our teacher",
+    "nobody", "the beautiful queen", "a pair of old boots", "Barbara", "the weather",
+    "your favourite uncle", "this machine", "the mayor of Bristol", "half of the village",
+    "a small blue van", "Joshua", "the last chapter", "her voice", "the Egyptian museum",
+    "a thousand people", "the yellow umbrella", "Matthew", "his best friend Paul", "we",
     "the shop behind the church", "every bird", "that awful noise", "the judge", "an empty bottle", "they",
 )  # fmt: skip
 VERBS = (
-    "measures", "would rather move", "forgot about", "is looking for", "bought", "has never thought of", "follows",
-    "pushes", "watches over", "paid for", "wants to improve", "may remember", "laughs at", "always chooses",
-    "should have warmed", "will probably open", "describes", "brushes", "gave away", "used to grow", "jumped over",
-    "carefully unwraps", "hopes for", "washed", "doubts", "keeps moving", "could hear", "fixes", "avoids", "found",
+    "measures", "would rather move", "forgot about", "is looking for", "bought", "has never thought of",
+    "follows", "pushes", "watches over", "paid for", "wants to improve", "may remember", "laughs at",
+    "always chooses", "should have warmed", "will probably open", "describes", "brushes", "gave away",
+    "used to grow", "jumped over", "carefully unwraps", "hopes for", "washed", "doubts", "keeps moving",
+    "could hear", "fixes", "avoids", "found",
 )  # fmt: skip
 OBJECTS = (
-    "the purple mushrooms", "a box of chocolates", "fresh bread and butter", "the map on the wall", "five wooden spoons",
-    "a very strange rumour", "the moon above the roof", "my mother's violin", "both of the photographs", "warm soup",
-    "the thick fog", "an amazing view", "cheap shoes", "the whole orchestra", "some pure water", "the broken lamp",
-    "a huge piece of cheese", "the bus to Cambridge", "every number up to five", "our future", "the river bank",
-    "a rubber ball", "white feathers", "the job in Mumbai", "those bitter apples", "that movie", "a quiet garden",
+    "the purple mushrooms", "a box of chocolates", "fresh bread and butter", "the map on the wall",
+    "five wooden spoons", "a very strange rumour", "the moon above the roof", "my mother's violin",
+    "both of the photographs", "warm soup", "the thick fog", "an amazing view", "cheap shoes",
+    "the whole orchestra", "some pure water", "the broken lamp", "a huge piece of cheese",
+    "the bus to Cambridge", "every number up to five", "our future", "the river bank", "a rubber ball",
+    "white feathers", "the job in Mumbai", "those bitter apples", "that movie", "a quiet garden",
 )  # fmt: skip
 ENDINGS = (
-    "", "", "before breakfast", "in the middle of the road", "on a foggy morning", "without any help", "by mistake",
-    "for the very first time", "because of the snow", "at the top of the hill", "until half past four", "with pleasure",
-    "as far as I know", "while the band was playing", "under the bridge", "more often than before", "in February",
-    "if nobody minds", "though it hurts", "near the beach house", "over and over again", "just above the waves",
+    "", "", "before breakfast", "in the middle of the road", "on a foggy morning", "without any help",
+    "by mistake", "for the very first time", "because of the snow", "at the top of the hill",
+    "until half past four", "with pleasure", "as far as I know", "while the band was playing",
+    "under the bridge", "more often than before", "in February", "if nobody minds", "though it hurts",
+    "near the beach house", "over and over again", "just above the waves",
 )  # fmt: skip
 FRAMES = (
     "{s} {v} {o} {e}.", "{s} {v} {o} {e}.", "Well, {s} {v} {o}.", "I believe {s} {v} {o} {e}.",
-    "Did you know that {s} {v} {o}?", "When {s} comes home, {t} {v} {o}.", "{s} and {t}, who {v} {o}, left {e}.",
-    "Maybe {o}, maybe not.", "Please put {o} away, and tell me about {s}.", "{s} {v} {o}, but {t} {w} it {e}.",
-    "Do not move {o}.", "What if {s} {v} {o} {e}?", "Oh, {o}.", "Above all, {s} {v} me.",
+    "Did you know that {s} {v} {o}?", "When {s} comes home, {t} {v} {o}.",
+    "{s} and {t}, who {v} {o}, left {e}.", "Maybe {o}, maybe not.",
+    "Please put {o} away, and tell me about {s}.", "{s} {v} {o}, but {t} {w} it {e}.", "Do not move {o}.",
+    "What if {s} {v} {o} {e}?", "Oh, {o}.", "Above all, {s} {v} me.",
 )  # fmt: skip
 OUTCRIES = (
-    "Oh my!", "Wow, really?", "Stop it now!", "Ah!", "Please help me!", "How wonderful!", "No, no, no!", "What?",
-    "I can't believe it!", "Yuck!", "Hooray!", "Go away!", "Oh dear.", "Watch out!", "Bah!", "Hmm.", "Ooh, look!",
+    "Oh my!", "Wow, really?", "Stop it now!", "Ah!", "Please help me!", "How wonderful!", "No, no, no!",
+    "What?", "I can't believe it!", "Yuck!", "Hooray!", "Go away!", "Oh dear.", "Watch out!", "Bah!",
+    "Hmm.", "Ooh, look!",
 )  # fmt: skip
-_ONSETS = tuple(["b", "p", "m", "f", "v", "w", "t", "d", "s", "z", "l", "n", "r", "k", "g", "h", "j"]) + (
-    "sh",
-    "ch",
-    "br",
-    "pl",
-    "st",
-    "fl",
-    "qu",
-    "sp",
-    "",
-)
+_ONSETS = (
+    "b", "p", "m", "f", "v", "w", "t", "d", "s", "z", "l", "n", "r", "k", "g", "h", "j", "sh", "ch", "br",
+    "pl", "st", "fl", "qu", "sp", "",
+)  # fmt: skip
 _NUCLEI = ("a", "e", "i", "o", "u", "oo", "ee", "ai", "ou", "a", "o", "ow")
 _CODAS = ("", "", "", "m", "n", "p", "b", "s", "f", "l", "r", "t", "v", "sh", "ng")
 _PLAIN_ONSETS, _PLAIN_NUCLEI = ("b", "p", "m", "f", "v", "t", "d", "s", "l", "n", "r", "k", "g", "z"), "aeiou"
@@ -59,9 +58,7 @@ _PLAIN_ONSETS, _PLAIN_NUCLEI = ("b", "p", "m", "f", "v", "t", "d", "s", "l", "n"
 def _word(rng: np.random.Generator, english: bool) -> str:
     syllables = rng.integers(1, 4)
     if english:
-        return "".join(
-            rng.choice(_ONSETS) + rng.choice(_NUCLEI) + rng.choice(_CODAS) for _ in range(syllables)
-        )
+        return "".join(rng.choice(_ONSETS) + rng.choice(_NUCLEI) + rng.choice(_CODAS) for _ in range(syllables))
     return "".join(rng.choice(_PLAIN_ONSETS) + rng.choice(list(_PLAIN_NUCLEI)) for _ in range(syllables + 1))
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from floatcli.train.speech_engine import Phone
 
 LIPS = ("jaw", "round", "smile", "upper_lip", "lower_lip", "lip_press")
 PHONE_CLASSES = (
-    "silence", "bilabial", "labiodental", "dental", "alveolar", "sibilant", "postalveolar", "velar", "glottal",
-    "rhotic", "w", "j", "open", "front_mid", "front_close", "back_mid", "back_close", "front_round", "central",
+    "silence", "bilabial", "labiodental", "dental", "alveolar", "sibilant", "postalveolar", "velar",
+    "glottal", "rhotic", "w", "j", "open", "front_mid", "front_close", "back_mid", "back_close",
+    "front_round", "central",
 )  # fmt: skip
 _RATE = 100  # curve samples per second, before frames are read off
 _LEAD, _TRAIL = 0.10, 0.12  # seconds by which the mouth opens before speech and shuts after it
@@ -60,11 +63,11 @@ _SHAPES: dict[str, tuple[str, tuple[float, ...], float]] = {
     "": ("silence", (0.0,) * 6, 1.2),
 }
 _ALIASES = {
-    "ð": "θ", "d": "t", "n": "t", "ɾ": "t", "ɲ": "t", "ɳ": "t", "ʈ": "t", "ɖ": "t", "ɫ": "l", "ʎ": "l", "ɬ": "l",
-    "z": "s", "ʒ": "ʃ", "ɕ": "ʃ", "ʑ": "ʃ", "ʂ": "ʃ", "ʐ": "ʃ", "ç": "h", "ɡ": "k", "g": "k", "ŋ": "k", "x": "k",
-    "ɣ": "k", "q": "k", "c": "k", "ɟ": "k", "ʁ": "k", "χ": "k", "ʔ": "h", "?": "h", "ħ": "h", "ɦ": "h", "ɹ": "r",
-    "ɻ": "r", "ɝ": "ɚ", "ɤ": "ʌ", "ɶ": "œ", "ʏ": "y", "ʋ": "v", "ɱ": "m", "ɸ": "f", "ɥ": "w", "ʍ": "w", "ʝ": "j",
-    "ᵻ": "ɪ", "ɘ": "ə", "ɞ": "ɜ", "ɺ": "l",
+    "ð": "θ", "d": "t", "n": "t", "ɾ": "t", "ɲ": "t", "ɳ": "t", "ʈ": "t", "ɖ": "t", "ɫ": "l", "ʎ": "l",
+    "ɬ": "l", "z": "s", "ʒ": "ʃ", "ɕ": "ʃ", "ʑ": "ʃ", "ʂ": "ʃ", "ʐ": "ʃ", "ç": "h", "ɡ": "k", "g": "k",
+    "ŋ": "k", "x": "k", "ɣ": "k", "q": "k", "c": "k", "ɟ": "k", "ʁ": "k", "χ": "k", "ʔ": "h", "?": "h",
+    "ħ": "h", "ɦ": "h", "ɹ": "r", "ɻ": "r", "ɝ": "ɚ", "ɤ": "ʌ", "ɶ": "œ", "ʏ": "y", "ʋ": "v", "ɱ": "m",
+    "ɸ": "f", "ɥ": "w", "ʍ": "w", "ʝ": "j", "ᵻ": "ɪ", "ɘ": "ə", "ɞ": "ɜ", "ɺ": "l",
 }  # fmt: skip
 
 
@@ -81,7 +84,7 @@ def phone_classes(phones: tuple[Phone, ...], frames: int, fps: int) -> np.ndarra
     for phone in phones:
         shapes = phone_shapes(phone.ipa)
         edges = np.linspace(phone.start, phone.end, len(shapes) + 1)
-        for shape, start, end in zip(shapes, edges, edges[1:], strict=False):
+        for shape, (start, end) in zip(shapes, pairwise(edges), strict=True):
             first, last = (int(np.ceil(t * fps - 0.5)) for t in (start, end))
             labels[max(first, 0) : max(last, 0)] = PHONE_CLASSES.index(_SHAPES[shape][0])
     return labels
@@ -122,7 +125,7 @@ def _segments(phone: Phone) -> list[tuple[np.ndarray, float, float, float]]:
     shapes = phone_shapes(phone.ipa)
     edges = np.linspace(phone.start, phone.end, len(shapes) + 1)
     segments = []
-    for shape, start, end in zip(shapes, edges, edges[1:], strict=False):
+    for shape, (start, end) in zip(shapes, pairwise(edges), strict=True):
         kind, values, strength = _SHAPES[shape]
         target = np.array(values)
         if kind in PHONE_CLASSES[12:]:  # vowels carry the stress

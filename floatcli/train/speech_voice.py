@@ -62,9 +62,7 @@ def roughen(waveform: np.ndarray, rate: int, depth: float, rng: np.random.Genera
     """Harsh or creaky voice: amplitude jitter at 25-70 Hz, then soft saturation."""
     frequency = rng.uniform(25, 70)
     points = max(4, int(len(waveform) / rate * frequency))
-    jitter = np.interp(
-        np.arange(len(waveform)), np.linspace(0, len(waveform), points), rng.uniform(-1, 1, points)
-    )
+    jitter = np.interp(np.arange(len(waveform)), np.linspace(0, len(waveform), points), rng.uniform(-1, 1, points))
     rough = waveform * (1 + depth * jitter)
     level = 2.5 * np.sqrt(np.mean(rough**2)) + 1e-6
     return (np.tanh(rough / level) * level).astype(np.float32)
@@ -138,3 +136,18 @@ def _equalise(waveform: np.ndarray, rate: int, rng: np.random.Generator) -> np.n
 
 def _fit(waveform: np.ndarray, samples: int) -> np.ndarray:
     return np.pad(waveform[:samples], (0, max(0, samples - len(waveform))))
+
+
+def disturb(waveform: np.ndarray, other: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """What each training step adds to a recording: a filter, hiss, somebody else far away. Float32, same shape."""
+    result = waveform
+    if rng.random() < 0.5:
+        taps = rng.standard_normal(24) * np.exp(-np.arange(24) / rng.uniform(0.5, 5)) * rng.uniform(0, 0.5)
+        taps[0] = rng.choice([-1, 1])
+        result = signal.lfilter(taps, 1, result)
+    level = np.sqrt(np.mean(result**2))
+    if rng.random() < 0.4:
+        result = result + level * 10 ** -rng.uniform(0.3, 2) * rng.standard_normal(len(result))
+    if rng.random() < 0.15:
+        result = result + other * 10 ** -rng.uniform(0.5, 1.2) * level / (np.sqrt(np.mean(other**2)) + 1e-6)
+    return result.astype(np.float32)

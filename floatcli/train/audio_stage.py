@@ -1,0 +1,115 @@
+"""Before stage 2: the small audio encoder learns lips and phonemes, the emotion encoder the manner of speaking.
+
+The published encoders come pre-trained on hours of people; ours learn from the synthetic corpus and are then
+frozen, but for the audio projection, which trains on with the vector field (SPEC sections 3 and 7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from floatcli.config import ModelConfig
+from floatcli.models.audio_encoder import AudioEncoder
+from floatcli.models.conditions import normalise_waveform
+from floatcli.models.emotion_encoder import EmotionEncoder
+from floatcli.train.loop import LoopConfig, Losses, Run
+from floatcli.train.parameters import INDEX, SCALE
+from floatcli.train.speech_clips import SpeechCorpus
+from floatcli.train.speech_visemes import LIPS, PHONE_CLASSES
+from floatcli.train.speech_voice import disturb
+
+_LIPS = [INDEX[name] for name in LIPS]
+_HALF = torch.autocast("cpu", torch.bfloat16)  # twice as fast, and labels need no more
+_LIP_SCALES = torch.from_numpy(SCALE[_LIPS])
+
+
+class AudioPart(nn.Module):
+    """The audio encoder with heads that read lips and phonemes from its condition, frame by frame."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.encoder = AudioEncoder(config)
+        self.lips = nn.Linear(config.audio_dim, len(LIPS))
+        self.phones = nn.Linear(config.audio_dim, len(PHONE_CLASSES))
+
+    def losses(self, waveform: Tensor, lips: Tensor, phones: Tensor) -> Losses:
+        """L1 of lip coefficients and of their changes, cross entropy of phoneme classes.
+
+        Args:
+            waveform: (B, samples) normalised.
+            lips: (B, T, 6) renderer parameters.
+            phones: (B, T) classes.
+        """
+        with _HALF:
+            condition = self.encoder(waveform, lips.shape[1])
+        error = self.lips(condition.float()) - lips / _LIP_SCALES
+        logits = self.phones(condition.float()).flatten(0, 1)
+        return {
+            "lips": error.abs().mean(),
+            "change": error.diff(dim=1).abs().mean(),
+            "phones": 0.3 * F.cross_entropy(logits, phones.flatten(), label_smoothing=0.05),
+        }
+
+
+class EmotionPart(nn.Module):
+    """The emotion encoder."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.encoder = EmotionEncoder(config)
+
+    def losses(self, waveform: Tensor, emotion: Tensor) -> Losses:
+        """Cross entropy of (B,) labels, smoothed: synthetic prosody must not make it sure of itself."""
+        with _HALF:
+            logits = self.encoder.logits(waveform)
+        return {"emotion": F.cross_entropy(logits.float(), emotion, label_smoothing=0.1)}
+
+
+def _draw(corpus: SpeechCorpus, batch: int, frames: int, rng: np.random.Generator) -> tuple[np.ndarray, int, Tensor]:
+    """Clips, the frame their excerpts start at, and the disturbed, normalised excerpts (batch, samples)."""
+    clips = rng.choice(len(corpus), batch, replace=False)
+    length, hop = corpus.motion.shape[1], corpus.waveform.shape[1] // corpus.motion.shape[1]
+    start = int(rng.integers(0, length - frames + 1))
+    sounds = [corpus.sound(i)[start * hop : (start + frames) * hop] for i in clips]
+    disturbed = np.stack([disturb(sound, sounds[k - 1], rng) for k, sound in enumerate(sounds)])
+    return clips, start, normalise_waveform(torch.from_numpy(disturbed))
+
+
+def train_audio(
+    config: ModelConfig, loop: LoopConfig, corpus: SpeechCorpus, folder: Path, log: Callable[[str], None]
+) -> AudioEncoder:
+    """Pre-trains the audio encoder; resumes from ``folder/audio.pt`` and returns its running average."""
+    torch.manual_seed(loop.seed)
+    run = Run("audio", AudioPart(config), loop, folder)
+
+    def losses(part: nn.Module, rng: np.random.Generator) -> Losses:
+        frames = int(rng.choice([50, 75, 100, 150, corpus.motion.shape[1]], p=[0.15, 0.25, 0.3, 0.2, 0.1]))
+        clips, start, waveform = _draw(corpus, loop.batch, frames, rng)
+        lips = torch.from_numpy(corpus.motion[clips, start : start + frames][..., _LIPS])
+        phones = torch.from_numpy(corpus.phones[clips, start : start + frames])
+        return part.losses(waveform, lips, phones)  # type: ignore[operator]
+
+    run.train(losses, log)
+    return run.average.encoder.eval()  # type: ignore[union-attr, return-value, operator]
+
+
+def train_emotion(
+    config: ModelConfig, loop: LoopConfig, corpus: SpeechCorpus, folder: Path, log: Callable[[str], None]
+) -> EmotionEncoder:
+    """Trains the emotion encoder; resumes from ``folder/emotion.pt`` and returns its running average."""
+    torch.manual_seed(loop.seed)
+    run = Run("emotion", EmotionPart(config), loop, folder)
+
+    def losses(part: nn.Module, rng: np.random.Generator) -> Losses:
+        frames = int(rng.choice([75, 100, 150, corpus.motion.shape[1]], p=[0.25, 0.35, 0.25, 0.15]))
+        clips, _, waveform = _draw(corpus, loop.batch, frames, rng)
+        return part.losses(waveform, torch.from_numpy(corpus.emotion[clips]))  # type: ignore[operator]
+
+    run.train(losses, log)
+    return run.average.encoder.eval()  # type: ignore[union-attr, return-value, operator]

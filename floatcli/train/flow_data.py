@@ -1,0 +1,89 @@
+"""Stage 2's data: what the frozen encoders hear in the corpus, kept on disk, and windows of motion drawn from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from floatcli.config import ModelConfig
+from floatcli.models.audio_encoder import AudioEncoder
+from floatcli.models.conditions import normalise_waveform
+from floatcli.models.emotion_encoder import EmotionEncoder
+from floatcli.train.parameters import SCALE
+from floatcli.train.speech_clips import SpeechCorpus
+
+_AT_ONCE = 8  # clips that are heard together
+
+
+class Heard(NamedTuple):
+    """What the encoders make of a corpus: features (clips, T, F) float16, emotion probabilities (clips, E)."""
+
+    features: np.ndarray
+    emotion: np.ndarray
+
+
+class FlowBatch(NamedTuple):
+    """Windows of L frames with the L' frames before them; everything that stage 2 needs of them."""
+
+    coeffs: Tensor  # (B, L' + L, M)
+    ref_coeffs: Tensor  # (B, M)
+    features: Tensor  # (B, L' + L, F), of the frozen audio encoder
+    emotion: Tensor  # (B, E)
+    first: Tensor  # (B,) bool: nothing comes before the window
+
+
+@torch.inference_mode()
+def hear(
+    corpus: SpeechCorpus, audio: AudioEncoder, emotion: EmotionEncoder, log: Callable[[str], None]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Features (clips, T, F) float16 and emotion probabilities (clips, E) of a whole corpus."""
+    features, probabilities = [], []
+    for start in range(0, len(corpus), _AT_ONCE):
+        sounds = [corpus.sound(i) for i in range(start, min(start + _AT_ONCE, len(corpus)))]
+        waveform = normalise_waveform(torch.from_numpy(np.stack(sounds)))
+        features.append(audio.features(waveform, corpus.motion.shape[1]).half().numpy())
+        probabilities.append(emotion(waveform).numpy())
+        if start // _AT_ONCE % 50 == 49:
+            log(f"hearing: {start + len(sounds)} of {len(corpus)} clips")
+    return np.concatenate(features), np.concatenate(probabilities)
+
+
+def heard_corpus(
+    corpus: SpeechCorpus, audio: AudioEncoder, emotion: EmotionEncoder, folder: Path, log: Callable[[str], None]
+) -> Heard:
+    """As ``hear``, kept in ``folder``: delete it where the encoders are trained anew."""
+    places = [folder / f"heard_{name}.npy" for name in Heard._fields]
+    if not all(place.exists() for place in places):
+        for place, values in zip(places, hear(corpus, audio, emotion, log), strict=True):
+            np.save(place, values)
+    return Heard(*(np.load(place, mmap_mode="r") for place in places))
+
+
+class FlowData:
+    """Windows at random places of random clips."""
+
+    def __init__(self, corpus: SpeechCorpus, heard: Heard, config: ModelConfig):
+        self.corpus, self.heard, self.config = corpus, heard, config
+        self.coeffs = np.asarray(corpus.motion) / SCALE
+        self.ref_coeffs = np.asarray(corpus.portrait) / SCALE
+
+    def draw(self, batch: int, rng: np.random.Generator) -> FlowBatch:
+        """Emotions are the clip's own in three cases of five, else what the emotion encoder hears."""
+        before, window = self.config.preceding, self.config.window
+        clips = rng.integers(0, len(self.corpus), batch)
+        first = rng.random(batch) < 0.1
+        starts = rng.integers(before, self.coeffs.shape[1] - window + 1, batch)
+        starts[first] = 0
+        rows = starts[:, None] + np.arange(-before, window)
+        rows = np.maximum(rows, 0)  # the frames before a first window are dropped by whoever trains
+        coeffs = self.coeffs[clips[:, None], rows]
+        features = np.stack([self.heard.features[c][r] for c, r in zip(clips, rows, strict=True)])
+        named = np.eye(len(self.config.emotions), dtype=np.float32)[self.corpus.emotion[clips]]
+        emotion = np.where(rng.random((batch, 1)) < 0.6, named, self.heard.emotion[clips])
+        arrays = (coeffs, self.ref_coeffs[clips], features.astype(np.float32), emotion.astype(np.float32), first)
+        return FlowBatch(*map(torch.from_numpy, arrays))

@@ -1,0 +1,122 @@
+"""Stage 2: flow matching of motion given speech, emotion and the portrait (SPEC section 7).
+
+The embedded set's motion is made of named coefficients, so this stage needs no pictures: x_1 is the true
+coefficients in the basis. The encoders are frozen but for the audio projection.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from floatcli.config import ModelConfig
+from floatcli.flow.path import along, target
+from floatcli.models.audio_encoder import AudioEncoder
+from floatcli.models.conditions import WindowCondition
+from floatcli.models.fmt import VectorField
+from floatcli.models.motion_basis import MotionBasis
+from floatcli.train.flow_data import FlowBatch, FlowData
+from floatcli.train.loop import LoopConfig, Losses, Run
+from floatcli.train.parameters import INDEX
+from floatcli.train.speech_visemes import LIPS
+
+_DROP, _DROP_BEFORE = 0.1, 0.5  # chances: reference, audio, emotion; what precedes the window
+_LIP_WEIGHT, _REST_WEIGHT = 2.0, 0.25  # of lip coefficients, and of what lies outside the basis
+_REF_NOISE = 0.15  # coefficients of a portrait are read by a network, not known
+
+
+def named_basis(config: ModelConfig) -> MotionBasis:
+    """The basis of the embedded set: axis k of the latent is coefficient k, so each one keeps to itself."""
+    basis = MotionBasis(config).requires_grad_(False)
+    basis.weight.copy_(torch.eye(config.motion_dim, config.basis_size))
+    return basis
+
+
+class FlowPart(nn.Module):
+    """What stage 2 trains: the audio projection and the vector field."""
+
+    weights: Tensor
+
+    def __init__(self, config: ModelConfig, audio: AudioEncoder):
+        super().__init__()
+        self.projection, self.norm = copy.deepcopy(audio.projection), copy.deepcopy(audio.norm)
+        self.requires_grad_(True)
+        self.field = VectorField(config)
+        self.basis = named_basis(config)
+        weights = torch.ones(config.basis_size)
+        weights[[INDEX[name] for name in LIPS]] = _LIP_WEIGHT
+        self.register_buffer("weights", weights, persistent=False)
+
+    def hear(self, features: Tensor) -> Tensor:
+        """Audio condition (B, n, A) of features (B, n, F), as ``AudioEncoder.forward`` ends."""
+        return F.silu(self.norm(self.projection(features)))
+
+    def losses(self, batch: FlowBatch) -> Losses:
+        """L1 of the field, of its one-frame differences, and of the frames before the window given back."""
+        before = self.field.preceding
+        motion = self.basis.motion(batch.coeffs)
+        condition = self._condition(batch, motion[:, :before])
+        x_1 = motion[:, before:]
+        x_0, t = torch.randn_like(x_1), torch.rand(len(x_1))
+        v_t = self.field(t, along(x_0, x_1, t), condition)
+        error = v_t[:, before:] - target(x_0, x_1)
+        return {
+            "field": self._size(error),
+            "velocity": self._size(error.diff(dim=1)),
+            "preceding": self._size(v_t[:, :before] - condition.preceding_motion),
+        }
+
+    def _condition(self, batch: FlowBatch, preceding: Tensor) -> WindowCondition:
+        """The batch's conditions with random ones dropped.
+
+        Where audio goes, emotion goes half the time too: guidance needs a field that is given neither.
+        """
+        count, before = len(preceding), preceding.shape[1]
+        audio = self.hear(batch.features)
+        no_audio = torch.rand(count) < _DROP
+        no_emotion = torch.rand(count) < torch.where(no_audio, 0.5, 0.5 * _DROP)
+        alone = batch.first | (torch.rand(count) < _DROP_BEFORE)
+        ref = batch.ref_coeffs + _REF_NOISE * torch.randn_like(batch.ref_coeffs)
+        return WindowCondition(
+            ref_motion=_kept(self.basis.motion(ref), torch.rand(count) < _DROP),
+            preceding_motion=_kept(preceding, alone),
+            preceding_audio=_kept(audio[:, :before], alone),
+            audio=_kept(audio[:, before:], no_audio),
+            emotion=_kept(batch.emotion, no_emotion),
+        )
+
+    def _size(self, error: Tensor) -> Tensor:
+        """Weighted L1 of an error in motion (..., D)."""
+        coeffs = self.basis.coefficients(error)
+        outside = error - self.basis.motion(coeffs)
+        return (coeffs.abs() * self.weights).mean() + _REST_WEIGHT * outside.abs().mean()
+
+
+def _kept(values: Tensor, dropped: Tensor) -> Tensor:
+    """Values (B, ...) with zeros where ``dropped`` (B,) is True."""
+    return values * ~dropped.view(-1, *[1] * (values.ndim - 1))
+
+
+def train_flow(
+    config: ModelConfig,
+    loop: LoopConfig,
+    data: FlowData,
+    audio: AudioEncoder,
+    folder: Path,
+    log: Callable[[str], None],
+) -> FlowPart:
+    """Trains field and projection; resumes from ``folder/flow.pt`` and returns the running average."""
+    torch.manual_seed(loop.seed)
+    run = Run("flow", FlowPart(config, audio), loop, folder)
+
+    def losses(part: nn.Module, rng: np.random.Generator) -> Losses:
+        return part.losses(data.draw(loop.batch, rng))  # type: ignore[operator]
+
+    run.train(losses, log)
+    return run.average.eval()  # type: ignore[return-value]
