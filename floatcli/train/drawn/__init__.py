@@ -1,0 +1,8 @@
+"""Drawn portraits: a procedural head and shoulders moved by the twenty parameters, for training without photographs."""
+
+from floatcli.train.drawn.identity import Identity, random_identity
+from floatcli.train.drawn.landmarks import LANDMARKS, STILL
+from floatcli.train.drawn.motions import random_parameters
+from floatcli.train.drawn.render import Drawing, draw
+
+__all__ = ["LANDMARKS", "STILL", "Drawing", "Identity", "draw", "random_identity", "random_parameters"]

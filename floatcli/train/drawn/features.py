@@ -1,0 +1,270 @@
+"""What shows through the skin's openings and what sits on the head: eyes, teeth, tongue, ears, glasses."""
+
+from __future__ import annotations
+
+from math import cos, radians, sin
+
+import numpy as np
+import skia
+
+from floatcli.train.drawn.anatomy import SIDES, Template, ring
+from floatcli.train.drawn.brush import argb, blob, crescent, fill, hairs, points, polygon, polyline, stroke
+from floatcli.train.drawn.expression import Shape
+from floatcli.train.drawn.identity import Identity, mix
+from floatcli.train.drawn.pose import Framing, Pose
+
+BLACK, WHITE = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+IRIS = 0.056  # radius
+EAR = (0.655, 0.13, -0.13)
+
+
+def sprite(side: int, paint: object, identity: Identity) -> skia.Picture:
+    """A drawing in the square -1 .. 1, recorded once."""
+    recorder = skia.PictureRecorder()
+    canvas = recorder.beginRecording(skia.Rect.MakeLTRB(-1.5, -1.5, 1.5, 1.5))
+    paint(canvas, identity)  # type: ignore[operator]
+    return recorder.finishRecordingAsPicture()
+
+
+def paint_iris(canvas: skia.Canvas, identity: Identity) -> None:
+    """Iris with fibres, a dark rim and the pupil."""
+    rng = np.random.default_rng(identity.seed + 2)
+    iris = identity.iris
+    stops = [argb(mix(iris, WHITE, 0.18)), argb(iris), argb(mix(iris, BLACK, 0.72))]
+    shader = skia.GradientShader.MakeRadial(skia.Point(0, 0.15), 1.0, stops, [0.25, 0.7, 1.0])
+    canvas.drawCircle(0, 0, 1, skia.Paint(Shader=shader, AntiAlias=True))
+    turn = rng.uniform(0, 2 * np.pi, 70)
+    ray = np.stack([np.cos(turn), np.sin(turn)], 1)
+    hairs(canvas, ray[:35] * 0.38, ray[:35] * 0.85, stroke(mix(iris, WHITE, 0.45), 0.05, 0.35))
+    hairs(canvas, ray[35:] * 0.45, ray[35:] * 0.95, stroke(mix(iris, BLACK, 0.6), 0.05, 0.35))
+    canvas.drawCircle(0, 0, 0.95, stroke(mix(iris, BLACK, 0.8), 0.11, 0.6))
+    blob(canvas, (0, -0.9), (1.1, 0.8), BLACK, 0.45)
+    canvas.drawCircle(0, 0, float(rng.uniform(0.3, 0.46)), fill((0.02, 0.02, 0.025)))
+
+
+def paint_upper_teeth(canvas: skia.Canvas, identity: Identity) -> None:
+    """Eight upper teeth hanging from the gum: the square's bottom is their edge at the middle."""
+    _teeth(canvas, identity, ((0.0, 0.23), (0.23, 0.20), (0.43, 0.20), (0.63, 0.17), (0.80, 0.15)), 1.0)
+
+
+def paint_lower_teeth(canvas: skia.Canvas, identity: Identity) -> None:
+    """Eight lower teeth: the square's top is their edge."""
+    canvas.scale(1, -1)
+    _teeth(canvas, identity, ((0.0, 0.16), (0.16, 0.16), (0.32, 0.18), (0.50, 0.18), (0.68, 0.16)), 0.7)
+
+
+def _teeth(canvas: skia.Canvas, identity: Identity, table: tuple[tuple[float, float], ...], brightness: float) -> None:
+    rng = np.random.default_rng(identity.seed + 3)
+    gum = (0.62 * brightness, 0.30 * brightness, 0.30 * brightness)
+    canvas.drawRect(skia.Rect.MakeLTRB(-1, -1.2, 1, -0.35), fill(gum))
+    for x, width in table:
+        far = x + width / 2
+        shade = mix(identity.teeth, (0.25, 0.12, 0.10), min(far**2 * 0.75, 0.8) + (1 - brightness) * 0.5)
+        bottom = 0.97 - 0.55 * far**2 - (0.07 if 0.2 < x < 0.3 else 0)
+        for sign in (-1, 1):
+            left, right = sorted((sign * (x + 0.006), sign * (x + width - 0.006)))
+            top = -0.72 + 0.1 * float(rng.uniform(-1, 1))
+            box = skia.RRect()
+            corners = [skia.Point(0.09, 0.35)] * 2 + [skia.Point(0.05, 0.12)] * 2
+            box.setRectRadii(skia.Rect.MakeLTRB(left, top, right, bottom), corners)
+            canvas.drawRRect(box, fill(mix(shade, WHITE, 0.04 * float(rng.uniform(-1, 1)))))
+    for x, width in table[:4]:
+        for sign in (-1, 1):
+            blob(canvas, (sign * (x + width / 2), 0.05), (width * 0.32, 0.5), WHITE, 0.28 * brightness)
+    canvas.drawRect(skia.Rect.MakeLTRB(-1, -1.2, 1, -0.3), skia.Paint(Shader=skia.GradientShader.MakeLinear(
+        [skia.Point(0, -1.2), skia.Point(0, -0.2)], [argb((0.15, 0.03, 0.03), 0.75), argb((0.15, 0.03, 0.03), 0.0)])))  # fmt: skip
+
+
+def paint_tongue(canvas: skia.Canvas, identity: Identity) -> None:
+    """A tongue, lit in front."""
+    del identity
+    tongue = (0.72, 0.33, 0.33)
+    canvas.drawOval(skia.Rect.MakeLTRB(-1, -1, 1, 1.2), fill(mix(tongue, BLACK, 0.35)))
+    blob(canvas, (0, 0.15), (0.95, 0.9), tongue, 0.9)
+    canvas.drawLine(0, -0.6, 0, 0.5, stroke((0.45, 0.15, 0.17), 0.07, 0.4))
+
+
+def paint_ear(canvas: skia.Canvas, identity: Identity) -> None:
+    """A right ear seen from the front: its left edge joins the head."""
+    skin = identity.skin
+    deep = (skin[0] * 0.52, skin[1] * 0.34, skin[2] * 0.30)
+    rim = skia.Path()
+    rim.moveTo(-1, -0.55)
+    rim.cubicTo(-0.6, -1.15, 0.75, -1.15, 0.95, -0.35)
+    rim.cubicTo(1.05, 0.15, 0.55, 0.40, 0.25, 0.75)
+    rim.cubicTo(0.05, 1.05, -0.55, 1.1, -0.9, 0.7)
+    rim.close()
+    canvas.drawPath(rim, fill(mix(skin, (skin[0], skin[1] * 0.7, skin[2] * 0.66), 0.5)))
+    blob(canvas, (0.05, -0.15), (0.65, 0.62), deep, 0.75)
+    blob(canvas, (-0.35, 0.15), (0.4, 0.35), mix(deep, BLACK, 0.3), 0.7)
+    canvas.drawPath(rim, stroke(mix(skin, WHITE, 0.1), 0.13, 0.45))
+    blob(canvas, (-0.95, 0.1), (0.5, 1.1), deep, 0.45)
+
+
+class Features:
+    """Draws one identity's eyes, mouth, ears and glasses."""
+
+    def __init__(self, identity: Identity, shape: Shape, template: Template) -> None:
+        self.identity, self.shape, self.groups = identity, shape, template.groups
+        painters = {"iris": paint_iris, "upper": paint_upper_teeth, "lower": paint_lower_teeth,
+                    "tongue": paint_tongue, "ear": paint_ear}  # fmt: skip
+        self.sprites = {name: sprite(96, paint, identity) for name, paint in painters.items()}
+
+    def stage(self, canvas: skia.Canvas, pose: Pose, framing: Framing, pixels: float) -> Stage:
+        """Where to draw, for one picture."""
+        return Stage(self, canvas, pose, framing, pixels)
+
+    def iris(self, side: str, p: dict[str, float]) -> np.ndarray:
+        """Head position (3,) of the middle of an iris."""
+        across, down = radians(20 * p["gaze_x"]), radians(14 * p["gaze_y"])
+        look = np.array([sin(across), sin(down), cos(across) * cos(down)])
+        return self.eyeball(side) + 0.165 * look
+
+    def eyeball(self, side: str) -> np.ndarray:
+        """Head position (3,) of the middle of an eyeball."""
+        return np.array([SIDES[side] * self.shape.eye_x, self.shape.eye_y, self.shape.eye_depth])
+
+    def socket(self, side: str) -> np.ndarray:
+        """Head position (3,) of the middle of the eye's opening, whatever the lids do."""
+        ahead = np.sqrt(self.shape.ball**2 - self.shape.eye_width**2)
+        return self.eyeball(side) + (0, 0, ahead)
+
+
+class Stage:
+    """Features drawn in one picture."""
+
+    def __init__(self, features: Features, canvas: skia.Canvas, pose: Pose, framing: Framing, pixels: float) -> None:
+        self.features, self.canvas, self.pose, self.framing, self.pixels = features, canvas, pose, framing, pixels
+        self.unit = framing.scale * pixels * pose.zoom
+        self.identity, self.groups = features.identity, features.groups
+
+    def place(self, head: np.ndarray) -> np.ndarray:
+        """Pixels (..., 2) of head points (..., 3)."""
+        return self.framing.project(self.pose.move(head)) * self.pixels
+
+    def put(self, name: str, origin: np.ndarray, ex: np.ndarray, ey: np.ndarray) -> None:
+        """A sprite whose square is spanned by head vectors ``ex`` and ``ey`` about ``origin``."""
+        o, x, y = self.place(np.stack([origin, origin + ex, origin + ey]))
+        a, b, c, d = x[0] - o[0], y[0] - o[0], x[1] - o[1], y[1] - o[1]
+        self.canvas.save()
+        self.canvas.concat(skia.Matrix.MakeAll(a, b, o[0], c, d, o[1], 0, 0, 1))
+        self.canvas.drawPicture(self.features.sprites[name])
+        self.canvas.restore()
+
+    def eyes(self, xy: np.ndarray, p: dict[str, float]) -> None:
+        """Eyeballs behind the lids; ``xy`` are the pixels of the skin's vertices."""
+        for side, sign in SIDES.items():
+            opening = xy[ring(self.groups, f"lid_up_{side}", f"lid_low_{side}")]
+            white = (0.90, 0.88, 0.86)
+            self.canvas.drawPath(polygon(opening), fill(white))
+            self.canvas.drawPath(polygon(opening), stroke(white, 0.02 * self.unit))
+            centre = self.place(self.features.socket(side))
+            for end in (0, -1):
+                corner = xy[self.groups[f"lid_up_{side}"][end]]
+                blob(self.canvas, corner, (0.10 * self.unit, 0.08 * self.unit), (0.55, 0.33, 0.30), 0.6)
+            iris = self.features.iris(side, p)
+            look = (iris - self.features.eyeball(side)) / 0.165
+            self.put(
+                "iris",
+                iris,
+                np.array([IRIS * look[2], 0, -IRIS * look[0]]),
+                np.array([0, IRIS * look[2], -IRIS * look[1]]),
+            )
+            at = self.place(iris + (0.02 * self.identity.light[0], -0.024, 0.0))
+            self.canvas.drawCircle(*at.tolist(), 0.0125 * self.unit, fill(WHITE, 0.9))
+            at = self.place(iris + (-0.02 * self.identity.light[0] - 0.008 * sign, 0.024, 0.0))
+            self.canvas.drawCircle(*at.tolist(), 0.007 * self.unit, fill(WHITE, 0.35))
+            upper = xy[self.groups[f"lid_up_{side}"]]
+            for width, alpha in ((0.07, 0.22), (0.04, 0.25)):
+                self.canvas.drawPath(polyline(upper), stroke((0.1, 0.05, 0.04), width * self.unit, alpha))
+            del centre
+
+    def lashes(self, xy: np.ndarray, p: dict[str, float]) -> None:
+        """Lash lines on the margins, and lashes that stand up from open lids and hang from shut ones."""
+        dark = mix(self.identity.brow, BLACK, 0.75)
+        weight, unit = self.identity.lashes, self.unit
+        for side, sign in SIDES.items():
+            upper, lower = xy[self.groups[f"lid_up_{side}"]], xy[self.groups[f"lid_low_{side}"]]
+            self.canvas.drawPath(crescent(lower, 0.012 * unit, 0.8 if sign > 0 else 0.2), fill((0.85, 0.62, 0.57), 0.5))
+            self.canvas.drawPath(polyline(lower[3:]), stroke(dark, 0.006 * unit, 0.3 + 0.3 * weight))
+            self.canvas.drawPath(polyline(upper), stroke(dark, 0.010 * unit, 0.75))
+            self.canvas.drawPath(crescent(upper[1:], (0.014 + 0.014 * weight) * unit), fill(dark, 0.9))
+            if weight > 0.35:
+                shut = min(max(p[f"lid_{side}"], 0), 1)
+                q = np.linspace(-0.5, 1, len(upper) - 3)[:, None]
+                out = (upper[-1] - upper[0]) / (np.linalg.norm(upper[-1] - upper[0]) + 1e-9)
+                up = np.array([out[1], -out[0]]) * sign
+                tip = (0.55 * q * out + up * (1 - 1.9 * shut)) * (0.045 * weight * unit * (0.7 + 0.3 * q))
+                hairs(self.canvas, upper[3:], upper[3:] + tip, stroke(dark, 0.007 * unit, 0.65))
+
+    def mouth(self, xy: np.ndarray, p: dict[str, float]) -> None:
+        """Dark, tongue and teeth behind the lips."""
+        opening = xy[ring(self.groups, "inner_up", "inner_low")]
+        path = polygon(opening)
+        self.canvas.drawPath(path, fill((0.13, 0.03, 0.035)))
+        shape, jaw = self.features.shape, p["jaw"]
+        drop = 0.27 * jaw * (1 - 0.25 * p["round"]) * (1 - 0.5 * p["lip_press"])
+        if not (drop or p["upper_lip"] or p["lower_lip"] or p["smile"] or p["sneer"]):
+            return
+        self.canvas.save()
+        self.canvas.clipPath(path, True)
+        y, unit = shape.mouth_y, self.unit
+        low = y + 0.64 * drop
+        self.put(
+            "tongue",
+            np.array([0, low + 0.045 - 0.03 * jaw, 0.46]),
+            np.array([0.14, 0, 0]),
+            np.array([0, 0.05 + 0.06 * jaw, 0]),
+        )
+        self.put("lower", np.array([0, low + 0.035, 0.53 - 0.05 * jaw]), np.array([0.2, 0, 0]), np.array([0, 0.06, 0]))
+        self.put("upper", np.array([0, y - 0.045, 0.56]), np.array([0.205, 0, 0]), np.array([0, 0.066, 0]))
+        upper, lower = xy[self.groups["inner_up"]], xy[self.groups["inner_low"]]
+        for width, alpha in ((0.10, 0.25), (0.05, 0.3)):
+            self.canvas.drawPath(polyline(upper), stroke((0.08, 0.01, 0.01), width * unit, alpha))
+        self.canvas.drawPath(polyline(lower), stroke((0.08, 0.01, 0.01), 0.05 * unit, 0.3))
+        for end in (0, -1):
+            blob(self.canvas, upper[end], (0.12 * unit, 0.10 * unit), (0.08, 0.01, 0.01), 0.85)
+        self.canvas.restore()
+
+    def seam(self, xy: np.ndarray) -> None:
+        """The dark line where the lips meet, or their inner edges."""
+        dark = mix(self.identity.lips, (0.08, 0.01, 0.01), 0.75)
+        for name in ("inner_up", "inner_low"):
+            line = xy[self.groups[name]]
+            self.canvas.drawPath(polyline(line), stroke(dark, 0.007 * self.unit, 0.5))
+            self.canvas.drawPath(crescent(line, 0.012 * self.unit), fill(dark, 0.4))
+
+    def ears(self) -> None:
+        """Ears beside the head, with their rings."""
+        for sign in SIDES.values():
+            at = np.array([sign * (EAR[0] + 0.055), EAR[1], EAR[2] - 0.05])
+            self.put("ear", at, np.array([sign * 0.07, 0, -0.08]), np.array([0.0, 0.20, -0.02]))
+            if self.identity.earring:
+                x, y = self.place(at + (0, 0.21 + self.identity.earring, 0.02)).tolist()
+                self.canvas.drawCircle(x, y, self.identity.earring * self.unit, fill((0.80, 0.68, 0.36)))
+                self.canvas.drawCircle(x - 1, y - 1, 0.4 * self.identity.earring * self.unit, fill((1, 0.95, 0.8)))
+
+    def glasses(self) -> None:
+        """Frames and the glint of their lenses."""
+        kind, colour, unit = self.identity.glasses, self.identity.glasses_colour, self.unit
+        if kind == "none":
+            return
+        power = {"round": 1.0, "square": 0.45, "half": 0.55}[kind]
+        size = {"round": (0.19, 0.175), "square": (0.215, 0.145), "half": (0.205, 0.125)}[kind]
+        turn = np.linspace(0, 2 * np.pi, 33)
+        wave = np.stack([np.cos(turn), np.sin(turn)], 1)
+        rim = np.sign(wave) * np.abs(wave) ** power * size
+        for sign in SIDES.values():
+            x = sign * (0.265 + 0.04) + rim[:, 0]
+            lens = self.place(np.stack([x, 0.035 + rim[:, 1], 0.69 - 0.35 * x * x], 1))
+            self.canvas.drawPath(polygon(lens), fill((0.75, 0.82, 0.85), 0.10))
+            self.canvas.drawPath(polygon(np.concatenate([lens[20:27], lens[9:12]])), fill(WHITE, 0.07))
+            self.canvas.drawPath(polyline(lens if kind != "half" else lens[16:]), stroke(colour, 0.022 * unit))
+            arm = self.place(
+                np.array([[sign * 0.51, -0.02, 0.58], [sign * 0.66, -0.02, 0.2], [sign * 0.70, 0.0, -0.1]])
+            )
+            self.canvas.drawPath(polyline(arm), stroke(colour, 0.018 * unit))
+        bridge = self.place(
+            np.array([[-0.11, 0.0, 0.69], [-0.05, -0.025, 0.71], [0.05, -0.025, 0.71], [0.11, 0.0, 0.69]])
+        )
+        self.canvas.drawPath(polyline(bridge), stroke(colour, 0.02 * unit))

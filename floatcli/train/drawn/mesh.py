@@ -1,0 +1,98 @@
+"""Textured, lit triangle sheets: the one way in which skin, hair and neck reach the canvas."""
+
+from __future__ import annotations
+
+import numpy as np
+import skia
+from scipy.sparse import csr_matrix
+
+from floatcli.train.drawn.brush import points
+from floatcli.train.drawn.identity import Identity
+
+
+class Light:
+    """One key light over an ambient one; dark sides of skin keep some red, as light wanders under it."""
+
+    def __init__(self, identity: Identity) -> None:
+        self.direction = np.array(identity.light)
+        self.half = self.direction + (0, 0, 1)
+        self.half /= np.linalg.norm(self.half)
+        self.key = np.array(identity.key)
+        self.ambient, self.gloss = identity.ambient, identity.gloss
+
+    def shade(self, normals: np.ndarray, warmth: float = 0.0) -> np.ndarray:
+        """Light (N, 3), 0 to 1, that falls on unit normals (N, 3)."""
+        facing = np.clip((normals @ self.direction + 0.45) / 1.45, 0, 1)
+        sky = self.ambient * (0.86 - 0.14 * normals[:, 1] + 0.08 * normals[:, 2])
+        red = facing ** (1.0 - 0.25 * warmth)
+        light = np.stack([red, facing ** (1 + 0.1 * warmth), facing ** (1 + 0.2 * warmth)], 1)
+        return np.clip(sky[:, None] + (0.97 - 0.94 * self.ambient) * light * self.key, 0, 1)
+
+    def shine(self, normals: np.ndarray) -> np.ndarray:
+        """Highlight (N,), 0 to 1."""
+        return 0.5 * self.gloss * np.clip(normals @ self.half, 0, 1) ** 22
+
+
+class Sheet:
+    """A mesh with a texture.
+
+    Args:
+        texture_points: Texture pixels (V, 2) of the vertices.
+        triangles: Vertices (F, 3), turning so that the front shows.
+    """
+
+    def __init__(self, texture_points: np.ndarray, triangles: np.ndarray) -> None:
+        self.texture_points = points(texture_points)
+        self.triangles = triangles
+        rows, columns = triangles.ravel(), np.repeat(np.arange(len(triangles)), 3)
+        self.adjacency = csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(texture_points), len(triangles)))
+
+    def normals(self, positions: np.ndarray) -> np.ndarray:
+        """Unit normals (V, 3) at positions (V, 3)."""
+        a, b, c = (positions[self.triangles[:, k]] for k in range(3))
+        u, w = b - a, c - a
+        faces = np.empty_like(u)
+        faces[:, 0] = u[:, 1] * w[:, 2] - u[:, 2] * w[:, 1]
+        faces[:, 1] = u[:, 2] * w[:, 0] - u[:, 0] * w[:, 2]
+        faces[:, 2] = u[:, 0] * w[:, 1] - u[:, 1] * w[:, 0]
+        total = self.adjacency @ faces
+        return total / (np.sqrt((total * total).sum(1, keepdims=True)) + 1e-9)
+
+    def visible(self, xy: np.ndarray, depth: np.ndarray) -> np.ndarray:
+        """Triangles that face the camera, far ones first."""
+        corners = xy[self.triangles]
+        u, w = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+        front = self.triangles[u[:, 0] * w[:, 1] - u[:, 1] * w[:, 0] > 0]
+        return front[np.argsort(depth[front].sum(1), kind="stable")]
+
+    def draw(self, canvas: skia.Canvas, xy: np.ndarray, triangles: np.ndarray, light: np.ndarray,
+             paint: skia.Paint) -> None:  # fmt: skip
+        """The texture of ``paint`` times ``light`` (V, 3) at pixels ``xy`` (V, 2)."""
+        self._draw(canvas, xy, triangles, light, paint, skia.BlendMode.kModulate)
+
+    def gleam(self, canvas: skia.Canvas, xy: np.ndarray, triangles: np.ndarray, shine: np.ndarray) -> None:
+        """Highlights (V,) added where there are any."""
+        lit = triangles[shine[triangles].max(1) > 0.012]
+        if len(lit):
+            paint = skia.Paint(BlendMode=skia.BlendMode.kPlus)
+            self._draw(canvas, xy, lit, np.repeat(shine[:, None], 3, 1), paint, skia.BlendMode.kDst)
+
+    def _draw(self, canvas: skia.Canvas, xy: np.ndarray, triangles: np.ndarray, light: np.ndarray,
+              paint: skia.Paint, blend: skia.BlendMode) -> None:  # fmt: skip
+        rgb = (light * 255 + 0.5).astype(np.int64)
+        colours = ((255 << 24) | (rgb[:, 0] << 16) | (rgb[:, 1] << 8) | rgb[:, 2]).tolist()
+        mode = skia.Vertices.VertexMode.kTriangles_VertexMode
+        vertices = skia.Vertices(mode, points(xy), self.texture_points, colours, triangles.ravel().tolist())
+        canvas.drawVertices(vertices, paint, blend)
+
+
+def grid(rows: int, columns: int) -> np.ndarray:
+    """Triangles (F, 3) of a rows x columns lattice whose columns run to the right as it faces the viewer."""
+    a = (np.arange(rows - 1)[:, None] * columns + np.arange(columns - 1)).ravel()
+    return np.concatenate([np.stack([a, a + 1, a + columns], 1), np.stack([a + 1, a + columns + 1, a + columns], 1)])
+
+
+def texture(image: skia.Image) -> skia.Paint:
+    """Paint that reads a texture."""
+    sampling = skia.SamplingOptions(skia.FilterMode.kLinear)
+    return skia.Paint(Shader=image.makeShader(skia.TileMode.kClamp, skia.TileMode.kClamp, sampling))

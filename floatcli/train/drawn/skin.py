@@ -1,0 +1,244 @@
+"""The skin's texture, painted once for an identity on the unrolled sheet of the head."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import cv2
+import numpy as np
+import skia
+
+from floatcli.train.drawn.anatomy import EYE, MOUTH_Y, SHEET, SIDES, Template, ring, to_sheet
+from floatcli.train.drawn.brush import argb, blob, crescent, dots, fill, hairs, polygon, smooth, stroke
+from floatcli.train.drawn.identity import Colour, Identity, mix
+
+BLACK, WHITE = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+
+# Soft shades: x, y, radius x, radius y, kind, strength; those off the midline stand on both sides.
+_SHADES = (
+    (0.36, 0.26, 0.20, 0.17, "blush", 0.22), (0.0, 0.36, 0.11, 0.10, "blush", 0.20), (0.0, 0.96, 0.16, 0.09, "blush", 0.10),
+    (0.0, -0.45, 0.5, 0.22, "pale", 0.10), (0.0, 0.16, 0.045, 0.2, "pale", 0.10), (0.285, -0.075, 0.17, 0.085, "deep", 0.20),
+    (0.17, -0.03, 0.07, 0.10, "deep", 0.22), (0.285, 0.10, 0.15, 0.06, "deep", 0.12), (0.0, 0.475, 0.16, 0.055, "deep", 0.20),
+    (0.0, 0.885, 0.16, 0.04, "deep", 0.16), (0.155, 0.40, 0.035, 0.06, "deep", 0.22), (0.26, 0.69, 0.05, 0.06, "deep", 0.15),
+    (0.0, 0.56, 0.02, 0.08, "deep", 0.08), (0.60, 0.45, 0.15, 0.5, "deep", 0.10), (0.0, 1.2, 0.3, 0.16, "deep", 0.40),
+)  # fmt: skip
+
+# Lines of age: points, strength, age at which they begin.
+_LINES = (
+    (((0.15, 0.40), (0.20, 0.46), (0.25, 0.54), (0.28, 0.62)), 0.30, 0.15),
+    (((0.18, 0.10), (0.25, 0.145), (0.34, 0.14), (0.40, 0.10)), 0.28, 0.25),
+    (((0.46, 0.0), (0.52, 0.02), (0.57, 0.05)), 0.22, 0.45), (((0.45, 0.03), (0.50, 0.07), (0.54, 0.12)), 0.18, 0.5),
+    (((0.27, 0.72), (0.30, 0.79), (0.31, 0.86)), 0.22, 0.5),
+)  # fmt: skip
+_FOREHEAD = (-0.33, -0.42, -0.51)
+
+
+def sheet_pixels(sheet: np.ndarray, density: float) -> np.ndarray:
+    """Texture pixels (..., 2) of sheet coordinates (..., 2)."""
+    return (sheet - SHEET[:2]) * density
+
+
+class SkinPainter:
+    """Paints one identity's skin at ``density`` texture pixels a head unit."""
+
+    def __init__(self, identity: Identity, template: Template, density: float) -> None:
+        self.identity, self.template, self.density = identity, template, density
+        size = np.ceil((np.array(SHEET[2:]) - SHEET[:2]) * density).astype(int)
+        self.surface = skia.Surface(int(size[0]), int(size[1]))
+        self.canvas = self.surface.getCanvas()
+        self.canvas.scale(density, density)
+        self.canvas.translate(-SHEET[0], -SHEET[1])
+        self.rng = np.random.default_rng(identity.seed)
+        skin = identity.skin
+        self.shades = {
+            "blush": mix(skin, (skin[0] * 0.98, skin[1] * 0.55, skin[2] * 0.52), 1.0),
+            "pale": mix(skin, WHITE, 0.35),
+            "deep": _deep(skin),
+        }
+
+    def paint(self) -> skia.Image:
+        """The finished texture."""
+        skin = self.identity.skin
+        self.canvas.clear(argb(skin))
+        self._shades()
+        self._grain()
+        self._ageing()
+        self._freckles()
+        self._beard()
+        self._nostrils()
+        self._eyelids()
+        self._lips()
+        self._brows()
+        return self.surface.makeImageSnapshot()
+
+    def _both(self, curve: tuple[tuple[float, float], ...]) -> list[np.ndarray]:
+        """A frontal polyline smoothed, mirrored and laid on the sheet."""
+        line = smooth(curve)
+        return [to_sheet(sign * line[:, 0], line[:, 1]) for sign in SIDES.values()]
+
+    def _shades(self) -> None:
+        for x, y, rx, ry, kind, strength in _SHADES:
+            for sign in (1, -1) if x else (1,):
+                at = to_sheet(np.array(sign * x), np.array(y))
+                blob(self.canvas, at, (rx, ry), self.shades[kind], strength * 1.5)
+        for _ in range(10):
+            tone = mix(self.identity.skin, self.shades["blush" if self.rng.random() < 0.5 else "deep"], 0.6)
+            at = self.rng.uniform((-0.7, -0.8), (0.7, 1.0))
+            blob(self.canvas, at, tuple(self.rng.uniform(0.05, 0.25, 2)), tone, self.rng.uniform(0.05, 0.2))
+
+    def _grain(self) -> None:
+        strength = 0.16 + 0.25 * self.identity.age
+        paint = skia.Paint(BlendMode=skia.BlendMode.kSoftLight, Alphaf=strength)
+        side = skia.Rect.MakeLTRB(*SHEET)
+        self.canvas.drawImageRect(
+            grain(self.identity.seed % 6), side, skia.SamplingOptions(skia.FilterMode.kLinear), paint
+        )
+
+    def _ageing(self) -> None:
+        age, deep = self.identity.age, _deep(self.identity.skin)
+        for curve, strength, start in _LINES:
+            shown = strength * min(max((age - start) * 2.2, 0), 1)
+            if shown > 0.02:
+                for line in self._both(curve):
+                    self.canvas.drawPath(crescent(line, 0.030), fill(deep, 0.35 * shown))
+                    self.canvas.drawPath(crescent(line, 0.012), fill(deep, shown))
+        for y in _FOREHEAD:
+            if age > 0.45:
+                x = np.linspace(-0.33, 0.33, 13) * self.rng.uniform(0.7, 1.1)
+                wave = y + 0.012 * np.sin(9 * x + self.rng.uniform(0, 6)) + 0.05 * x * x
+                line = to_sheet(x, wave)
+                self.canvas.drawPath(crescent(line, 0.012), fill(deep, 0.4 * (age - 0.45)))
+
+    def _freckles(self) -> None:
+        count = int(160 * self.identity.freckles) + int(self.rng.integers(0, 7))
+        spread = (0.30, 0.13) if self.identity.freckles else (0.4, 0.5)
+        at = self.rng.normal((0, 0.2), spread, (count, 2))
+        tone = mix(self.identity.skin, (0.32, 0.15, 0.08), 0.5)
+        for part, width in zip(np.array_split(at, 3), (0.009, 0.014, 0.019), strict=True):
+            dots(self.canvas, part, stroke(tone, width, 0.5))
+
+    def _nostrils(self) -> None:
+        deep = mix(_deep(self.identity.skin), BLACK, 0.45)
+        for sign in SIDES.values():
+            at = to_sheet(np.array(sign * 0.064), np.array(0.428))
+            blob(self.canvas, at, (0.055, 0.035), deep, 0.5)
+            blob(self.canvas, at, (0.034, 0.019), mix(deep, BLACK, 0.3), 0.95, core=0.4)
+            curve = smooth(((0.135, 0.33), (0.168, 0.375), (0.155, 0.425), (0.115, 0.432)))
+            wing = to_sheet(sign * curve[:, 0], curve[:, 1])
+            self.canvas.drawPath(crescent(wing, 0.016), fill(deep, 0.33))
+
+    def _eyelids(self) -> None:
+        skin, groups, sheet = self.identity.skin, self.template.groups, self.template.sheet
+        deep = _deep(skin)
+        shadow = mix(deep, (0.35, 0.2, 0.35), 0.5 * self.identity.makeup)
+        for side, sign in SIDES.items():
+            upper, lower = sheet[groups[f"lid_up_{side}"]], sheet[groups[f"lid_low_{side}"]]
+            crease = sheet[groups[f"crease_up_{side}"]]
+            lid = np.concatenate([upper, crease[::-1]])
+            self.canvas.drawPath(polygon(lid), fill(shadow, 0.12 + 0.45 * self.identity.makeup))
+            self.canvas.drawPath(crescent(crease, 0.022), fill(deep, 0.35))
+            self.canvas.drawPath(crescent(crease, 0.009), fill(mix(deep, BLACK, 0.3), 0.55))
+            rosy = mix(skin, (0.75, 0.35, 0.33), 0.4)
+            self.canvas.drawPath(crescent(lower + (0, 0.006), 0.02), fill(rosy, 0.6))
+            corner = to_sheet(np.array(sign * (EYE[0] - 0.14)), np.array(0.01))
+            blob(self.canvas, corner, (0.03, 0.025), rosy, 0.7)
+
+    def _lips(self) -> None:
+        groups, sheet = self.template.groups, self.template.sheet
+        lips, deep = self.identity.lips, mix(self.identity.lips, BLACK, 0.5)
+        outer = sheet[ring(groups, "outer_up", "outer_low")]
+        soft = 0.35 + 0.5 * self.identity.makeup
+        self.canvas.drawPath(polygon(outer), fill(lips, 0.25 + 0.75 * soft))
+        inner = sheet[ring(groups, "middle_up", "middle_low")]
+        self.canvas.drawPath(polygon(inner), fill(lips, 0.9))
+        self.canvas.drawPath(polygon(outer), stroke(lips, 0.012, 0.25))
+        for name, edge, middle, count in (("up", "outer_up", "inner_up", 26), ("low", "outer_low", "inner_low", 34)):
+            top, bottom = sheet[groups[edge]], sheet[groups[middle]]
+            at = self.rng.uniform(0.1, 0.9, count) * (len(top) - 1)
+            k, share = at.astype(int), (at % 1)[:, None]
+            a, b = top[k] + (top[k + 1] - top[k]) * share, bottom[k] + (bottom[k + 1] - bottom[k]) * share
+            hairs(self.canvas, a + 0.15 * (b - a), a + 0.9 * (b - a), stroke(deep, 0.004, 0.22))
+            self.canvas.drawPath(polygon(np.concatenate([bottom, (bottom + 0.3 * (top - bottom))[::-1]])),
+                                 fill(deep, 0.25 if name == "up" else 0.15))  # fmt: skip
+        for sign in SIDES.values():
+            corner = to_sheet(np.array(sign * 0.238), np.array(MOUTH_Y + 0.003))
+            blob(self.canvas, corner, (0.03, 0.022), mix(_deep(self.identity.skin), BLACK, 0.3), 0.55)
+
+    def _brows(self) -> None:
+        identity, sheet, groups = self.identity, self.template.sheet, self.template.groups
+        for side, sign in SIDES.items():
+            spine = smooth([tuple(sheet[groups[f"brow{k}_{side}"][0]]) for k in range(5)], 41)
+            swell = (
+                np.interp(np.linspace(0, 1, 41), [0, 0.15, 0.55, 1], [0.75, 1, 0.75, 0.15])
+                * 0.062
+                * identity.brow_weight
+            )
+            edge = np.stack([np.zeros(41), swell], 1)
+            body = np.concatenate([spine - 0.5 * edge, (spine + 0.5 * edge)[::-1]])
+            self.canvas.drawPath(polygon(body), stroke(identity.brow, 0.02, 0.10))
+            self.canvas.drawPath(polygon(body), fill(identity.brow, 0.32))
+            count = int(70 + 70 * identity.brow_weight)
+            k = self.rng.integers(0, 39, count)
+            share = k[:, None] / 40
+            start = spine[k] + edge[k] * self.rng.uniform(-0.5, 0.6, (count, 1))
+            lean = np.concatenate([sign * (0.012 + 0.03 * share), -0.028 + 0.032 * share], 1)
+            for part in range(3):
+                tone = mix(identity.brow, identity.skin, (0.0, 0.15, 0.35)[part])
+                hairs(self.canvas, start[part::3], (start + lean)[part::3], stroke(tone, 0.0065, 0.75))
+
+    def _beard(self) -> None:
+        """Stubble and beards: hairs over a soft ground, thrown where the kind of beard grows."""
+        kind, colour = self.identity.beard, self.identity.beard_colour
+        if kind == "none":
+            return
+        at = self.rng.uniform((-0.95, 0.25), (0.95, 1.28), (5200, 2))
+        density = beard_density(at, kind)
+        at = at[self.rng.random(len(at)) < density]
+        ground = mix(colour, self.identity.skin, 0.45)
+        strong = 0.10 if kind == "stubble" else 0.30
+        for spot in at[:260]:
+            blob(self.canvas, spot, (0.07, 0.06), ground, strong)
+        length = 0.012 if kind == "stubble" else 0.05
+        end = at + np.stack([0.25 * at[:, 0], np.full(len(at), 1.0)], 1) * length * self.rng.uniform(
+            0.5, 1.2, (len(at), 1)
+        )
+        for part in range(3):
+            tone = mix(colour, (BLACK, WHITE, self.identity.skin)[part], (0.25, 0.12, 0.2)[part])
+            hairs(self.canvas, at[part::3], end[part::3], stroke(tone, 0.007, 0.4 if kind == "stubble" else 0.7))
+
+
+def beard_density(at: np.ndarray, kind: str) -> np.ndarray:
+    """How thickly a kind of beard grows at sheet points (N, 2): 0 to 1."""
+    s, v = np.abs(at[:, 0]), at[:, 1]
+
+    def ramp(x: np.ndarray, low: float, high: float) -> np.ndarray:
+        return np.clip((x - low) / (high - low), 0, 1)
+
+    moustache = ramp(v, 0.48, 0.53) * ramp(v, 0.70, 0.64) * ramp(s, 0.33, 0.24) * (0.75 + 0.25 * ramp(s, 0.0, 0.03))
+    cheeks = 0.62 - 0.55 * np.clip((s - 0.32) / 0.5, 0, 1) ** 1.3
+    jaw = ramp(v, cheeks - 0.02, cheeks + 0.07) * ramp(s, 0.22, 0.30) * ramp(v, 0.2, 0.3)
+    chin = ramp(v, 0.83, 0.89) * ramp(s, 0.34, 0.26)
+    fade = ramp(v, 1.26, 1.1)
+    if kind == "moustache":
+        return moustache
+    if kind == "goatee":
+        side = ramp(v, 0.62, 0.68) * ramp(s, 0.33, 0.29) * ramp(s, 0.22, 0.26)
+        return np.maximum.reduce([moustache, chin * ramp(s, 0.30, 0.22), side]) * fade
+    return np.maximum.reduce([moustache, jaw, chin]) * fade
+
+
+@cache
+def grain(number: int) -> skia.Image:
+    """One of a few pictures of grey skin noise, coarse to fine."""
+    rng = np.random.default_rng(number)
+    total = np.zeros((512, 512), np.float32)
+    for cells, weight in ((24, 0.2), (64, 0.2), (170, 0.45), (512, 1.0)):
+        layer = rng.standard_normal((cells, cells)).astype(np.float32)
+        total += weight * cv2.resize(layer, (512, 512), interpolation=cv2.INTER_CUBIC)
+    grey = np.clip(128 + 34 * total, 0, 255).astype(np.uint8)
+    return skia.Image.fromarray(np.dstack([grey] * 3 + [np.full_like(grey, 255)]))
+
+
+def _deep(skin: Colour) -> Colour:
+    """The colour of a skin's folds."""
+    return skin[0] * 0.52, skin[1] * 0.36, skin[2] * 0.32
