@@ -12,6 +12,7 @@ from floatcli.train.parameters import HIGH, INDEX, LOW
 from floatcli.train.speech_clips import SpeechConfig, make_clip, speech_corpus
 from floatcli.train.speech_emotions import PROSODY, emotion_face
 from floatcli.train.speech_engine import ENGINE_RATE, Phone, SpeechEngine, VoiceSettings
+from floatcli.train.speech_example import example_speech
 from floatcli.train.speech_face import blinks, draw_pose, face_motion, portrait_state
 from floatcli.train.speech_text import made_up_sentence, something_to_say
 from floatcli.train.speech_visemes import LIPS, PHONE_CLASSES, lip_curves, phone_classes, phone_shapes, speech_spans
@@ -158,3 +159,14 @@ def test_a_corpus_is_made_once(tmp_path):
     assert (tmp_path / "voices" / "waveform.npy").stat().st_mtime_ns == stamp
     assert np.array_equal(made.motion, again.motion)
     assert np.abs(again.sound(0)).max() <= 1
+
+
+def test_the_example_is_quiet_at_its_ends_and_in_the_middle():
+    speech = example_speech()
+    assert 6 * 16000 < len(speech) < 8 * 16000
+    level = np.abs(speech[: len(speech) // 800 * 800]).reshape(-1, 800).max(1)
+    assert level[:8].max() == 0
+    assert level[-7:].max() == 0
+    quiet = "".join("." if value < 1e-3 else "#" for value in level[8:-8])
+    assert "." * 12 in quiet  # the pause
+    assert level.max() == pytest.approx(0.7)

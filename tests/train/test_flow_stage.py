@@ -1,0 +1,148 @@
+"""Stage 2: what is dropped, what is descended, and that a tiny run learns, resumes and can be judged."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from floatcli.config import FieldSize, ModelConfig, Wav2Vec2Size
+from floatcli.models.audio_encoder import AudioEncoder
+from floatcli.models.emotion_encoder import EmotionEncoder
+from floatcli.train.audio_stage import train_audio, train_emotion
+from floatcli.train.flow_data import FlowBatch, FlowData, heard_corpus
+from floatcli.train.flow_stage import FlowPart, named_basis, train_flow
+from floatcli.train.loop import LoopConfig
+from floatcli.train.parameters import SCALE
+from floatcli.train.speech_clips import SpeechConfig, SpeechCorpus, speech_corpus
+from floatcli.train.speech_quality import Speaker, blink_count, correlations, evaluate_speech, seam
+
+EAR = Wav2Vec2Size(
+    hidden=16, layers=1, heads=2, intermediate=16, conv_dim=(8,) * 7, position_kernel=4, position_groups=2
+)
+CONFIG = ModelConfig(
+    motion_dim=24,
+    audio=EAR,
+    audio_dim=12,
+    emotion=EAR,
+    field=FieldSize(width=32, depth=1, heads=2, time_features=16),
+    window=20,
+    preceding=4,
+)
+LOOP = LoopConfig(steps=2, batch=2, warmup=1, save_every=1, log_every=1)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> SpeechCorpus:
+    folder = tmp_path_factory.mktemp("speech")
+    return speech_corpus(SpeechConfig(str(folder), seed=5, clips=3, seconds=4), "train")
+
+
+@pytest.fixture
+def data(corpus, tmp_path) -> FlowData:
+    torch.manual_seed(0)
+    heard = heard_corpus(corpus, AudioEncoder(CONFIG).eval(), EmotionEncoder(CONFIG).eval(), tmp_path, print)
+    return FlowData(corpus, heard, CONFIG)
+
+
+@pytest.fixture
+def part() -> FlowPart:
+    torch.manual_seed(0)
+    return FlowPart(CONFIG, AudioEncoder(CONFIG))
+
+
+def test_the_named_basis_is_orthonormal_and_keeps_coefficients_apart():
+    matrix = named_basis(CONFIG).matrix
+    assert torch.allclose(matrix.T @ matrix, torch.eye(20), atol=1e-6)
+    assert ((matrix.abs() > 0.5).sum(0) == 1).all()
+
+
+def test_windows_are_consecutive_frames_of_one_clip_with_its_own_sound(data, corpus):
+    batch = data.draw(16, np.random.default_rng(1))
+    truth = corpus.motion / SCALE
+    for coeffs, ref, features in zip(batch.coeffs, batch.ref_coeffs, batch.features, strict=True):
+        places = np.argwhere(np.isclose(truth, coeffs[-1].numpy(), atol=1e-6).all(-1))
+        clip, last = places[0]
+        start = last + 1 - CONFIG.window
+        assert np.allclose(truth[clip, start : last + 1], coeffs[CONFIG.preceding :])
+        assert np.allclose(corpus.portrait[clip] / SCALE, ref)
+        assert np.allclose(data.heard.features[clip, start : last + 1], features[CONFIG.preceding :])
+    assert torch.allclose(batch.emotion.sum(1), torch.ones(16))
+
+
+def test_nothing_precedes_a_first_window(data, part):
+    batch = data.draw(200, np.random.default_rng(1))
+    assert batch.first.any()
+    torch.manual_seed(0)
+    condition = part._condition(batch, part.basis.motion(batch.coeffs[:, : CONFIG.preceding]))
+    assert not condition.preceding_motion[batch.first].any()
+    assert not condition.preceding_audio[batch.first].any()
+
+
+def test_conditions_are_dropped_as_often_as_the_paper_says(data, part):
+    batch = data.draw(2000, np.random.default_rng(1))
+    torch.manual_seed(0)
+    condition = part._condition(batch, part.basis.motion(batch.coeffs[:, : CONFIG.preceding]))
+    gone = {name: (value.flatten(1) == 0).all(1) for name, value in condition._asdict().items()}
+    assert gone["audio"].float().mean() == pytest.approx(0.1, abs=0.03)
+    assert gone["emotion"].float().mean() == pytest.approx(0.1, abs=0.03)
+    assert gone["ref_motion"].float().mean() == pytest.approx(0.1, abs=0.03)
+    assert gone["preceding_audio"].float().mean() == pytest.approx(0.55, abs=0.04)  # a half, and first windows
+    assert (gone["audio"] & gone["emotion"]).float().mean() > 0.03
+
+
+def test_the_true_field_has_no_loss(data, part, monkeypatch):
+    batch = data.draw(4, np.random.default_rng(1))
+    motion = part.basis.motion(batch.coeffs)
+    noises = []
+    monkeypatch.setattr(torch, "randn_like", lambda x: noises.append(torch.zeros_like(x)) or noises[-1])
+
+    def truth(t, x_t, condition):
+        return torch.cat((condition.preceding_motion, motion[:, CONFIG.preceding :]), 1)  # x_1 - 0
+
+    monkeypatch.setattr(part.field, "forward", truth)
+    assert all(value.item() == pytest.approx(0, abs=1e-6) for value in part.losses(batch).values())
+
+
+def test_a_window_is_learnt_by_heart(data, part):
+    batch = data.draw(2, np.random.default_rng(3))
+    batch = FlowBatch(*(value[:1].repeat(8, *[1] * (value.ndim - 1)) for value in batch))
+    optimiser = torch.optim.Adam(part.parameters(), 5e-3)
+    torch.manual_seed(0)
+    history = []
+    for _ in range(60):
+        loss = torch.stack(list(part.losses(batch).values())).sum()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        history.append(loss.item())
+    assert np.mean(history[-5:]) < 0.75 * np.mean(history[:3])
+
+
+def test_the_stages_run_resume_and_are_judged(corpus, data, tmp_path):
+    lines: list[str] = []
+    audio = train_audio(CONFIG, LOOP, corpus, tmp_path, lines.append)
+    emotion = train_emotion(CONFIG, LOOP, corpus, tmp_path, lines.append)
+    flow = train_flow(CONFIG, LOOP, data, audio, tmp_path, lines.append)
+    assert [line.split()[1] for line in lines] == ["1/2", "2/2"] * 3
+    train_flow(CONFIG, dataclasses.replace(LOOP, steps=3), data, audio, tmp_path, lines.append)
+    assert lines[-1].startswith("flow 3/3")
+    speaker = Speaker(CONFIG, audio, emotion, flow.field, flow.basis)
+    figures = evaluate_speech(speaker, {"train": corpus}, clips=2)
+    assert {"train.jaw_r", "train.emotion_accuracy", "silence.jaw", "happy.smile"} <= set(figures)
+    assert all(np.isfinite(value) for value in figures.values())
+
+
+def test_figures_of_known_curves():
+    curve = np.sin(np.linspace(0, 20, 100))[None]
+    assert correlations(curve, 3 * curve + 1) == pytest.approx(1)
+    assert correlations(curve, -curve) == pytest.approx(-1)
+    lid = np.zeros(100)
+    lid[[10, 11, 12, 50]] = 1
+    assert blink_count(lid) == 2
+    line = np.linspace(0, 1, 100)[None, :, None].repeat(20, 2)
+    assert seam(line, 50) == pytest.approx(1)
+    line[:, 50:] += 1
+    assert seam(line, 50) > 10
