@@ -114,8 +114,8 @@ class Shape:
         self.eye_width = 0.134 * (1 + 0.07 * traits["eye_width"])
         opening = 1 + 0.13 * traits["eye_open"]
         self.lids = lid_curves(self.eye_width, 0.058 * opening, 0.043 * opening, 0.05 + 0.05 * traits["eye_tilt"])
-        self.eye_depth = 0.325  # of the eyeball's centre
-        self.ball = 0.17  # radius the lids slide on
+        self.ball = max(0.17, 1.2 * self.eye_width)  # radius the lids slide on
+        self.eye_depth = 0.495 - self.ball  # of the eyeball's centre
         self._mouth_rest()
 
     def controls(self, p: dict[str, float]) -> np.ndarray:

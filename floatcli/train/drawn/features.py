@@ -118,7 +118,7 @@ class Features:
         """Head position (3,) of the middle of an iris."""
         across, down = radians(20 * p["gaze_x"]), radians(14 * p["gaze_y"])
         look = np.array([sin(across), sin(down), cos(across) * cos(down)])
-        return self.eyeball(side) + 0.165 * look
+        return self.eyeball(side) + (self.shape.ball - 0.005) * look
 
     def eyeball(self, side: str) -> np.ndarray:
         """Head position (3,) of the middle of an eyeball."""
@@ -163,7 +163,7 @@ class Stage:
                 corner = xy[self.groups[f"lid_up_{side}"][end]]
                 blob(self.canvas, corner, (0.10 * self.unit, 0.08 * self.unit), (0.55, 0.33, 0.30), 0.6)
             iris = self.features.iris(side, p)
-            look = (iris - self.features.eyeball(side)) / 0.165
+            look = (iris - self.features.eyeball(side)) / (self.features.shape.ball - 0.005)
             self.put(
                 "iris",
                 iris,
