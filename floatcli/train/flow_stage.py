@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,16 +20,29 @@ from floatcli.config import ModelConfig
 from floatcli.flow.path import along, target
 from floatcli.models.audio_encoder import AudioEncoder
 from floatcli.models.conditions import WindowCondition
+from floatcli.models.emotion_encoder import EmotionEncoder
 from floatcli.models.fmt import VectorField
 from floatcli.models.motion_basis import MotionBasis
-from floatcli.train.flow_data import FlowBatch, FlowData
+from floatcli.train.audio_stage import train_audio, train_emotion
+from floatcli.train.flow_data import FlowBatch, FlowData, heard_corpus
 from floatcli.train.loop import LoopConfig, Losses, Run
 from floatcli.train.parameters import INDEX
+from floatcli.train.speech_clips import SpeechConfig, speech_corpus
 from floatcli.train.speech_visemes import LIPS
 
 _DROP, _DROP_BEFORE = 0.1, 0.5  # chances: reference, audio, emotion; what precedes the window
 _LIP_WEIGHT, _REST_WEIGHT = 2.0, 0.25  # of lip coefficients, and of what lies outside the basis
 _REF_NOISE = 0.15  # coefficients of a portrait are read by a network, not known
+
+
+@dataclass(frozen=True)
+class FlowSettings:
+    """Everything stage 2 is made from: the speech, and the loop of each network in turn."""
+
+    speech: SpeechConfig = SpeechConfig()
+    audio: LoopConfig = LoopConfig()
+    emotion: LoopConfig = LoopConfig()
+    field: LoopConfig = LoopConfig()
 
 
 def named_basis(config: ModelConfig) -> MotionBasis:
@@ -120,3 +134,25 @@ def train_flow(
 
     run.train(losses, log)
     return run.average.eval()  # type: ignore[return-value]
+
+
+def train_stage(config: ModelConfig, settings: FlowSettings, folder: Path, log: Callable[[str], None]) -> SpeechPart:
+    """The whole of stage 2, from nothing or from where the last run in ``folder`` stopped."""
+    folder.mkdir(parents=True, exist_ok=True)
+    corpus = speech_corpus(settings.speech, "train", log)
+    audio = train_audio(config, settings.audio, corpus, folder, log)
+    emotion = train_emotion(config, settings.emotion, corpus, folder, log)
+    data = FlowData(corpus, heard_corpus(corpus, audio, emotion, folder, log), config)
+    return SpeechPart(config, audio, emotion, train_flow(config, settings.field, data, audio, folder, log))
+
+
+class SpeechPart(nn.Module):
+    """Stage 2's share of a FloatModel, under its names: ``state_dict`` goes into the weights as it is."""
+
+    def __init__(self, config: ModelConfig, audio: AudioEncoder, emotion: EmotionEncoder, flow: FlowPart):
+        super().__init__()
+        self.config = config
+        self.audio_encoder, self.emotion_encoder = copy.deepcopy(audio), emotion
+        self.audio_encoder.projection, self.audio_encoder.norm = flow.projection, flow.norm
+        self.field, self.basis = flow.field, flow.basis
+        self.eval().requires_grad_(False)

@@ -11,18 +11,21 @@ import torch
 from floatcli.config import FieldSize, ModelConfig, Wav2Vec2Size
 from floatcli.models.audio_encoder import AudioEncoder
 from floatcli.models.emotion_encoder import EmotionEncoder
+from floatcli.models.float_model import FloatModel
 from floatcli.train.audio_stage import train_audio, train_emotion
 from floatcli.train.flow_data import FlowBatch, FlowData, heard_corpus
-from floatcli.train.flow_stage import FlowPart, named_basis, train_flow
+from floatcli.train.flow_stage import FlowPart, SpeechPart, named_basis, train_flow
 from floatcli.train.loop import LoopConfig
 from floatcli.train.parameters import SCALE
 from floatcli.train.speech_clips import SpeechConfig, SpeechCorpus, speech_corpus
-from floatcli.train.speech_quality import Speaker, blink_count, correlations, evaluate_speech, seam
+from floatcli.train.speech_quality import blink_count, correlations, evaluate_speech, seam, speaker
 
 EAR = Wav2Vec2Size(
     hidden=16, layers=1, heads=2, intermediate=16, conv_dim=(8,) * 7, position_kernel=4, position_groups=2
 )
 CONFIG = ModelConfig(
+    image_size=32,
+    channels=((4, 8), (8, 8), (16, 8), (32, 8)),
     motion_dim=24,
     audio=EAR,
     audio_dim=12,
@@ -129,8 +132,12 @@ def test_the_stages_run_resume_and_are_judged(corpus, data, tmp_path):
     assert [line.split()[1] for line in lines] == ["1/2", "2/2"] * 3
     train_flow(CONFIG, dataclasses.replace(LOOP, steps=3), data, audio, tmp_path, lines.append)
     assert lines[-1].startswith("flow 3/3")
-    speaker = Speaker(CONFIG, audio, emotion, flow.field, flow.basis)
-    figures = evaluate_speech(speaker, {"train": corpus}, clips=2)
+    part = SpeechPart(CONFIG, audio, emotion, flow)
+    model = FloatModel(CONFIG)
+    missing, surplus = model.load_state_dict(part.state_dict(), strict=False)
+    assert not surplus
+    assert all(name.startswith(("motion_encoder.", "decoder.")) for name in missing)
+    figures = evaluate_speech(speaker(CONFIG, model), {"train": corpus}, clips=2)
     assert {"train.jaw_r", "train.emotion_accuracy", "silence.jaw", "happy.smile"} <= set(figures)
     assert all(np.isfinite(value) for value in figures.values())
 
