@@ -61,8 +61,8 @@ class GuidedField:
         count = len(self.weights)
         repeated = x_t.to(self.condition.audio.dtype).repeat(count, 1, 1)
         v = self.field(t.expand(len(repeated)), repeated, self.condition).float()
-        weights = torch.tensor(self.weights, device=v.device)
-        return torch.einsum("p,pbld->bld", weights, v.unflatten(0, (count, -1)))
+        weights = torch.tensor(self.weights, dtype=v.dtype, device=v.device)
+        return (weights.view(-1, 1, 1, 1) * v.unflatten(0, (count, -1))).sum(0)
 
 
 def _masked(condition: WindowCondition, given: Pass) -> WindowCondition:

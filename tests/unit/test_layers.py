@@ -1,0 +1,73 @@
+import math
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from floatcli.models.layers import Blur, EqualConv, EqualLinear, StyledConv, StyledHead, leaky, upsample
+
+FILTER = torch.outer(*[torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8] * 2)
+
+
+def filtered(x: torch.Tensor, before: int, after: int, gain: float = 1.0) -> torch.Tensor:
+    """The FIR filter as SPEC section 2 states it, one channel at a time."""
+    n, c, h, w = x.shape
+    x = F.pad(x.reshape(n * c, 1, h, w), (before, after, before, after))
+    return F.conv2d(x, FILTER[None, None] * gain).unflatten(0, (n, c)).squeeze(2)
+
+
+def test_leaky_relu_scales_by_root_two() -> None:
+    assert torch.allclose(leaky(torch.tensor([1.0, -1.0])), torch.tensor([1.0, -0.2]) * math.sqrt(2))
+
+
+@pytest.mark.parametrize(("padding", "stride", "gain"), [(2, 1, 1.0), (1, 2, 1.0), (1, 1, 4.0)])
+def test_blur_is_the_outer_product_filter(padding: int, stride: int, gain: float) -> None:
+    x = torch.randn(2, 3, 8, 10)
+    expected = filtered(x, padding, padding, gain)[..., ::stride, ::stride]
+    assert torch.allclose(Blur(padding, stride, gain)(x), expected, atol=1e-6)
+
+
+def test_upsample_is_zero_insertion_and_filter() -> None:
+    x = torch.randn(2, 3, 5, 4)
+    inserted = x.new_zeros(2, 3, 10, 8)
+    inserted[..., ::2, ::2] = x
+    assert torch.allclose(upsample(x), filtered(inserted, 2, 1, gain=4), atol=1e-6)
+
+
+def test_equalised_layers_scale_the_stored_weight() -> None:
+    linear, conv = EqualLinear(9, 2, bias=3.0), EqualConv(4, 2, 3, padding=1)
+    x, image = torch.randn(5, 9), torch.randn(1, 4, 6, 6)
+    assert torch.allclose(linear(x), x @ linear.weight.T / 3 + 3, atol=1e-6)
+    assert torch.allclose(conv(image), F.conv2d(image, conv.weight / 6, padding=1), atol=1e-6)
+
+
+@pytest.mark.parametrize("up", [False, True])
+def test_styled_conv_is_a_weight_per_sample(up: bool) -> None:
+    layer = StyledConv(6, 4, 5, up)
+    torch.nn.init.normal_(layer.bias)
+    x, latent = torch.randn(3, 6, 7, 7), torch.randn(3, 5)
+    for sample, style, result in zip(x, layer.style(latent), layer(x, latent), strict=True):
+        weight = layer.weight / math.sqrt(6 * 9) * style[:, None, None]
+        weight = weight * torch.rsqrt(weight.square().sum((1, 2, 3), keepdim=True) + 1e-8)
+        if up:
+            y = F.conv_transpose2d(sample[None], weight.transpose(0, 1), stride=2)
+            y = filtered(y, 1, 1, gain=4)
+        else:
+            y = F.conv2d(sample[None], weight, padding=1)
+        assert torch.allclose(result, leaky(y[0] + layer.bias[:, None, None]), atol=1e-5)
+
+
+def test_styled_conv_survives_a_style_of_zero() -> None:
+    layer = StyledConv(2, 3, 4)
+    torch.nn.init.zeros_(layer.style.weight)
+    torch.nn.init.zeros_(layer.style.bias)
+    assert torch.equal(layer(torch.randn(1, 2, 4, 4), torch.randn(1, 4)), torch.zeros(1, 3, 4, 4))
+
+
+def test_styled_head_is_not_demodulated() -> None:
+    layer = StyledHead(6, 3, 5)
+    torch.nn.init.normal_(layer.bias)
+    x, latent = torch.randn(2, 6, 4, 4), torch.randn(2, 5)
+    styled = x * layer.style(latent)[:, :, None, None]
+    expected = F.conv2d(styled, layer.weight / math.sqrt(6), layer.bias)
+    assert torch.allclose(layer(x, latent), expected, atol=1e-5)
