@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from floatcli.config import ANCHORS
+from floatcli.train.augment import augment
+from floatcli.train.drawn import draw, random_identity, random_parameters
 from floatcli.train.parameters import INDEX
 
 POSE_COLUMNS = [INDEX[name] for name in ("yaw", "pitch", "roll", "shift_x", "shift_y", "zoom")]
@@ -27,10 +29,10 @@ class DrawnConfig:
     """How much is drawn, and how."""
 
     folder: str = "runs/drawn"
-    sets: int = 4000
-    shard: int = 100  # sets a file
+    identities: int = 1500
+    shard: int = 100  # identities a file
+    restyled: int = 2  # further versions of every drawing: other colours, light, geometry
     size: int = 256  # pixels a side
-    augmented: float = 0.6  # share of sets that are restyled
     seed: int = 1
 
 
@@ -61,38 +63,48 @@ def set_parameters(rng: np.random.Generator, draw_one: Callable[[np.random.Gener
     return rows
 
 
-def draw_set(rng: np.random.Generator, config: DrawnConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pictures (FRAMES, S, S, 3) uint8, landmarks (FRAMES, P, 2) in [0, 1], parameters (FRAMES, 20)."""
-    from floatcli.train.augment import augment
-    from floatcli.train.drawn import draw, random_identity, random_parameters
-
+def draw_set(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """One identity: pictures (FRAMES, S, S, 3) uint8, landmarks (FRAMES, P, 2) in [0, 1], parameters (FRAMES, 20)."""
     identity = random_identity(rng)
     parameters = set_parameters(rng, random_parameters)
-    drawings = [draw(identity, row, config.size) for row in parameters]
+    drawings = [draw(identity, row, size) for row in parameters]
     pictures = np.stack([drawing.picture for drawing in drawings])
-    landmarks = np.stack([drawing.landmarks for drawing in drawings])
-    if rng.random() < config.augmented:
-        pictures, landmarks = augment(pictures, landmarks, rng)
-    return pictures, landmarks.astype(np.float32), parameters.astype(np.float32)
+    return pictures, np.stack([drawing.landmarks for drawing in drawings]), parameters
 
 
 def draw_shard(config: DrawnConfig, index: int) -> None:
-    """Draws shard ``index`` unless it is there: three .npy files, the pictures last."""
+    """Draws shard ``index`` and its restyled versions, as far as they are not there: three .npy files each."""
     folder = Path(config.folder)
     folder.mkdir(parents=True, exist_ok=True)
-    if (folder / f"{index:04d}.pictures.npy").exists():
-        return
-    sets = [draw_set(np.random.default_rng((config.seed, index, k)), config) for k in range(config.shard)]
-    for name, arrays in zip(("parameters", "landmarks", "pictures"), list(zip(*sets, strict=True))[::-1], strict=True):
-        part = folder / f"{index:04d}.{name}.part"
+    stem = f"{index:04d}"
+    if not (folder / f"{stem}.pictures.npy").exists():
+        sets = [draw_set(np.random.default_rng((config.seed, index, k)), config.size) for k in range(config.shard)]
+        _save(folder, stem, [np.stack(column) for column in zip(*sets, strict=True)])
+    for version in range(1, config.restyled + 1):
+        if not (folder / f"{stem}-{version}.pictures.npy").exists():
+            drawn = zip(*_open(folder, stem), strict=True)
+            rngs = [np.random.default_rng((config.seed, index, k, version)) for k in range(config.shard)]
+            sets = [(*augment(p, m, rng), row) for (p, m, row), rng in zip(drawn, rngs, strict=True)]
+            _save(folder, f"{stem}-{version}", [np.stack(column) for column in zip(*sets, strict=True)])
+
+
+def _save(folder: Path, stem: str, columns: list[np.ndarray]) -> None:
+    """Writes Batch's columns, the pictures last: where they are, the shard is whole."""
+    for name, column in reversed(list(zip(Batch._fields, columns, strict=True))):
+        part = folder / f"{stem}.{name}.part"
         with part.open("wb") as file:
-            np.save(file, np.stack(arrays))
-        os.replace(part, folder / f"{index:04d}.{name}.npy")
+            np.save(file, column if name == "pictures" else column.astype(np.float32))
+        os.replace(part, folder / f"{stem}.{name}.npy")
+
+
+def _open(folder: Path, stem: str) -> list[np.ndarray]:
+    """Batch's columns, mapped from disk."""
+    return [np.load(folder / f"{stem}.{name}.npy", mmap_mode="r") for name in Batch._fields]
 
 
 def draw_shards(config: DrawnConfig, log: Callable[[str], None]) -> None:
     """Draws every shard that is missing."""
-    count = -(-config.sets // config.shard)
+    count = -(-config.identities // config.shard)
     for index in range(count):
         draw_shard(config, index)
         log(f"drawn {index + 1}/{count} shards of {config.shard} portraits")
@@ -102,13 +114,10 @@ class DrawnSets:
     """Random access to the shards that are there, memory-mapped."""
 
     def __init__(self, config: DrawnConfig):
-        stems = sorted(path.name.split(".")[0] for path in Path(config.folder).glob("*.pictures.npy"))
-        if not stems:
-            raise FileNotFoundError(f"no drawn portraits in {config.folder}")
-        self.shards = [
-            [np.load(Path(config.folder) / f"{stem}.{name}.npy", mmap_mode="r") for name in Batch._fields]
-            for stem in stems
-        ]
+        folder = Path(config.folder)
+        self.shards = [_open(folder, path.name.split(".")[0]) for path in sorted(folder.glob("*.pictures.npy"))]
+        if not self.shards:
+            raise FileNotFoundError(f"no drawn portraits in {folder}")
 
     def sample(self, rng: np.random.Generator, batch: int, frames: tuple[int, ...]) -> Batch:
         """``batch`` random sets, of which only ``frames`` are read."""

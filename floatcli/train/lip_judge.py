@@ -81,7 +81,7 @@ def measure_lips(model: FloatModel, sounds: np.ndarray, true_jaws: np.ndarray) -
     speak = speaker(model.config, model).speak
     figures = []
     for k, (sound, truth) in enumerate(zip(sounds, true_jaws, strict=True)):
-        rng = np.random.default_rng((HELD_OUT.seed, 7, k))
+        rng = np.random.default_rng((HELD_OUT, 7, k))
         identity = random_identity(rng)
         portrait = model.encode(to_tensor(draw(identity, rest(), 256).picture[None]))
         own = model.basis.coefficients(portrait.ref_motion).numpy() * SCALE
@@ -100,6 +100,6 @@ def decode_frames(
 ) -> Iterator[np.ndarray]:
     """Frames (H, W, 3) uint8 of a portrait with parameters (T, 20)."""
     coeffs = torch.from_numpy(parameters / SCALE)
-    for motion in model.basis.motion(coeffs).split(batch):
+    for motion in model.basis.motion(coeffs).split(8):
         frames = ((model.decode(portrait, motion).clamp(-1, 1) + 1) * 127.5).round().byte()
         yield from frames.movedim(1, -1).numpy()

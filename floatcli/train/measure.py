@@ -8,13 +8,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from floatcli.models.float_model import FloatModel, Portrait
-from floatcli.train.drawn_data import OTHERS, SOURCE, DrawnConfig, draw_set
+from floatcli.train.drawn_data import OTHERS, SOURCE, draw_set
 
 Figures = dict[str, float]
 
 MOUTH_BOX = 0.62  # half side over the distance between the eyes
 EYE_BOX = 0.36
-HELD_OUT = DrawnConfig(seed=987_654, augmented=0.0)  # identities that no training seed draws
+HELD_OUT = 987_654  # seeds identities that no training draws
 
 
 def to_tensor(pictures: np.ndarray) -> Tensor:
@@ -68,7 +68,7 @@ def measure_drawn(model: FloatModel, identities: int, size: int = 256) -> Figure
 
     rows: list[Figures] = []
     for k in range(identities):
-        pictures, landmarks, _ = draw_set(np.random.default_rng((HELD_OUT.seed, k)), HELD_OUT)
+        pictures, landmarks, _ = draw_set(np.random.default_rng((HELD_OUT, k)), size)
         images = to_tensor(pictures)
         portrait = model.encode(images[SOURCE : SOURCE + 1])
         truths = images[OTHERS]
