@@ -195,7 +195,7 @@ def read_published(tensors: Mapping[str, Tensor], path: Path) -> tuple[dict[str,
         config = infer_config(_our_shapes(tensors), *settings)
     except KeyError as error:
         raise WeightsError(f"{path} lacks {_their_name(error.args[0])}", "fetch the file again") from error
-    except ValueError as error:
+    except (ValueError, IndexError, TypeError, ZeroDivisionError) as error:
         raise WeightsError(f"{path} has shapes of no model: {error}", "fetch the file again") from error
     return from_published(tensors, config, path), config
 

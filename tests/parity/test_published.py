@@ -1,0 +1,165 @@
+"""Every layout in which the published weights are found, and what is said of a file that is not one."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from floatcli.checkpoint.load import load_model
+from floatcli.checkpoint.published import from_published, read_published, to_published
+from floatcli.config import EMOTIONS, ModelConfig
+from floatcli.errors import WeightsError
+from floatcli.models.float_model import FloatModel
+from floatcli.models.fmt import position_table
+from tests.parity.golden import DATA, golden_shapes
+from tests.unlike import UNLIKE, random_model
+
+AUDIO, EMOTION = "audio_encoder.wav2vec2.", "emotion_encoder.wav2vec2_for_emotion."
+AUDIO_FOLDER, EMOTION_FOLDER = "wav2vec2-base-960h", "wav2vec-english-speech-emotion-recognition"
+
+#: Unlike sizes, with the published conventions for what shapes do not tell: heads, reach, labels, L'.
+CONFIG = dataclasses.replace(
+    UNLIKE,
+    name="float",
+    emotions=EMOTIONS,
+    audio=dataclasses.replace(UNLIKE.audio, heads=1),
+    field=dataclasses.replace(UNLIKE.field, heads=8, reach=2),
+    window=12,
+    preceding=10,
+)
+
+
+@pytest.fixture(scope="module")
+def model() -> FloatModel:
+    return random_model(CONFIG)
+
+
+@pytest.fixture
+def published(model: FloatModel) -> dict[str, Tensor]:
+    """The whole model under the published names, with what is stored and not used."""
+    return to_published(model.state_dict(), CONFIG) | {
+        "fmt.pos_embed": position_table(22, 16)[None],
+        "fmt.alignment_mask": torch.zeros(22, 22, dtype=torch.bool),
+        "motion_autoencoder.enc.net_app.convs.1.conv2.0.kernel": torch.zeros(4, 4),
+        "motion_autoencoder.dec.convs.0.noise.weight": torch.zeros(1),
+        "motion_autoencoder.dec.to_rgb1.bias": torch.zeros(1, 3, 1, 1),
+        f"{AUDIO}masked_spec_embed": torch.zeros(16),
+    }
+
+
+def older_spelling(name: str) -> str:
+    prefix = "conv.parametrizations.weight.original"
+    return name.replace(f"{prefix}0", "conv.weight_g").replace(f"{prefix}1", "conv.weight_v")
+
+
+def write_folders(place: Path, published: dict[str, Tensor], settings: dict[str, object]) -> Path:
+    """``float.pth`` and the two folders beside it."""
+    flat = {name: tensor for name, tensor in published.items() if not name.startswith((AUDIO, EMOTION))}
+    torch.save(flat, place / "float.pth")
+    audio = {name.replace(AUDIO, "wav2vec2."): t for name, t in published.items() if name.startswith(AUDIO)}
+    (place / AUDIO_FOLDER).mkdir()
+    save_file(audio | {"lm_head.weight": torch.zeros(4, 16)}, place / AUDIO_FOLDER / "model.safetensors")
+    (place / AUDIO_FOLDER / "config.json").write_text(json.dumps(settings))
+    emotion = {name.removeprefix(EMOTION): t for name, t in published.items() if name.startswith(EMOTION)}
+    (place / EMOTION_FOLDER).mkdir()
+    torch.save({older_spelling(name): t for name, t in emotion.items()}, place / EMOTION_FOLDER / "pytorch_model.bin")
+    return place / "float.pth"
+
+
+def assert_same(loaded: FloatModel, model: FloatModel) -> None:
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], tensor), name
+
+
+def test_flat_file_with_its_two_folders(published: dict[str, Tensor], model: FloatModel, tmp_path: Path) -> None:
+    loaded = load_model(write_folders(tmp_path, published, {"num_attention_heads": 4}))
+    assert_same(loaded, model)
+    # What no shape tells comes from the folder's config.json.
+    assert loaded.config == dataclasses.replace(CONFIG, audio=dataclasses.replace(CONFIG.audio, heads=4))
+
+
+@pytest.mark.parametrize("older", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_one_file_with_everything(
+    older: bool, dtype: torch.dtype, published: dict[str, Tensor], model: FloatModel, tmp_path: Path
+) -> None:
+    path = tmp_path / "FLOAT.safetensors"
+    spelt = {older_spelling(name) if older else name: tensor.to(dtype) for name, tensor in published.items()}
+    save_file({name: tensor.contiguous() for name, tensor in spelt.items()}, path)
+    loaded = load_model(path)
+    assert loaded.config == CONFIG
+    if dtype is torch.float32:
+        assert_same(loaded, model)
+    assert loaded.basis.weight.dtype == torch.float32
+
+
+@torch.no_grad()
+def test_both_spellings_of_the_weight_norm_are_the_same_network(
+    published: dict[str, Tensor], model: FloatModel, tmp_path: Path
+) -> None:
+    speech = torch.randn(1, 4000)
+    loaded = load_model(write_folders(tmp_path, published, {}))
+    assert torch.allclose(loaded.feel(speech), model.feel(speech), atol=1e-6)
+
+
+def test_a_missing_folder_is_named(published: dict[str, Tensor], tmp_path: Path) -> None:
+    path = write_folders(tmp_path, published, {})
+    (tmp_path / EMOTION_FOLDER / "pytorch_model.bin").unlink()
+    with pytest.raises(WeightsError, match=EMOTION_FOLDER) as caught:
+        load_model(path)
+    assert "beside" in caught.value.hint
+
+
+def test_broken_settings_are_named(published: dict[str, Tensor], tmp_path: Path) -> None:
+    path = write_folders(tmp_path, published, {"num_attention_heads": 5})
+    with pytest.raises(WeightsError, match="heads 5"):
+        load_model(path)
+    (tmp_path / AUDIO_FOLDER / "config.json").write_text("{")
+    with pytest.raises(WeightsError, match=r"config\.json"):
+        load_model(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"fmt.blocks.1.attn.proj.bias": None}, r"lacks fmt\.blocks\.1\.attn\.proj\.bias"),
+        ({"fmt.x_embedder.proj.weight": None}, r"lacks fmt\.x_embedder\.proj\.weight"),
+        ({f"{AUDIO}encoder.layers.0.feed_forward.intermediate_dense.bias": None}, f"lacks {AUDIO}encoder"),
+        ({"fmt.pos_embed": None}, r"lacks fmt\.pos_embed"),
+        ({"fmt.wings": torch.zeros(2)}, r"has surplus fmt\.wings"),
+        ({"fmt.c_embedder.bias": torch.zeros(3)}, r"misshapen fmt\.c_embedder\.bias \[3\] instead of \[16\]"),
+        ({"fmt.pos_embed": torch.zeros(1, 22, 16)}, r"another fmt\.pos_embed"),
+        ({f"{EMOTION}classifier.out_proj.bias": torch.zeros(4)}, "4 emotions"),
+        ({f"{EMOTION}classifier.out_proj.bias": torch.zeros(())}, "shapes of no model"),
+        ({"motion_autoencoder.dec.direction.weight": None}, "neither"),
+    ],
+)
+def test_what_does_not_fit_is_named_as_published(
+    change: dict[str, Tensor | None], message: str, published: dict[str, Tensor]
+) -> None:
+    changed = {name: tensor for name, tensor in (published | change).items() if tensor is not None}
+    with pytest.raises(WeightsError, match=message):
+        read_published(changed, Path("float.pth"))
+
+
+def test_published_shapes_state_the_published_configuration() -> None:
+    tensors = {name: torch.empty(shape, device="meta") for name, shape in golden_shapes("full").items()}
+    tensors["fmt.pos_embed"] = position_table(60, 1024)[None]
+    ours, config = read_published(tensors, Path("float.pth"))
+    assert config == ModelConfig()
+    with torch.device("meta"):
+        assert ours.keys() == FloatModel(ModelConfig()).state_dict().keys()
+
+
+def test_every_stored_buffer_is_known() -> None:
+    buffers = json.loads((DATA / "keys-full.json").read_text())["buffers"]
+    tensors = {name: torch.empty(shape, device="meta") for name, shape in golden_shapes("full").items()}
+    tensors |= {name: torch.empty(shape, device="meta") for name, shape in buffers.items()}
+    del tensors["fmt.pos_embed"]
+    from_published(tensors, ModelConfig(), Path("float.pth"))

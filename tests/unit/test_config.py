@@ -1,0 +1,52 @@
+import dataclasses
+import json
+
+import pytest
+
+from floatcli.config import FieldSize, ModelConfig, Wav2Vec2Size
+
+
+def test_json_round_trip(unlike_config: ModelConfig) -> None:
+    named = dataclasses.replace(unlike_config, coefficient_names=("jaw",), coefficient_scales=(0.5,))
+    for config in (ModelConfig(), unlike_config, named):
+        assert ModelConfig.from_json(config.to_json()) == config
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"wings": 1, "tail": 2}, "unknown keys: tail, wings"),
+        ({"field": {"width": 8, "girth": 3}}, r"config\.field has unknown keys: girth"),
+        ({"field": 3}, r"config\.field is not an object"),
+        ({"motion_dim": "wide"}, r"config\.motion_dim is 'wide', not int"),
+        ({"motion_dim": 2.5}, "not int"),
+        ({"motion_dim": True}, "not int"),
+        ({"emotions": "happy"}, "not a list"),
+        ({"emotions": [1]}, "not str"),
+        ({"channels": [[4, 8, 2]]}, "3 values, not 2"),
+        ({"image_size": 48}, "power of two"),
+        ({"image_size": 2048}, "resolution 2048"),
+        ({"basis_size": 513}, "1..512"),
+        ({"decoder": "magic"}, "magic"),
+        ({"preceding": 51}, "the window"),
+        ({"field": {"heads": 7}}, "heads 7 does not divide width 1024"),
+        ({"audio": {"feature_norm": "batch"}}, "batch"),
+        ({"audio": {"conv_dim": [3]}}, "differ in length"),
+    ],
+)
+def test_what_describes_no_model_is_refused(change: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ModelConfig.from_json(json.dumps(change))
+
+
+def test_no_object_is_refused() -> None:
+    for text in ("[]", "3", "{"):
+        with pytest.raises(ValueError, match=r"object|Expecting"):
+            ModelConfig.from_json(text)
+
+
+def test_impossible_sizes_are_refused_when_made() -> None:
+    with pytest.raises(ValueError, match="heads"):
+        FieldSize(width=10, heads=4)
+    with pytest.raises(ValueError, match="position_groups"):
+        Wav2Vec2Size(hidden=32, heads=4, position_groups=5)
