@@ -9,8 +9,8 @@ import skia
 
 from floatcli.train.drawn.anatomy import SIDES, Template, ring
 from floatcli.train.drawn.brush import argb, blob, crescent, fill, hairs, points, polygon, polyline, stroke
-from floatcli.train.drawn.expression import Shape
-from floatcli.train.drawn.identity import Identity, mix
+from floatcli.train.drawn.expression import Shape, jaw_drop
+from floatcli.train.drawn.identity import Colour, Identity, mix
 from floatcli.train.drawn.pose import Framing, Pose
 
 BLACK, WHITE = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
@@ -44,23 +44,25 @@ def paint_iris(canvas: skia.Canvas, identity: Identity) -> None:
 
 def paint_upper_teeth(canvas: skia.Canvas, identity: Identity) -> None:
     """Eight upper teeth hanging from the gum: the square's bottom is their edge at the middle."""
-    _teeth(canvas, identity, ((0.0, 0.23), (0.23, 0.20), (0.43, 0.20), (0.63, 0.17), (0.80, 0.15)), 1.0)
+    _teeth(canvas, identity, ((0.0, 0.23), (0.23, 0.20), (0.43, 0.20), (0.63, 0.17), (0.80, 0.15)), 1.0, 0.5)
 
 
 def paint_lower_teeth(canvas: skia.Canvas, identity: Identity) -> None:
     """Eight lower teeth: the square's top is their edge."""
     canvas.scale(1, -1)
-    _teeth(canvas, identity, ((0.0, 0.16), (0.16, 0.16), (0.32, 0.18), (0.50, 0.18), (0.68, 0.16)), 0.7)
+    _teeth(canvas, identity, ((0.0, 0.16), (0.16, 0.16), (0.32, 0.18), (0.50, 0.18), (0.68, 0.16)), 0.8, 0.12)
 
 
-def _teeth(canvas: skia.Canvas, identity: Identity, table: tuple[tuple[float, float], ...], brightness: float) -> None:
+def _teeth(
+    canvas: skia.Canvas, identity: Identity, table: tuple[tuple[float, float], ...], brightness: float, arch: float
+) -> None:
     rng = np.random.default_rng(identity.seed + 3)
     gum = (0.62 * brightness, 0.30 * brightness, 0.30 * brightness)
     canvas.drawRect(skia.Rect.MakeLTRB(-1, -1.2, 1, -0.35), fill(gum))
     for x, width in table:
         far = x + width / 2
         shade = mix(identity.teeth, (0.25, 0.12, 0.10), min(far**2 * 0.75, 0.8) + (1 - brightness) * 0.5)
-        bottom = 0.97 - 0.55 * far**2 - (0.07 if 0.2 < x < 0.3 else 0)
+        bottom = 0.97 - arch * far**2 - (0.07 if 0.2 < x < 0.3 else 0)
         for sign in (-1, 1):
             left, right = sorted((sign * (x + 0.006), sign * (x + width - 0.006)))
             top = -0.72 + 0.1 * float(rng.uniform(-1, 1))
@@ -110,9 +112,9 @@ class Features:
                     "tongue": paint_tongue, "ear": paint_ear}  # fmt: skip
         self.sprites = {name: sprite(96, paint, identity) for name, paint in painters.items()}
 
-    def stage(self, canvas: skia.Canvas, pose: Pose, framing: Framing, pixels: float) -> Stage:
-        """Where to draw, for one picture."""
-        return Stage(self, canvas, pose, framing, pixels)
+    def stage(self, canvas: skia.Canvas, pose: Pose, pixels: float, gloom: float) -> Stage:
+        """Where to draw, for one picture; ``gloom`` is the share of light that does not reach the face's front."""
+        return Stage(self, canvas, pose, pixels, gloom)
 
     def iris(self, side: str, p: dict[str, float]) -> np.ndarray:
         """Head position (3,) of the middle of an iris."""
@@ -126,15 +128,16 @@ class Features:
 
     def socket(self, side: str) -> np.ndarray:
         """Head position (3,) of the middle of the eye's opening, whatever the lids do."""
-        ahead = np.sqrt(self.shape.ball**2 - self.shape.eye_width**2)
+        ahead = np.sqrt(max(self.shape.ball**2 - self.shape.eye_width**2, 0.0))
         return self.eyeball(side) + (0, 0, ahead)
 
 
 class Stage:
     """Features drawn in one picture."""
 
-    def __init__(self, features: Features, canvas: skia.Canvas, pose: Pose, framing: Framing, pixels: float) -> None:
-        self.features, self.canvas, self.pose, self.framing, self.pixels = features, canvas, pose, framing, pixels
+    def __init__(self, features: Features, canvas: skia.Canvas, pose: Pose, pixels: float, gloom: float) -> None:
+        self.features, self.canvas, self.pose, self.pixels, self.gloom = features, canvas, pose, pixels, gloom
+        self.framing = framing = features.identity.framing
         self.unit = framing.scale * pixels * pose.zoom
         self.identity, self.groups = features.identity, features.groups
 
@@ -158,7 +161,6 @@ class Stage:
             white = (0.90, 0.88, 0.86)
             self.canvas.drawPath(polygon(opening), fill(white))
             self.canvas.drawPath(polygon(opening), stroke(white, 0.02 * self.unit))
-            centre = self.place(self.features.socket(side))
             for end in (0, -1):
                 corner = xy[self.groups[f"lid_up_{side}"][end]]
                 blob(self.canvas, corner, (0.10 * self.unit, 0.08 * self.unit), (0.55, 0.33, 0.30), 0.6)
@@ -173,11 +175,11 @@ class Stage:
             at = self.place(iris + (0.02 * self.identity.light[0], -0.024, 0.0))
             self.canvas.drawCircle(*at.tolist(), 0.0125 * self.unit, fill(WHITE, 0.9))
             at = self.place(iris + (-0.02 * self.identity.light[0] - 0.008 * sign, 0.024, 0.0))
-            self.canvas.drawCircle(*at.tolist(), 0.007 * self.unit, fill(WHITE, 0.35))
+            self.canvas.drawCircle(*at.tolist(), 0.006 * self.unit, fill(WHITE, 0.18))
+            self.canvas.drawPath(polygon(opening), fill(BLACK, self.gloom))
             upper = xy[self.groups[f"lid_up_{side}"]]
             for width, alpha in ((0.07, 0.22), (0.04, 0.25)):
                 self.canvas.drawPath(polyline(upper), stroke((0.1, 0.05, 0.04), width * self.unit, alpha))
-            del centre
 
     def lashes(self, xy: np.ndarray, p: dict[str, float]) -> None:
         """Lash lines on the margins, and lashes that stand up from open lids and hang from shut ones."""
@@ -190,12 +192,21 @@ class Stage:
             self.canvas.drawPath(polyline(upper), stroke(dark, 0.010 * unit, 0.75))
             self.canvas.drawPath(crescent(upper[1:], (0.014 + 0.014 * weight) * unit), fill(dark, 0.9))
             if weight > 0.35:
-                shut = min(max(p[f"lid_{side}"], 0), 1)
-                q = np.linspace(-0.5, 1, len(upper) - 3)[:, None]
-                out = (upper[-1] - upper[0]) / (np.linalg.norm(upper[-1] - upper[0]) + 1e-9)
-                up = np.array([out[1], -out[0]]) * sign
-                tip = (0.55 * q * out + up * (1 - 1.9 * shut)) * (0.045 * weight * unit * (0.7 + 0.3 * q))
-                hairs(self.canvas, upper[3:], upper[3:] + tip, stroke(dark, 0.007 * unit, 0.65))
+                self._upright(upper, sign, min(max(p[f"lid_{side}"], 0), 1), dark)
+
+    def _upright(self, upper: np.ndarray, sign: float, shut: float, dark: Colour) -> None:
+        """Single lashes along an upper lid margin (N, 2)."""
+        roots = np.concatenate([upper[2:], 0.5 * (upper[2:-1] + upper[3:])])
+        q = np.concatenate([np.linspace(-0.66, 1, len(upper) - 2), np.linspace(-0.6, 0.93, len(upper) - 3)])[:, None]
+        out = (upper[-1] - upper[0]) / (np.linalg.norm(upper[-1] - upper[0]) + 1e-9)
+        up = np.array([out[1], -out[0]]) * sign
+        reach = 0.055 * self.identity.lashes * self.unit * (0.75 + 0.3 * q)
+        hairs(
+            self.canvas,
+            roots,
+            roots + (0.6 * q * out + up * (1 - 1.9 * shut)) * reach,
+            stroke(dark, 0.005 * self.unit, 0.6),
+        )
 
     def mouth(self, xy: np.ndarray, p: dict[str, float]) -> None:
         """Dark, tongue and teeth behind the lips."""
@@ -203,13 +214,13 @@ class Stage:
         path = polygon(opening)
         self.canvas.drawPath(path, fill((0.13, 0.03, 0.035)))
         shape, jaw = self.features.shape, p["jaw"]
-        drop = 0.27 * jaw * (1 - 0.25 * p["round"]) * (1 - 0.5 * p["lip_press"])
+        drop = jaw_drop(p)
         if not (drop or p["upper_lip"] or p["lower_lip"] or p["smile"] or p["sneer"]):
             return
         self.canvas.save()
         self.canvas.clipPath(path, True)
         y, unit = shape.mouth_y, self.unit
-        low = y + 0.64 * drop
+        low = y + 0.90 * drop + 0.05 * p["lower_lip"]
         self.put(
             "tongue",
             np.array([0, low + 0.045 - 0.03 * jaw, 0.46]),
@@ -217,7 +228,8 @@ class Stage:
             np.array([0, 0.05 + 0.06 * jaw, 0]),
         )
         self.put("lower", np.array([0, low + 0.035, 0.53 - 0.05 * jaw]), np.array([0.2, 0, 0]), np.array([0, 0.06, 0]))
-        self.put("upper", np.array([0, y - 0.045, 0.56]), np.array([0.205, 0, 0]), np.array([0, 0.066, 0]))
+        self.put("upper", np.array([0, y - 0.022, 0.56]), np.array([0.205, 0, 0]), np.array([0, 0.066, 0]))
+        self.canvas.drawPath(path, fill(BLACK, self.gloom))
         upper, lower = xy[self.groups["inner_up"]], xy[self.groups["inner_low"]]
         for width, alpha in ((0.10, 0.25), (0.05, 0.3)):
             self.canvas.drawPath(polyline(upper), stroke((0.08, 0.01, 0.01), width * unit, alpha))
@@ -257,7 +269,7 @@ class Stage:
         for sign in SIDES.values():
             x = sign * (0.265 + 0.04) + rim[:, 0]
             lens = self.place(np.stack([x, 0.035 + rim[:, 1], 0.69 - 0.35 * x * x], 1))
-            self.canvas.drawPath(polygon(lens), fill((0.75, 0.82, 0.85), 0.10))
+            self.canvas.drawPath(polygon(lens), fill((0.75, 0.82, 0.85), 0.05))
             self.canvas.drawPath(polygon(np.concatenate([lens[20:27], lens[9:12]])), fill(WHITE, 0.07))
             self.canvas.drawPath(polyline(lens if kind != "half" else lens[16:]), stroke(colour, 0.022 * unit))
             arm = self.place(
