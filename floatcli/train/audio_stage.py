@@ -25,7 +25,7 @@ from floatcli.train.speech_visemes import LIPS, PHONE_CLASSES
 from floatcli.train.speech_voice import disturb
 
 _LIPS = [INDEX[name] for name in LIPS]
-_HALF = torch.autocast("cpu", torch.bfloat16)  # twice as fast, and labels need no more
+HALF = torch.autocast("cpu", torch.bfloat16)  # twice as fast; what is learnt stays float32
 _LIP_SCALES = torch.from_numpy(SCALE[_LIPS])
 
 
@@ -46,7 +46,7 @@ class AudioPart(nn.Module):
             lips: (B, T, 6) renderer parameters.
             phones: (B, T) classes.
         """
-        with _HALF:
+        with HALF:
             condition = self.encoder(waveform, lips.shape[1])
         error = self.lips(condition.float()) - lips / _LIP_SCALES
         logits = self.phones(condition.float()).flatten(0, 1)
@@ -66,7 +66,7 @@ class EmotionPart(nn.Module):
 
     def losses(self, waveform: Tensor, emotion: Tensor) -> Losses:
         """Cross entropy of (B,) labels, smoothed: synthetic prosody must not make it sure of itself."""
-        with _HALF:
+        with HALF:
             logits = self.encoder.logits(waveform)
         return {"emotion": F.cross_entropy(logits.float(), emotion, label_smoothing=0.1)}
 

@@ -23,7 +23,7 @@ from floatcli.models.conditions import WindowCondition
 from floatcli.models.emotion_encoder import EmotionEncoder
 from floatcli.models.fmt import VectorField
 from floatcli.models.motion_basis import MotionBasis
-from floatcli.train.audio_stage import train_audio, train_emotion
+from floatcli.train.audio_stage import HALF, train_audio, train_emotion
 from floatcli.train.flow_data import FlowBatch, FlowData, heard_corpus
 from floatcli.train.loop import LoopConfig, Losses, Run
 from floatcli.train.parameters import INDEX
@@ -78,7 +78,9 @@ class FlowPart(nn.Module):
         condition = self._condition(batch, motion[:, :before])
         x_1 = motion[:, before:]
         x_0, t = torch.randn_like(x_1), torch.rand(len(x_1))
-        v_t = self.field(t, along(x_0, x_1, t), condition)
+        with HALF:
+            v_t = self.field(t, along(x_0, x_1, t), condition)
+        v_t = v_t.float()
         error = v_t[:, before:] - target(x_0, x_1)
         return {
             "field": self._size(error),
@@ -92,7 +94,8 @@ class FlowPart(nn.Module):
         Where audio goes, emotion goes half the time too: guidance needs a field that is given neither.
         """
         count, before = len(preceding), preceding.shape[1]
-        audio = self.hear(batch.features)
+        with HALF:
+            audio = self.hear(batch.features).float()
         no_audio = torch.rand(count) < _DROP
         no_emotion = torch.rand(count) < torch.where(no_audio, 0.5, 0.5 * _DROP)
         alone = batch.first | (torch.rand(count) < _DROP_BEFORE)
