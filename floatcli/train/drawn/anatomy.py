@@ -180,7 +180,7 @@ def _fill(features: np.ndarray, groups: dict[str, np.ndarray]) -> np.ndarray:
                                for k, v in enumerate(rows)])  # fmt: skip
 
     fine, coarse = lattice(0.045), lattice(0.095)
-    face = lambda p: (np.abs(p[:, 0]) < 0.42) & (p[:, 1] > -0.30) & (p[:, 1] < 0.95)  # noqa: E731
+    face = lambda p: (np.abs(p[:, 0]) < 0.42) & (p[:, 1] > -0.30) & (p[:, 1] < 1.12)  # noqa: E731
     points = np.concatenate([coarse[~face(coarse)], fine[face(fine)]])
     keep = cKDTree(features).query(points)[0] > 0.026
     for hole in holes(groups):

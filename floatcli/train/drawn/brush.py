@@ -27,6 +27,12 @@ def stroke(colour: Colour, width: float, alpha: float = 1.0) -> skia.Paint:
                       StrokeCap=skia.Paint.kRound_Cap, StrokeJoin=skia.Paint.kRound_Join)  # fmt: skip
 
 
+def soften(paint: skia.Paint, sigma: float) -> skia.Paint:
+    """The paint with blurred edges; slow, for textures that are painted once."""
+    paint.setMaskFilter(skia.MaskFilter.MakeBlur(skia.kNormal_BlurStyle, sigma))
+    return paint
+
+
 def points(xy: np.ndarray) -> list[skia.Point]:
     """Skia points of an (N, 2) array."""
     return [skia.Point(x, y) for x, y in xy.tolist()]

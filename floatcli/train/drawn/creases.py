@@ -24,6 +24,7 @@ _CREASES: dict[str, tuple[tuple[tuple[float, float], ...], float, dict[str, floa
     "forehead_high_*": (((0.03, -0.43), (0.2, -0.45), (0.36, -0.42)), 0.013, {"brow_*": 0.4}),
     "chin": (((-0.13, 0.885), (0.0, 0.862), (0.13, 0.885)), 0.022, {"frown": 0.4, "lip_press": 0.3}),
 }  # fmt: skip
+_LAYERS = ((3.4, 0.13), (1.8, 0.2), (0.7, 0.4))  # widths and strengths, laid over one another
 COUNT = 11  # points of a line
 
 
@@ -49,5 +50,5 @@ class Creases:
         for line, (width, drives) in zip(lines, self.rules, strict=True):
             strength = self.depth * sum(share * max(p[name], 0.0) for name, share in drives.items())
             if strength > 0.02:
-                canvas.drawPath(crescent(line, 2.4 * width * unit), fill(self.dark, min(0.22 * strength, 0.3)))
-                canvas.drawPath(crescent(line, 0.8 * width * unit), fill(self.dark, min(0.55 * strength, 0.6)))
+                for wide, share in _LAYERS:
+                    canvas.drawPath(crescent(line, wide * width * unit), fill(self.dark, min(share * strength, 0.5)))

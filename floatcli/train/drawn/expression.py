@@ -96,6 +96,11 @@ def values(parameters: np.ndarray) -> dict[str, float]:
     return p
 
 
+def jaw_drop(p: dict[str, float]) -> float:
+    """Distance between the lips, at the middle, that the jaw makes; pursed and pressed lips hold it back."""
+    return 0.27 * p["jaw"] * (1 - 0.25 * p["round"]) * (1 - 0.5 * p["lip_press"])
+
+
 class Shape:
     """The controls of one identity: rest and movements.
 
@@ -200,17 +205,17 @@ class Shape:
         q = np.linspace(-1, 1, LIP_COLUMNS)
         jaw, pucker, press = p["jaw"], p["round"], p["lip_press"]
         width = self.mouth_width * (
-            1 - 0.40 * pucker + 0.17 * p["smile"] + 0.02 * p["frown"] - 0.08 * jaw - 0.03 * press
+            1 - 0.40 * pucker + 0.17 * p["smile"] + 0.02 * p["frown"] - 0.09 * jaw - 0.03 * press
         )
-        bell = (1 - np.abs(q) ** 2.2) ** (0.85 - 0.25 * pucker)
-        drop = 0.27 * jaw * (1 - 0.25 * pucker) * (1 - 0.5 * press)
-        corner = 0.36 * drop - 0.065 * p["smile"] + 0.05 * p["frown"] - 0.012 * p["sneer"]
-        line = self.mouth_y + self.seam * (1 - 0.5 * pucker)
+        bell = (1 - np.abs(q) ** 2.3) ** (0.72 - 0.15 * pucker)
+        drop = jaw_drop(p)
+        corner = 0.40 * drop  # the corners follow the jaw half way
+        bent = -0.065 * p["smile"] + 0.05 * p["frown"] - 0.012 * p["sneer"]
         middle = 0.012 * p["smile"] - 0.012 * p["frown"] - 0.006 * press
-        rise = np.abs(q) ** 1.7
-        shut = line + middle + (corner - middle) * rise
-        up = shut + bell * (-0.36 * drop - 0.02 * drop * jaw - 0.05 * p["upper_lip"] - 0.018 * p["sneer"] * (drop > 0))
-        low = shut + bell * (drop * 0.64 + 0.05 * p["lower_lip"])
+        shut = self.mouth_y + self.seam * (1 - 0.5 * pucker) + middle + (bent - middle) * np.abs(q) ** 2.1
+        rise = 0.10 * drop + 0.05 * p["upper_lip"] + 0.014 * p["sneer"] * min(jaw * 6, 1)
+        up = shut + corner - bell * (corner + rise)
+        low = shut + corner + bell * (0.90 * drop - corner + 0.05 * p["lower_lip"])
         thin = (1 - 0.62 * press) * (1 - 0.16 * p["smile"]) * (1 - 0.12 * jaw * (1 - pucker))
         upper = self.upper_thick * thin * (1 + 0.18 * pucker) * (1 - 0.25 * p["upper_lip"])
         lower = self.lower_thick * thin * (1 + 0.12 * pucker) * (1 - 0.15 * p["lower_lip"])

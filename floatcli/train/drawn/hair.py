@@ -27,7 +27,7 @@ _SHORT = (
     (1.38, -0.14),
     (1.8, -0.10),
 )
-_RING = ((0.0, -1.1), (0.8, -1.1), (1.0, -0.42), (1.08, -0.05), (1.14, 0.14), (1.30, 0.14), (1.38, -0.14), (1.8, -0.10))
+_RING = ((0.0, -1.4), (0.8, -1.4), (1.0, -0.42), (1.08, -0.05), (1.14, 0.14), (1.30, 0.14), (1.38, -0.14), (1.8, -0.10))
 
 
 def _shell(angle: np.ndarray, v: np.ndarray, volume: float, back: bool, loose: bool) -> np.ndarray:
@@ -36,6 +36,8 @@ def _shell(angle: np.ndarray, v: np.ndarray, volume: float, back: bool, loose: b
     width = width if loose else width * (1 - 0.45 * np.clip(v + 0.02, 0, 1))
     lift = np.clip((-0.15 - v) / 0.8, 0, 1)
     grow = volume * (0.75 + 0.35 * lift) + 0.012
+    if not loose:  # sideburns lie flat
+        grow = grow * np.clip(1 - 1.6 * (v + 0.35), 0.15, 1)
     hang = np.clip(v - 0.12, 0, None)
     x = (width + grow + 0.06 * hang * min(volume * 12, 1)) * np.sin(angle)
     depth = (np.clip(0.18 - axis, 0.3, None) + 0.25 * width) if back else (front - axis)
@@ -72,7 +74,7 @@ class HairShells:
         image = self._canvas(reach, paint)
         sheet_points = np.stack(np.meshgrid(angle + reach, self.v - TOP), -1).reshape(-1, 2) * self.scale
         follow = 1 - 0.85 * np.clip((np.repeat(self.v, COLUMNS) - 0.55) / 0.75, 0, 1)[:, None]
-        return Sheet(sheet_points, grid(ROWS, COLUMNS)), points, texture(image), follow
+        return Sheet(sheet_points, grid(ROWS, COLUMNS), image), points, texture(image, smooth=False), follow
 
     def _canvas(self, reach: float, paint: object) -> skia.Image:
         size = np.ceil(np.array([2 * reach, self.bottom - TOP]) * self.scale).astype(int)
@@ -98,7 +100,8 @@ class HairShells:
         else:
             low = max(hair.line + 0.03, -0.60)
             table = np.array([(0.0, hair.line), (0.35, low), (0.62, max(low, -0.5)), *_SHORT[2:]])
-        from_parting = angle - (hair.parting * np.exp(-((angle / 0.8) ** 2)) if hair.line < -0.5 else 0)
+        parted = hair.line < -0.5 and hair.style not in ("ring", "crop", "afro")
+        from_parting = angle - (hair.parting * np.exp(-((angle / 0.8) ** 2)) if parted else 0)
         return np.interp(np.abs(from_parting), table[:, 0], table[:, 1])
 
     def _tones(self) -> list[Colour]:
@@ -131,7 +134,7 @@ class HairShells:
         if self.hair.style in ("curly", "afro"):
             self._curls(canvas, area, 1500 if self.hair.style == "afro" else 800)
         else:
-            self._strands(canvas, lambda a: self._line(a), 1.75, 520)
+            self._strands(canvas, lambda a: self._line(a), 1.75, 760)
         self._sheen(canvas)
 
     def _paint_back(self, canvas: skia.Canvas) -> None:
@@ -167,7 +170,7 @@ class HairShells:
         for k, tone in enumerate(self._tones()):
             part = lines[:, k::5]
             tone = mix(tone, BLACK, dark)
-            width = 0.011 if k else 0.016
+            width = 0.008 if k else 0.014
             paint = skia.Paint(
                 Color=argb(tone, 0.55), AntiAlias=True, Style=skia.Paint.kStroke_Style, StrokeWidth=width
             )

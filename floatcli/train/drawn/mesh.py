@@ -39,13 +39,16 @@ class Sheet:
     Args:
         texture_points: Texture pixels (V, 2) of the vertices.
         triangles: Vertices (F, 3), turning so that the front shows.
+        image: The texture, where triangles on its clear parts are to be left out.
     """
 
-    def __init__(self, texture_points: np.ndarray, triangles: np.ndarray) -> None:
+    def __init__(self, texture_points: np.ndarray, triangles: np.ndarray, image: skia.Image | None = None) -> None:
         self.texture_points = points(texture_points)
-        self.triangles = triangles
-        rows, columns = triangles.ravel(), np.repeat(np.arange(len(triangles)), 3)
-        self.adjacency = csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(texture_points), len(triangles)))
+        self.triangles = triangles if image is None else triangles[_painted(texture_points, triangles, image)]
+        rows, columns = self.triangles.ravel(), np.repeat(np.arange(len(self.triangles)), 3)
+        self.adjacency = csr_matrix(
+            (np.ones(len(rows)), (rows, columns)), shape=(len(texture_points), len(self.triangles))
+        )
 
     def normals(self, positions: np.ndarray) -> np.ndarray:
         """Unit normals (V, 3) at positions (V, 3)."""
@@ -86,13 +89,24 @@ class Sheet:
         canvas.drawVertices(vertices, paint, blend)
 
 
+def _painted(texture_points: np.ndarray, triangles: np.ndarray, image: skia.Image) -> np.ndarray:
+    """Which triangles lie on a part of the texture that is not clear, (F,) bool."""
+    alpha = image.toarray()[..., 3]
+    corners = np.clip(texture_points[triangles], 0, np.array(alpha.shape[::-1]) - 1).astype(int)
+    low, high = corners.min(1), corners.max(1)
+    total = np.pad((alpha > 0).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    inside = (total[high[:, 1] + 1, high[:, 0] + 1] - total[low[:, 1], high[:, 0] + 1]
+              - total[high[:, 1] + 1, low[:, 0]] + total[low[:, 1], low[:, 0]])  # fmt: skip
+    return inside > 0
+
+
 def grid(rows: int, columns: int) -> np.ndarray:
     """Triangles (F, 3) of a rows x columns lattice whose columns run to the right as it faces the viewer."""
     a = (np.arange(rows - 1)[:, None] * columns + np.arange(columns - 1)).ravel()
     return np.concatenate([np.stack([a, a + 1, a + columns], 1), np.stack([a + 1, a + columns + 1, a + columns], 1)])
 
 
-def texture(image: skia.Image) -> skia.Paint:
-    """Paint that reads a texture."""
-    sampling = skia.SamplingOptions(skia.FilterMode.kLinear)
+def texture(image: skia.Image, smooth: bool = True) -> skia.Paint:
+    """Paint that reads a texture; ``smooth`` interpolates, at twice the cost."""
+    sampling = skia.SamplingOptions(skia.FilterMode.kLinear if smooth else skia.FilterMode.kNearest)
     return skia.Paint(Shader=image.makeShader(skia.TileMode.kClamp, skia.TileMode.kClamp, sampling))

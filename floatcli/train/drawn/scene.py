@@ -102,12 +102,13 @@ ROOM_PAINTERS = {"plain": _plain, "gradient": _gradient, "bokeh": _bokeh, "strip
 
 
 def paint_clothes(identity: Identity, side: int) -> skia.Image:
-    """Shoulders and clothes on a clear ground, ``side`` pixels square."""
-    surface = skia.Surface(side, side)
+    """Shoulders and clothes on a clear ground: the lowest rows of a picture ``side`` pixels square."""
+    framing = identity.framing
+    top = min(max(int(side * (framing.y + framing.scale * (NECK - 0.4))), 0), side - 1)
+    surface = skia.Surface(side, side - top)
     canvas = surface.getCanvas()
     canvas.clear(0)
-    framing = identity.framing
-    canvas.translate(side * framing.x, side * framing.y)
+    canvas.translate(side * framing.x, side * framing.y - top)
     canvas.scale(side * framing.scale, side * framing.scale)
     Wardrobe(identity, canvas).paint()
     return surface.makeImageSnapshot()

@@ -9,7 +9,7 @@ import numpy as np
 import skia
 
 from floatcli.train.drawn.anatomy import EYE, MOUTH_Y, SHEET, SIDES, Template, ring, to_sheet
-from floatcli.train.drawn.brush import argb, blob, crescent, dots, fill, hairs, polygon, smooth, stroke
+from floatcli.train.drawn.brush import argb, blob, crescent, dots, fill, hairs, polygon, smooth, soften, stroke
 from floatcli.train.drawn.identity import Colour, Identity, mix
 
 BLACK, WHITE = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
@@ -100,14 +100,14 @@ class SkinPainter:
             shown = strength * min(max((age - start) * 2.2, 0), 1)
             if shown > 0.02:
                 for line in self._both(curve):
-                    self.canvas.drawPath(crescent(line, 0.030), fill(deep, 0.35 * shown))
-                    self.canvas.drawPath(crescent(line, 0.012), fill(deep, shown))
+                    self.canvas.drawPath(crescent(line, 0.05), soften(fill(deep, 0.4 * shown), 0.010))
+                    self.canvas.drawPath(crescent(line, 0.012), soften(fill(deep, 0.55 * shown), 0.002))
         for y in _FOREHEAD:
             if age > 0.45:
                 x = np.linspace(-0.33, 0.33, 13) * self.rng.uniform(0.7, 1.1)
                 wave = y + 0.012 * np.sin(9 * x + self.rng.uniform(0, 6)) + 0.05 * x * x
                 line = to_sheet(x, wave)
-                self.canvas.drawPath(crescent(line, 0.012), fill(deep, 0.4 * (age - 0.45)))
+                self.canvas.drawPath(crescent(line, 0.014), soften(fill(deep, 0.5 * (age - 0.45)), 0.003))
 
     def _freckles(self) -> None:
         count = int(160 * self.identity.freckles) + int(self.rng.integers(0, 7))
@@ -125,7 +125,7 @@ class SkinPainter:
             blob(self.canvas, at, (0.034, 0.019), mix(deep, BLACK, 0.3), 0.95, core=0.4)
             curve = smooth(((0.135, 0.33), (0.168, 0.375), (0.155, 0.425), (0.115, 0.432)))
             wing = to_sheet(sign * curve[:, 0], curve[:, 1])
-            self.canvas.drawPath(crescent(wing, 0.016), fill(deep, 0.33))
+            self.canvas.drawPath(crescent(wing, 0.018), soften(fill(deep, 0.4), 0.003))
 
     def _eyelids(self) -> None:
         skin, groups, sheet = self.identity.skin, self.template.groups, self.template.sheet
@@ -135,11 +135,12 @@ class SkinPainter:
             upper, lower = sheet[groups[f"lid_up_{side}"]], sheet[groups[f"lid_low_{side}"]]
             crease = sheet[groups[f"crease_up_{side}"]]
             lid = np.concatenate([upper, crease[::-1]])
-            self.canvas.drawPath(polygon(lid), fill(shadow, 0.12 + 0.45 * self.identity.makeup))
-            self.canvas.drawPath(crescent(crease, 0.022), fill(deep, 0.35))
-            self.canvas.drawPath(crescent(crease, 0.009), fill(mix(deep, BLACK, 0.3), 0.55))
+            tint = soften(fill(shadow, 0.12 + 0.45 * self.identity.makeup), 0.008)
+            self.canvas.drawPath(polygon(lid), tint)
+            self.canvas.drawPath(crescent(crease, 0.028), soften(fill(deep, 0.40), 0.005))
+            self.canvas.drawPath(crescent(crease, 0.010), soften(fill(mix(deep, BLACK, 0.3), 0.6), 0.0015))
             rosy = mix(skin, (0.75, 0.35, 0.33), 0.4)
-            self.canvas.drawPath(crescent(lower + (0, 0.006), 0.02), fill(rosy, 0.6))
+            self.canvas.drawPath(crescent(lower + np.array([0, 0.006]), 0.02), soften(fill(rosy, 0.6), 0.003))
             corner = to_sheet(np.array(sign * (EYE[0] - 0.14)), np.array(0.01))
             blob(self.canvas, corner, (0.03, 0.025), rosy, 0.7)
 
@@ -148,7 +149,7 @@ class SkinPainter:
         lips, deep = self.identity.lips, mix(self.identity.lips, BLACK, 0.5)
         outer = sheet[ring(groups, "outer_up", "outer_low")]
         soft = 0.35 + 0.5 * self.identity.makeup
-        self.canvas.drawPath(polygon(outer), fill(lips, 0.25 + 0.75 * soft))
+        self.canvas.drawPath(polygon(outer), soften(fill(lips, 0.3 + 0.7 * soft), 0.004))
         inner = sheet[ring(groups, "middle_up", "middle_low")]
         self.canvas.drawPath(polygon(inner), fill(lips, 0.9))
         self.canvas.drawPath(polygon(outer), stroke(lips, 0.012, 0.25))
@@ -176,27 +177,28 @@ class SkinPainter:
             edge = np.stack([np.zeros(41), swell], 1)
             body = np.concatenate([spine - 0.5 * edge, (spine + 0.5 * edge)[::-1]])
             self.canvas.drawPath(polygon(body), stroke(identity.brow, 0.02, 0.10))
-            self.canvas.drawPath(polygon(body), fill(identity.brow, 0.32))
-            count = int(70 + 70 * identity.brow_weight)
+            self.canvas.drawPath(polygon(body), fill(identity.brow, 0.4))
+            count = int(170 + 150 * identity.brow_weight)
             k = self.rng.integers(0, 39, count)
             share = k[:, None] / 40
             start = spine[k] + edge[k] * self.rng.uniform(-0.5, 0.6, (count, 1))
-            lean = np.concatenate([sign * (0.012 + 0.03 * share), -0.028 + 0.032 * share], 1)
+            lean = np.concatenate([sign * (0.010 + 0.035 * share), -0.030 + 0.036 * share], 1)
+            lean *= self.rng.uniform(0.7, 1.15, (count, 1))
             for part in range(3):
                 tone = mix(identity.brow, identity.skin, (0.0, 0.15, 0.35)[part])
-                hairs(self.canvas, start[part::3], (start + lean)[part::3], stroke(tone, 0.0065, 0.75))
+                hairs(self.canvas, start[part::3], (start + lean)[part::3], stroke(tone, 0.0042, 0.7))
 
     def _beard(self) -> None:
         """Stubble and beards: hairs over a soft ground, thrown where the kind of beard grows."""
         kind, colour = self.identity.beard, self.identity.beard_colour
         if kind == "none":
             return
-        at = self.rng.uniform((-0.95, 0.25), (0.95, 1.28), (5200, 2))
+        at = self.rng.uniform((-0.95, 0.25), (0.95, 1.28), (9000, 2))
         density = beard_density(at, kind)
         at = at[self.rng.random(len(at)) < density]
         ground = mix(colour, self.identity.skin, 0.45)
-        strong = 0.10 if kind == "stubble" else 0.30
-        for spot in at[:260]:
+        strong = 0.09 if kind == "stubble" else 0.32
+        for spot in at[:400]:
             blob(self.canvas, spot, (0.07, 0.06), ground, strong)
         length = 0.012 if kind == "stubble" else 0.05
         end = at + np.stack([0.25 * at[:, 0], np.full(len(at), 1.0)], 1) * length * self.rng.uniform(
@@ -204,7 +206,7 @@ class SkinPainter:
         )
         for part in range(3):
             tone = mix(colour, (BLACK, WHITE, self.identity.skin)[part], (0.25, 0.12, 0.2)[part])
-            hairs(self.canvas, at[part::3], end[part::3], stroke(tone, 0.007, 0.4 if kind == "stubble" else 0.7))
+            hairs(self.canvas, at[part::3], end[part::3], stroke(tone, 0.0045, 0.4 if kind == "stubble" else 0.6))
 
 
 def beard_density(at: np.ndarray, kind: str) -> np.ndarray:
