@@ -10,14 +10,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from floatcli.checkpoint.published import read_published
-from floatcli.checkpoint.store import find_weights
-from floatcli.checkpoint.tensors import check_names, read_metadata, read_tensors
+from floatcli.checkpoint.store import CONFIG_KEY, find_weights
+from floatcli.checkpoint.tensors import check_names, read_tensors
 from floatcli.config import ModelConfig
 from floatcli.errors import WeightsError
 from floatcli.models.float_model import FloatModel
 
 FORMAT_VERSION = 1
-_VERSION_KEY, _CONFIG_KEY = "floatcli.version", "floatcli.config"
+_VERSION_KEY = "floatcli.version"
 
 
 def load_model(
@@ -38,7 +38,7 @@ def load_model(
     """
     path = find_weights(source)
     tensors, metadata = read_tensors(path)
-    if _CONFIG_KEY in metadata:
+    if CONFIG_KEY in metadata:
         config = _own_config(metadata, path)
     else:
         tensors, config = read_published(tensors, path)
@@ -54,6 +54,8 @@ def build_model(
 ) -> FloatModel:
     """A model of exactly these tensors, under our names. ``source`` is named in a WeightsError."""
     with torch.device("meta"):  # no parameter is drawn at random only to be replaced
+        model = FloatModel(config)
+    if any(buffer.is_meta for buffer in model.buffers()):  # a constant that was not made on the CPU
         model = FloatModel(config)
     wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
     check_names({name: tensor.shape for name, tensor in tensors.items()}, wanted, source)
@@ -75,23 +77,13 @@ def save_model(model: FloatModel, path: str | Path, dtype: torch.dtype | None = 
         name: tensor.detach().to("cpu", dtype or tensor.dtype).contiguous()
         for name, tensor in model.state_dict().items()
     }
-    metadata = {"format": "pt", _VERSION_KEY: str(FORMAT_VERSION), _CONFIG_KEY: model.config.to_json()}
+    metadata = {"format": "pt", _VERSION_KEY: str(FORMAT_VERSION), CONFIG_KEY: model.config.to_json()}
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         save_file(tensors, temporary, metadata)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def read_config(source: str | Path | None = None) -> ModelConfig:
-    """The configuration of our own safetensors, without reading the tensors.
-
-    Raises:
-        WeightsError: the file is missing, damaged, of a newer version or not ours.
-    """
-    path = find_weights(source)
-    return _own_config(read_metadata(path), path)
 
 
 def _own_config(metadata: dict[str, str], path: Path) -> ModelConfig:
@@ -101,6 +93,6 @@ def _own_config(metadata: dict[str, str], path: Path) -> ModelConfig:
     if int(version) > FORMAT_VERSION:
         raise WeightsError(f"{path} is of format {version}, newer than this floatcli's {FORMAT_VERSION}", "upgrade")
     try:
-        return ModelConfig.from_json(metadata[_CONFIG_KEY])
+        return ModelConfig.from_json(metadata[CONFIG_KEY])
     except (KeyError, ValueError, TypeError) as error:
         raise WeightsError(f"{path} describes no model: {error}", "upgrade floatcli or fetch the file again") from error

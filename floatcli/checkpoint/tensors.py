@@ -21,6 +21,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     Raises:
         WeightsError: the file is missing, damaged, or holds anything but named tensors.
     """
+    if path.is_dir():
+        raise WeightsError(f"{path} is a folder", "give the file in it: float.pth or a .safetensors")
     try:
         if path.suffix == ".safetensors":
             return _read_safetensors(path)
@@ -29,12 +31,6 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise WeightsError(f"there are no weights at {path}", "check the path") from None
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{path} cannot be read: {_first_line(error)}", "fetch the file again") from error
-
-
-def read_metadata(path: Path) -> dict[str, str]:
-    """Metadata of a ``.safetensors`` file, without its tensors."""
-    with safe_open(path, framework="pt") as file:
-        return file.metadata() or {}
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -38,11 +38,12 @@ def integrate(field: Callable[[Tensor, Tensor], Tensor], x_0: Tensor, settings: 
     ends = torch.tensor([0.0, 1.0], device=x_0.device)
     if steps is None:
         error = settings.tolerance
-        return odeint(field, x_0, ends, method=settings.solver, rtol=error, atol=error)[-1]
+        # Time in the state's format: torchdiffeq's own choice, float64, is not to be had on every device.
+        options = {"dtype": x_0.dtype}
+        return odeint(field, x_0, ends, rtol=error, atol=error, method=settings.solver, options=options)[-1]
     # A grid rather than torchdiffeq's step size, whose rounding can add a step.
     grid = torch.linspace(0, 1, steps + 1, device=x_0.device)
-    options = {"grid_constructor": lambda *_: grid}
-    return odeint(field, x_0, ends, method=settings.solver, options=options)[-1]
+    return odeint(field, x_0, ends, method=settings.solver, options={"grid_constructor": lambda *_: grid})[-1]
 
 
 @torch.no_grad()
@@ -64,7 +65,8 @@ def sample_motion(
         ref_motion: (B, D).
         audio_cond: (B, T, A).
         emotion: (B, E) for the whole clip, or (B, T, E) frame by frame.
-        settings: guidance scales, solver, evaluations and seed.
+        settings: guidance scales, solver, evaluations and seed. An adaptive solver chooses its steps for the
+            batch as a whole, so only within its tolerance does a clip move as it would alone.
         config: the model's.
         noise: x_0 of every window, (B or 1, L, D), in place of the seed's.
 

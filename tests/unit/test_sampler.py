@@ -1,3 +1,4 @@
+import copy
 from itertools import islice
 
 import pytest
@@ -88,6 +89,17 @@ def test_a_seed_gives_one_motion_and_another_seed_another(unlike_model: FloatMod
     torch.randn(5)  # no other randomness has a part in it
     assert torch.equal(sample(unlike_model, 1, SampleConfig(seed=1)), first)
     assert not torch.allclose(sample(unlike_model, 1, SampleConfig(seed=2)), first, atol=0.1)
+
+
+def test_sixteen_bit_weights_sample_in_float32(unlike_model: FloatModel) -> None:
+    half = copy.deepcopy(unlike_model).bfloat16()
+    given = (torch.randn(1, 20), torch.randn(1, 19, 10), torch.rand(1, 3))
+    halved = (each.bfloat16() for each in given)
+    windows = sample_motion(half.field, *halved, SampleConfig(), half.config)
+    motion = torch.cat(list(windows), dim=1)
+    expected = torch.cat(list(sample_motion(unlike_model.field, *given, SampleConfig(), half.config)), dim=1)
+    assert motion.dtype == torch.float32
+    assert (motion - expected).abs().mean() < 0.1 * expected.std()
 
 
 def test_each_window_has_noise_of_its_own_from_one_stream() -> None:
