@@ -69,26 +69,14 @@ def check_source(path: Path, what: str) -> None:
     """Raise InputError where a file to be read is not there, or is no file."""
     if not path.exists():
         raise InputError(f"{path} is not there", f"check the {what}'s path")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder, not a {what}", f"name one {what} in it")
     if not path.is_file():
-        raise InputError(f"{path} is not a file", f"name one {what}")
+        raise InputError(f"{path} is no regular file", f"save the {what} to one first: it is read several times")
     if not os.access(path, os.R_OK):
         raise InputError(f"{path} may not be read", "check the file's permissions")
     if not path.stat().st_size:
         raise InputError(f"{path} is empty", f"check the {what}'s path")
-
-
-def check_output(path: Path, overwrite: bool, *sources: Path) -> None:
-    """Raise InputError where a video cannot be put, UsageError where it would replace what it is made from."""
-    if any(path.exists() and path.samefile(source) for source in sources):
-        raise UsageError(f"{path} is both read and written", "name another file with -o")
-    if path.is_dir():
-        raise InputError(f"{path} is a folder", "name a file in it with -o")
-    if path.exists() and not overwrite:
-        raise InputError(f"{path} is there already", "allow --overwrite or name another file with -o")
-    if not path.parent.is_dir():
-        raise InputError(f"there is no folder {path.parent}", "make it first")
-    if not os.access(path.parent, os.W_OK):
-        raise InputError(f"nothing may be written in {path.parent}", "name a place of yours with -o")
 
 
 def match_emotion(name: str, labels: Sequence[str]) -> int | None:

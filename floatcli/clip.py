@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import wave
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +15,7 @@ import numpy as np
 from floatcli.checkpoint.store import file_digest
 from floatcli.checks import check_video
 from floatcli.config import VideoConfig
+from floatcli.media.video import VideoWriter
 
 
 def ignore(*_: object) -> None:
@@ -101,17 +102,19 @@ class Clip:
             InputError: the output place cannot be used.
             FfmpegError: ffmpeg is missing or failed.
         """
-        from floatcli.media.video import VideoWriter
-
         check_video(video)
         path = Path(path)
         done = 0
-        with self._speech_file() as speech, VideoWriter(path, *self.size, self.fps, video, speech) as writer:
+        with ExitStack() as closing:
+            speech = closing.enter_context(self._speech_file())
+            writer = closing.enter_context(VideoWriter(path, *self.size, self.fps, video, speech, self.frames))
             for batch in self.make():
                 with self.stages("write"):
                     writer.write(batch)
                 done += len(batch)
                 progress(done, self.frames)
+            with self.stages("write"):  # ffmpeg still has frames in hand
+                closing.close()
         self.digests["output"] = file_digest(path)
         return path
 

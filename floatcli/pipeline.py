@@ -21,11 +21,12 @@ from floatcli.checkpoint.load import load_model
 from floatcli.checkpoint.store import file_digest, find_weights
 from floatcli.checks import AUTO, check_crop, check_run, check_sample, match_emotion
 from floatcli.clip import Clip, Stages, ignore
-from floatcli.config import CropConfig, RunConfig, SampleConfig
+from floatcli.config import CropConfig, ModelConfig, RunConfig, SampleConfig
 from floatcli.device import choose_device, choose_dtype, mixed
 from floatcli.errors import InputError
 from floatcli.face.crop import plan_crop
 from floatcli.face.detect import FaceDetector, default_detector
+from floatcli.face.landmarks import AnchorFinder, default_anchor_finder
 from floatcli.flow.sampler import sample_motion
 from floatcli.media.audio import load_speech
 from floatcli.media.image import load_picture
@@ -60,7 +61,7 @@ class FloatPipeline:
         self.model = model.to(self.device).eval()
         self.config = model.config
         self.weights = weights
-        self.notices: list[str] = []
+        self.notices = _Remarks(notice)
         self.stages = Stages(stage)
         self._tell = notice
 
@@ -97,7 +98,7 @@ class FloatPipeline:
             pipeline = cls(load_model(path), run, path, notice, stage)
         pipeline.stages = loading
         if source is None:
-            pipeline._notice(f"using the embedded weights ({path.stem}); --weights takes others")
+            pipeline.notices(f"using the embedded weights ({path.stem}); --weights takes others")
         return pipeline
 
     @cached_property
@@ -108,7 +109,12 @@ class FloatPipeline:
     @cached_property
     def detector(self) -> FaceDetector:
         """Finds faces; made when it is first needed."""
-        return default_detector(str(self.device), self._notice)
+        return default_detector(str(self.device), self.notices)
+
+    @cached_property
+    def anchor_finder(self) -> AnchorFinder | None:
+        """Finds landmarks better than the set's own network, where face-alignment's is at hand."""
+        return default_anchor_finder(str(self.device), self.notices)
 
     def animate(
         self,
@@ -138,9 +144,10 @@ class FloatPipeline:
         check_crop(crop)
         check_sample(sample)
         chosen = match_emotion(emotion, self.config.emotions)
-        stages = Stages(self.stages.begin, dict(self.stages.seconds))
+        stages, remarks = Stages(self.stages.begin, dict(self.stages.seconds)), _Remarks(self._tell)
         with stages("portrait"), mixed(self.device, torch.float32):
-            portrait = self.portrait(face, crop)
+            image = self._cut(face, crop, remarks)
+            portrait = self.model.encode(_to_network(image, self.device), self._anchors(image))
         with stages("speech"), mixed(self.device, self.dtype):
             samples = self._samples(speech)
             audio_cond = self.model.hear(samples.to(self.device)).float()
@@ -150,22 +157,33 @@ class FloatPipeline:
             make=partial(self._frames, portrait, audio_cond, felt, sample, stages),
             frames=audio_cond.shape[1],
             fps=self.config.fps,
-            size=(self.config.image_size, self.config.image_size),
+            size=(image.shape[1], image.shape[0]),
             speech=samples[0].numpy() if isinstance(speech, (np.ndarray, Tensor)) else Path(speech),
             sample_rate=self.config.sample_rate,
             seed=sample.seed,
             emotion=dict(zip(self.config.emotions, felt[0].tolist(), strict=True)),
             stages=stages,
             digests=_digests(face=face, speech=speech),
-            notices=list(self.notices),
+            notices=self.notices.lines + remarks.lines,
         )
 
-    def portrait(self, face: Source, crop: CropConfig = CropConfig()) -> Portrait:
-        """The portrait stage: picture -> crop -> what the decoder needs of it."""
+    def _cut(self, face: Source, crop: CropConfig, notice: Callable[[str], None]) -> np.ndarray:
+        """The square of a picture to animate, uint8 (H, H, 3), as large as the frames shall be."""
         picture = _picture(face, crop)
-        plan = plan_crop(picture, crop, self.detector)
-        image = torch.from_numpy(plan.cut(picture, self.config.image_size))
-        return self.model.encode(_to_network(image).to(self.device))
+        name = "the picture" if isinstance(face, (np.ndarray, Tensor)) else str(face)
+        finder = self.anchor_finder if crop.align else None
+        plan = plan_crop(picture, crop, lambda: self.detector, notice, name, finder)
+        return plan.cut(picture, _frame_size(plan.side, self.config))
+
+    def _anchors(self, image: np.ndarray) -> Tensor | None:
+        """Landmarks (1, 7, 2) in grid coordinates; None where the decoder needs none or shall find them itself."""
+        if self.config.decoder != "anchored" or self.anchor_finder is None:
+            return None
+        faces = self.detector.detect(image)
+        points = self.anchor_finder.anchors(image, faces[0]) if faces else None
+        if points is None:
+            return None
+        return torch.from_numpy(points * (2 / len(image)) - 1)[None].to(self.device)
 
     def _samples(self, speech: Source) -> Tensor:
         """Speech (1, samples) float32 on the CPU."""
@@ -198,9 +216,25 @@ class FloatPipeline:
                     pixels = _to_pixels(self.model.decode(portrait, motion))
                 yield pixels
 
-    def _notice(self, line: str) -> None:
-        self.notices.append(line)
+
+class _Remarks:
+    """Passes on what is out of the ordinary, and keeps it."""
+
+    def __init__(self, tell: Callable[[str], None]):
+        self.lines: list[str] = []
+        self._tell = tell
+
+    def __call__(self, line: str) -> None:
+        self.lines.append(line)
         self._tell(line)
+
+
+def _frame_size(side: int, config: ModelConfig) -> int:
+    """Side of the frames for a crop of ``side`` pixels: as large as it has pixels for, where the decoder lets it."""
+    if config.decoder == "warped":
+        return config.image_size
+    sizes = sorted(config.anchored.output_sizes)
+    return max((size for size in sizes if size <= side), default=sizes[0])
 
 
 def _picture(face: Source, crop: CropConfig) -> np.ndarray:
@@ -214,9 +248,9 @@ def _picture(face: Source, crop: CropConfig) -> np.ndarray:
     return picture
 
 
-def _to_network(image: Tensor) -> Tensor:
+def _to_network(image: np.ndarray, device: torch.device) -> Tensor:
     """uint8 (H, W, 3) to (1, 3, H, W) float32 in [-1, 1]."""
-    return image.permute(2, 0, 1)[None].float() / 127.5 - 1
+    return torch.from_numpy(image).to(device).permute(2, 0, 1)[None].float() / 127.5 - 1
 
 
 def _to_pixels(frames: Tensor) -> np.ndarray:

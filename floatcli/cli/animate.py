@@ -17,7 +17,6 @@ from floatcli.checks import (
     DTYPES,
     PRESETS,
     check_crop,
-    check_output,
     check_run,
     check_sample,
     check_source,
@@ -28,6 +27,7 @@ from floatcli.cli.console import ProgressLine
 from floatcli.config import DEFAULT_NFE, CropConfig, RunConfig, SampleConfig, VideoConfig
 from floatcli.errors import UsageError
 from floatcli.flow.solvers import ADAPTIVE_SOLVERS, FIXED_SOLVERS
+from floatcli.media.video import check_output
 
 if TYPE_CHECKING:
     from floatcli.clip import Clip
@@ -167,7 +167,7 @@ class Job:
         check_run(self.run)
         check_source(self.face, "picture")
         check_source(self.speech, "recording")
-        check_output(self.output, self.video.overwrite, self.face, self.speech)
+        check_output(self.output, self.video, [self.face, self.speech])
         match_emotion(self.emotion, emotion_labels(find_weights(self.weights)))
 
     def do(self, progress: ProgressLine) -> dict[str, Any]:

@@ -204,4 +204,4 @@ def test_embedded_weights_are_announced(monkeypatch, tiny_weights):
     monkeypatch.setattr("floatcli.checkpoint.store._embedded", lambda: tiny_weights)
     heard: list[str] = []
     pipe = FloatPipeline.from_weights(device="cpu", notice=heard.append)
-    assert heard == pipe.notices == ["using the embedded weights (tiny); --weights takes others"]
+    assert heard == pipe.notices.lines == ["using the embedded weights (tiny); --weights takes others"]
