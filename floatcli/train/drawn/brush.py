@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 import numpy as np
 import skia
@@ -48,11 +49,18 @@ def polyline(xy: np.ndarray) -> skia.Path:
     return skia.Path.Polygon(points(xy), False)
 
 
+@cache
+def _taper(count: int) -> np.ndarray:
+    return np.sin(np.pi * np.linspace(0, 1, count)) ** 0.7
+
+
 def crescent(xy: np.ndarray, width: float | np.ndarray, lean: float = 0.5) -> skia.Path:
     """A line through (N, 2) points that swells to ``width`` in its middle and tapers to nothing at its ends."""
-    along = np.gradient(xy, axis=0)
-    normal = np.stack([-along[:, 1], along[:, 0]], 1) / (np.linalg.norm(along, axis=1, keepdims=True) + 1e-9)
-    swell = (np.sin(np.pi * np.linspace(0, 1, len(xy))) ** 0.7 * width)[:, None] * normal
+    along = np.empty_like(xy)
+    along[1:-1] = xy[2:] - xy[:-2]
+    along[0], along[-1] = xy[1] - xy[0], xy[-1] - xy[-2]
+    length = np.sqrt((along * along).sum(1)) + 1e-9
+    swell = np.stack([-along[:, 1], along[:, 0]], 1) * (_taper(len(xy)) * width / length)[:, None]
     return polygon(np.concatenate([xy - lean * swell, (xy + (1 - lean) * swell)[::-1]]))
 
 

@@ -24,7 +24,7 @@ _CREASES: dict[str, tuple[tuple[tuple[float, float], ...], float, dict[str, floa
     "forehead_high_*": (((0.03, -0.43), (0.2, -0.45), (0.36, -0.42)), 0.013, {"brow_*": 0.4}),
     "chin": (((-0.13, 0.885), (0.0, 0.862), (0.13, 0.885)), 0.022, {"frown": 0.4, "lip_press": 0.3}),
 }  # fmt: skip
-_LAYERS = ((3.4, 0.13), (1.8, 0.2), (0.7, 0.4))  # widths and strengths, laid over one another
+_LAYERS = ((2.8, 0.22), (0.8, 0.45))  # widths and strengths, laid over one another
 COUNT = 11  # points of a line
 
 

@@ -35,7 +35,7 @@ TRAITS: dict[str, Moves] = {
     "chin_width": {"jaw3_*": (0.045, 0, 0), "chin_side_*": (0.03, 0, 0), "jaw2_*": (0.02, 0, 0)},
     "chin_forward": {"under": (0, 0, 0.02), "under_*": (0, 0, 0.02), "chin": (0, 0, 0.03), "chin_front": (0, 0, 0.04), "chin_side_*": (0, 0, 0.02)},
     "cheekbones": {"cheekbone_*": (0.025, 0, 0.025), "side_*": (0.025, 0, 0)},
-    "fullness": {"cheek_*": (0, 0, 0.02), "hollow_*": (0.03, 0, 0.035), "jaw1_*": (0.03, 0, 0.01), "jaw0_*": (0.02, 0, 0)},
+    "fullness": {"cheek_*": (0, 0, 0.02), "hollow_*": (0.02, 0, 0.03), "jaw1_*": (0.018, 0, 0.01), "jaw0_*": (0.012, 0, 0)},
     "temples": {"temple_*": (0.025, 0, 0), "head_*": (0.025, 0, 0)},
     "brow_height": {f"brow{k}_*": (0, -0.022, 0) for k in range(5)},
     "brow_slant": {"brow0_*": (0, 0.022, 0), "brow1_*": (0, 0.008, 0), "brow3_*": (0, -0.012, 0), "brow4_*": (0, -0.012, 0)},

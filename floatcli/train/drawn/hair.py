@@ -6,7 +6,7 @@ import numpy as np
 import skia
 
 from floatcli.train.drawn.anatomy import profile
-from floatcli.train.drawn.brush import argb, blob, hairs, polygon, smooth, stroke
+from floatcli.train.drawn.brush import argb, blob, fill, hairs, polygon, smooth, soften, stroke
 from floatcli.train.drawn.identity import Colour, Hair, Identity, mix
 from floatcli.train.drawn.mesh import Light, Sheet, grid, texture
 from floatcli.train.drawn.pose import Framing, Pose
@@ -46,6 +46,13 @@ def _shell(angle: np.ndarray, v: np.ndarray, volume: float, back: bool, loose: b
     return np.stack(np.broadcast_arrays(x, y - grow * lift + hang, z), -1)
 
 
+def _times(colour: Colour, share: float) -> Colour:
+    """A colour made darker, or lighter and paler."""
+    lifted = max(share - 1, 0.0) * 0.06
+    r, g, b = (min(c * share + lifted, 1.0) for c in colour)
+    return r, g, b
+
+
 class HairShells:
     """One identity's hair: shells and textures.
 
@@ -69,6 +76,9 @@ class HairShells:
         angle, style = np.linspace(-reach, reach, COLUMNS), self.hair.style
         volume = 0.0 if style in ("bald", "ring") and back else self.hair.volume
         points = _shell(angle[None, :], self.v[:, None], volume, back, style in LOOSE).reshape(-1, 3)
+        if style in ("long", "bob"):  # loose hair swings out and in
+            low = np.clip(np.repeat(self.v, COLUMNS) - 0.2, 0, None)
+            points[:, 0] *= 1 + 0.13 * self.hair.wave * np.sin(4.5 * low) * np.exp(-0.5 * low)
         if style in ("curly", "afro"):
             points = points + self.rng.normal(0, 0.018 if style == "curly" else 0.012, points.shape)
         image = self._canvas(reach, paint)
@@ -105,14 +115,9 @@ class HairShells:
         return np.interp(np.abs(from_parting), table[:, 0], table[:, 1])
 
     def _tones(self) -> list[Colour]:
+        """From the dark between the strands to their light."""
         colour = self.hair.colour
-        return [
-            mix(colour, BLACK, 0.55),
-            mix(colour, BLACK, 0.25),
-            colour,
-            mix(colour, WHITE, 0.12),
-            mix(colour, WHITE, 0.25),
-        ]
+        return [_times(colour, share) for share in (0.45, 0.75, 1.0, 1.25, 1.55)]
 
     def _paint_front(self, canvas: skia.Canvas) -> None:
         if self.hair.style == "beanie":
@@ -121,6 +126,9 @@ class HairShells:
         angle = np.linspace(-1.8, 1.8, 73)
         line = self._line(angle)
         area = np.concatenate([np.stack([angle, line - 0.03], 1), [(1.8, TOP - 0.1), (-1.8, TOP - 0.1)]])
+        if self.hair.swept:
+            soft = np.concatenate([np.stack([angle, line + 0.005], 1), area[-2:]])
+            canvas.drawPath(polygon(soft), soften(fill(self.hair.colour, 0.75), 0.02))
         tones = self._tones()
         shadow = tuple(c * s for c, s in zip(self.identity.skin, (0.5, 0.34, 0.30), strict=True))
         for width in (0.14, 0.08):
@@ -160,7 +168,8 @@ class HairShells:
         """Strands from the parting down to the hairline, in five tones."""
         rng, hair = self.rng, self.hair
         ends = rng.uniform(-reach, reach, count)
-        low = line(ends) + rng.normal(0.015, 0.03, count)  # type: ignore[operator]
+        over = (-0.01, 0.010) if self.hair.swept else (0.015, 0.03)
+        low = line(ends) + rng.normal(*over, count)  # type: ignore[operator]
         t = np.linspace(0, 1, 9)[:, None]
         root = hair.parting + 0.45 * (ends - hair.parting)
         sway = 0.05 * hair.wave * np.sin(7 * t * (low + 1.2) + rng.normal(0, 0.5, count) + 3 * ends) * t
@@ -226,7 +235,14 @@ class HairShells:
         )
 
     def draw_back(self, canvas: skia.Canvas, pose: Pose, framing: Framing, light: Light, pixels: float) -> None:
-        """The shell behind the head."""
+        """The shell behind the head, and a bun above it."""
+        if self.hair.style == "bun":
+            centre = np.array([0.0, -1.02 - 0.1 * self.hair.wave, -0.45])
+            x, y = (framing.project(pose.move(centre)) * pixels).tolist()
+            radius = (0.24 + 0.08 * self.hair.wave) * framing.scale * pixels * pose.zoom
+            for share, tone in ((1.0, 0.5), (0.88, 0.8), (0.6, 1.05)):
+                canvas.drawOval(skia.Rect.MakeXYWH(x - radius * share, y - 0.85 * radius * share, 2 * radius * share,
+                                                   1.7 * radius * share), fill(_times(self.hair.colour, tone)))  # fmt: skip
         self._draw(canvas, self.back, pose, framing, light, pixels, True)
 
     def draw_front(self, canvas: skia.Canvas, pose: Pose, framing: Framing, light: Light, pixels: float) -> None:

@@ -33,6 +33,7 @@ class Hair:
     line: float  # v of the hairline at the middle of the forehead
     parting: float  # angle of the parting, radians
     wave: float
+    swept: bool  # combed back from the forehead rather than hanging over it
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def _ramp(table: tuple[tuple[int, int, int], ...], at: float, rng: np.random.Gen
     stops = np.array(table, float) / 255
     place = at * (len(stops) - 1)
     colour = [np.interp(place, np.arange(len(stops)), stops[:, k]) for k in range(3)]
-    return _colour(np.array(colour) * (1 + jitter * rng.standard_normal()) + jitter * 0.4 * rng.standard_normal(3))
+    return _colour(np.array(colour) * (1 + jitter * rng.standard_normal()) + jitter * 0.2 * rng.standard_normal(3))
 
 
 def _vivid(rng: np.random.Generator, low: float, high: float, saturation: float) -> Colour:
@@ -98,6 +99,7 @@ def _vivid(rng: np.random.Generator, low: float, high: float, saturation: float)
 def _traits(rng: np.random.Generator) -> tuple[float, ...]:
     """Photographic proportions for most; one in six is drawn with large eyes, as pictures in books are."""
     values = dict(zip(TRAIT_NAMES, np.clip(rng.normal(0, 0.85, len(TRAIT_NAMES)), -2, 2).tolist(), strict=True))
+    values["mouth_turn"] += 0.8  # a face at rest is not a sad one
     if rng.random() < 0.16:
         values["eye_width"] += rng.uniform(1, 3.5)
         values["eye_open"] += rng.uniform(1, 4)
@@ -127,7 +129,7 @@ def _hair(rng: np.random.Generator, woman: bool, age: float, skin_at: float) -> 
     line = rng.uniform(-0.42, -0.22) if fringe else rng.uniform(-0.72, -0.56)
     parting = float(rng.choice([0.0, 0.35, -0.35, 0.55, -0.55]) + rng.normal(0, 0.06))
     return Hair(style, colour, volume * rng.uniform(0.8, 1.3), float(length.get(style, 0.12)), float(line), parting,
-                float(rng.uniform(0, 1)))  # fmt: skip
+                float(rng.uniform(0, 1)), not fringe and bool(rng.random() < 0.55))  # fmt: skip
 
 
 def _beard(rng: np.random.Generator, woman: bool) -> str:

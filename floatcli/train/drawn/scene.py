@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import skia
 
-from floatcli.train.drawn.brush import argb, blob, fill, polygon, smooth, stroke
+from floatcli.train.drawn.brush import argb, blob, crescent, fill, polygon, smooth, stroke
 from floatcli.train.drawn.identity import Colour, Identity, mix
 
 BLACK, WHITE = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
@@ -211,12 +211,11 @@ class Wardrobe:
         base = smooth([(0.43, NECK - 0.02), (0, NECK + 0.14), (-0.43, NECK - 0.02)], 15)
         tube = polygon(np.concatenate([roll, base]))
         ends = [skia.Point(-0.45, 0), skia.Point(0.45, 0)]
-        tones = [
-            argb(mix(self.cloth, BLACK, 0.5)),
-            argb(mix(self.cloth, WHITE, 0.08)),
-            argb(mix(self.cloth, BLACK, 0.5)),
-        ]
+        tones = [argb(mix(self.cloth, BLACK, share)) for share in (0.42, 0.0, 0.36)]
         self.canvas.drawPath(tube, skia.Paint(Shader=skia.GradientShader.MakeLinear(ends, tones), AntiAlias=True))
+        for (x, y), (x2, y2) in zip(roll.tolist(), base[::-1].tolist(), strict=True):
+            self.canvas.drawLine(x, y + 0.02, x2, y2, stroke(mix(self.cloth, BLACK, 0.6), 0.012, 0.25))
+        self.canvas.drawPath(crescent(roll, 0.05, 0.0), fill(mix(self.cloth, BLACK, 0.4), 0.6))
 
     def _shirt(self) -> None:
         for sign in (-1, 1):
