@@ -14,7 +14,7 @@ from floatcli.errors import InputError
 #: Pictures of less than this on a side show no face.
 SMALLEST = 16
 #: Pictures of more than this are taken for a mistake or an attack, pixels.
-LARGEST = 200_000_000
+LARGEST = 150_000_000
 
 _VIDEO_SUFFIXES = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts"}
 

@@ -127,10 +127,10 @@ class VideoWriter:
         self.size = (width, height)
         self._config = config
         self._temporary = self.path.with_name(f".floatcli-{secrets.token_hex(6)}{self.path.suffix.lower()}")
-        length = {"shortest": None} if frames is None else {"t": f"{frames / fps:.6f}"}
+        seconds = None if frames is None else frames / fps
         even = (width + width % 2, height + height % 2)
-        self._command = _command(self._temporary, even, fps, config, Path(speech) if speech else None, length)
-        self._queue: Queue[np.ndarray | None] = Queue(_WAITING)
+        self._command = _command(self._temporary, even, fps, config, Path(speech) if speech else None, seconds)
+        self._queue: Queue[bytes | None] = Queue(_WAITING)
         self._broken = False
 
     def __enter__(self) -> VideoWriter:
@@ -156,7 +156,7 @@ class VideoWriter:
             raise self._failure()
         if width % 2 or height % 2:
             frames = np.pad(frames, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-        self._queue.put(np.ascontiguousarray(frames))
+        self._queue.put(frames.tobytes())
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -173,7 +173,7 @@ class VideoWriter:
         for frames in iter(self._queue.get, None):
             try:
                 if not self._broken:
-                    self._process.stdin.write(frames.data)
+                    self._process.stdin.write(frames)
             except OSError:
                 self._broken = True
 
@@ -217,16 +217,16 @@ def _command(
     fps: float,
     config: VideoConfig,
     speech: Path | None,
-    length: dict[str, Any],
+    seconds: float | None,
 ) -> list[str]:
     """ffmpeg's argument list: raw rgb24 frames of an even size on stdin, and the sound of ``speech``, into ``path``."""
     container = CONTAINERS[path.suffix]
     raw = ffmpeg.input("pipe:0", format="rawvideo", pixel_format="rgb24", video_size=size, framerate=fps)
     streams, options = [_pictures(raw, container)], {**container.options, **_picture_options(container, config)}
     if speech is not None and container.audio is not None:
-        sound, sound_options = _sound(speech, container, config)
+        sound, sound_options = _sound(speech, container, config, seconds)
         streams.append(sound)
-        options |= sound_options | length
+        options |= sound_options
     return (
         ffmpeg.output(*streams, file_argument(path), map_chapters=-1, **options)
         .global_args("-nostdin", "-v", "error", "-n")
@@ -261,12 +261,15 @@ def _picture_options(container: Container, config: VideoConfig) -> dict[str, Any
     return {"c:v": container.video, "crf": crf, "b:v": 0, "cpu-used": speed, "row-mt": 1, **tags}
 
 
-def _sound(speech: Path, container: Container, config: VideoConfig) -> tuple[Any, dict[str, Any]]:
+def _sound(
+    speech: Path, container: Container, config: VideoConfig, seconds: float | None
+) -> tuple[Any, dict[str, Any]]:
     """The first sound of a file, from its first sample on as ``load_speech`` hears it, and how to encode it."""
-    source = ffmpeg.input(file_argument(speech))
+    source = ffmpeg.input(file_argument(speech))["a:0"]
+    length: dict[str, Any] = {} if seconds is None else {"t": f"{seconds:.6f}"}
     info = media_info(speech)
     if config.copy_audio and info is not None and info.audio_codec in container.copied and not info.video:
-        return source["a:0"], {"c:a": "copy"}
+        return source, {"c:a": "copy", **length}
+    heard = source.filter("asetpts", "N/SR/TB").filter("aformat", channel_layouts="mono|stereo").filter("apad")
     bitrate = min(config.audio_bitrate, _OPUS_LIMIT) if container.audio == "libopus" else config.audio_bitrate
-    heard = source["a:0"].filter("asetpts", "N/SR/TB").filter("aformat", channel_layouts="mono|stereo").filter("apad")
-    return heard, {"c:a": container.audio, "b:a": f"{bitrate}k"}
+    return heard, {"c:a": container.audio, "b:a": f"{bitrate}k", **(length or {"shortest": None})}

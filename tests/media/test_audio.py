@@ -1,0 +1,97 @@
+"""Recordings of every kind come out mono at the asked rate; what holds no speech is said to hold none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from floatcli.errors import InputError
+from floatcli.media.audio import load_speech
+from tests.media.conftest import tone
+
+RATE = 16000
+
+
+def test_samples_at_the_same_rate_are_untouched(recording) -> None:
+    wave = tone(0.5, RATE).astype(np.float32)
+    path = recording("a.wav", wave[:, None], RATE, "-c:a", "pcm_f32le")
+    speech = load_speech(path, RATE)
+    assert speech.dtype == torch.float32
+    np.testing.assert_array_equal(speech.numpy(), wave)
+
+
+def test_channels_are_averaged(recording) -> None:
+    wave = tone(0.5, RATE)
+    path = recording("a.wav", np.stack([wave, 0 * wave, -wave / 2], axis=1), RATE, "-c:a", "pcm_f32le")
+    np.testing.assert_allclose(load_speech(path, RATE), wave / 6, atol=1e-6)
+
+
+@pytest.mark.parametrize("rate", [8000, 22050, 44100, 48000, 44099])
+def test_rates_are_converted_in_tune(recording, rate: int) -> None:
+    path = recording("a.wav", tone(1.0, rate)[:, None], rate, "-c:a", "pcm_f32le")
+    speech = load_speech(path, RATE).numpy()
+    assert abs(len(speech) - RATE) <= 2
+    middle = slice(RATE // 10, RATE * 9 // 10)
+    np.testing.assert_allclose(speech[:RATE][middle], tone(1.0, RATE)[middle], atol=0.01)
+
+
+@pytest.mark.parametrize("name", ["a.mp3", "a.m4a", "a.flac", "a.ogg", "a.opus", 'it\'s a "%03d" ü.wav', "-a.wav"])
+def test_formats_and_names(recording, name: str) -> None:
+    speech = load_speech(recording(name, tone(0.6, 48000)[:, None], 48000), RATE)
+    assert abs(len(speech) / RATE - 0.6) < 0.08
+    assert 0.3 < float(speech.square().mean().sqrt()) < 0.4
+
+
+def test_the_first_sound_of_a_video_from_its_first_sample(tmp_path: Path, recording, ffmpeg) -> None:
+    loud, soft = (recording(f"{v}.wav", v * tone(0.5, RATE)[:, None], RATE) for v in (1.0, 0.1))
+    path = tmp_path / "v.mp4"
+    pictures = ("-f", "lavfi", "-i", "color=size=32x32:duration=1")
+    ffmpeg(*pictures, "-itsoffset", "0.3", "-i", loud, "-i", soft, "-map", "0", "-map", "1", "-map", "2", path)
+    speech = load_speech(path, RATE)
+    assert 0.45 < len(speech) / RATE < 0.6  # and no silence for the delay
+    assert float(speech[2000:6000].abs().max()) > 0.45
+
+
+def test_silence_is_speech_too(recording) -> None:
+    speech = load_speech(recording("a.wav", np.zeros((RATE, 1)), RATE), RATE)
+    assert len(speech) == RATE
+    assert not speech.any()
+
+
+def test_samples_that_are_not_numbers_become_silence(recording) -> None:
+    wave = tone(0.5, RATE)
+    wave[100:110] = np.nan
+    wave[200] = np.inf
+    assert load_speech(recording("a.wav", wave[:, None], RATE, "-c:a", "pcm_f32le"), RATE).isfinite().all()
+
+
+def test_a_recording_cut_short_gives_what_is_there(recording) -> None:
+    path = recording("a.wav", tone(1.0, RATE)[:, None], RATE)
+    path.write_bytes(path.read_bytes()[:16001])
+    assert 0.4 < len(load_speech(path, RATE)) / RATE <= 0.5
+
+
+def test_recordings_that_are_none(tmp_path: Path, recording) -> None:
+    def refused(path: Path, message: str) -> None:
+        with pytest.raises(InputError, match=message) as error:
+            load_speech(path, RATE)
+        assert str(path) in error.value.message
+        assert error.value.hint
+        assert "\n" not in str(error.value)
+
+    refused(tmp_path / "missing.wav", "is not there")
+    refused(tmp_path, "is a folder")
+    (tmp_path / "empty.wav").touch()
+    refused(tmp_path / "empty.wav", "is empty")
+    (tmp_path / "text.wav").write_text("hello there, this is not sound\n" * 100)
+    refused(tmp_path / "text.wav", "no recording")
+    Image.new("RGB", (32, 32)).save(tmp_path / "picture.png")
+    refused(tmp_path / "picture.png", "has no sound")
+    refused(recording("short.wav", np.ones((300, 1)), RATE), "too short")
+    whole = recording("broken.m4a", tone(0.5, RATE)[:, None], RATE).read_bytes()
+    (tmp_path / "broken.m4a").write_bytes(whole[:2000])
+    refused(tmp_path / "broken.m4a", "no recording|can't be decoded")
