@@ -53,7 +53,10 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    save_model(FloatModel(TINY), path)
+    model = FloatModel(TINY)
+    for parameter in model.field.parameters():  # a field starts from zeros, and would ignore its conditions
+        torch.nn.init.normal_(parameter, std=0.1)
+    save_model(model, path)
     return path
 
 
