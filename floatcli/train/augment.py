@@ -56,7 +56,7 @@ class Warp:
         self.amount = 0.006 * strength * rng.uniform(0.2, 1, count)
         modes = (cv2.BORDER_REPLICATE, cv2.BORDER_CONSTANT, cv2.BORDER_REFLECT_101)
         self.border = modes[int(rng.choice(3, p=(0.5, 0.35, 0.15)))]
-        self.colour = (int(rng.choice([0, 255, rng.integers(256)])),) * 3
+        self.colour = (int(rng.choice(np.array([0, 255, rng.integers(256)]))),) * 3
 
     def source(self, q: np.ndarray) -> np.ndarray:
         """Where points (N, 2) of the result come from; both from 0 to 1."""
@@ -210,6 +210,7 @@ def _compression(rng: np.random.Generator) -> Filter:
     quality = int(rng.integers(35, 96))
 
     def change(picture: np.ndarray) -> np.ndarray:
-        return cv2.imdecode(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR)
+        data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
 
     return change

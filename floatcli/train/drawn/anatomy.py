@@ -107,7 +107,7 @@ class Template:
     groups: dict[str, np.ndarray]  # name -> vertices, in order along the curve
     controls: np.ndarray  # (C,) vertices
     control_of: dict[str, np.ndarray]  # group -> rows of the controls
-    spread: np.ndarray  # (V, C): displacement of every vertex from those of the controls
+    spread: np.ndarray  # (V, C) float32: displacement of every vertex from those of the controls
 
     def attach(self, x: np.ndarray, y: np.ndarray) -> csr_matrix:
         """Matrix (N, V) that reads N points of the skin, given by frontal x and y, from vertex positions."""

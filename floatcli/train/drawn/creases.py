@@ -11,7 +11,8 @@ from floatcli.train.drawn.identity import Identity, mix
 
 # Frontal points, width, and the parameters that deepen the line; "*" stands for both sides.
 _CREASES: dict[str, tuple[tuple[tuple[float, float], ...], float, dict[str, float]]] = {
-    "nasolabial_*": (((0.15, 0.39), (0.20, 0.45), (0.26, 0.54), (0.30, 0.64)), 0.024, {"smile": 0.6, "sneer": 0.55, "upper_lip": 0.2}),
+    "nasolabial_*": (((0.15, 0.39), (0.20, 0.45), (0.26, 0.54), (0.30, 0.64)),
+    0.024, {"smile": 0.6, "sneer": 0.55, "upper_lip": 0.2}),
     "mouth_*": (((0.285, 0.62), (0.305, 0.67), (0.30, 0.73)), 0.018, {"smile": 0.4, "frown": 0.3}),
     "frown_*": (((0.26, 0.70), (0.29, 0.76), (0.30, 0.84)), 0.016, {"frown": 0.5}),
     "furrow_*": (((0.045, -0.26), (0.05, -0.20), (0.04, -0.13)), 0.016, {"furrow": 0.7, "sneer": 0.15}),

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import cos, radians, sin
 
 import numpy as np
 import skia
 
 from floatcli.train.drawn.anatomy import SIDES, Template, ring
-from floatcli.train.drawn.brush import argb, blob, crescent, fill, hairs, points, polygon, polyline, stroke
+from floatcli.train.drawn.brush import argb, blob, crescent, fill, hairs, polygon, polyline, stroke
 from floatcli.train.drawn.expression import Shape, jaw_drop
 from floatcli.train.drawn.identity import Colour, Identity, mix
-from floatcli.train.drawn.pose import Framing, Pose
+from floatcli.train.drawn.pose import Pose
 
 BLACK, WHITE = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 IRIS = 0.056  # radius
 EAR = (0.655, 0.13, -0.13)
 
 
-def sprite(side: int, paint: object, identity: Identity) -> skia.Picture:
+def sprite(paint: Callable[[skia.Canvas, Identity], None], identity: Identity) -> skia.Picture:
     """A drawing in the square -1 .. 1, recorded once."""
     recorder = skia.PictureRecorder()
     canvas = recorder.beginRecording(skia.Rect.MakeLTRB(-1.5, -1.5, 1.5, 1.5))
-    paint(canvas, identity)  # type: ignore[operator]
+    paint(canvas, identity)
     return recorder.finishRecordingAsPicture()
 
 
@@ -73,8 +74,9 @@ def _teeth(
     for x, width in table[:4]:
         for sign in (-1, 1):
             blob(canvas, (sign * (x + width / 2), 0.05), (width * 0.32, 0.5), WHITE, 0.28 * brightness)
-    canvas.drawRect(skia.Rect.MakeLTRB(-1, -1.2, 1, -0.3), skia.Paint(Shader=skia.GradientShader.MakeLinear(
-        [skia.Point(0, -1.2), skia.Point(0, -0.2)], [argb((0.15, 0.03, 0.03), 0.75), argb((0.15, 0.03, 0.03), 0.0)])))  # fmt: skip
+    ends = [skia.Point(0, -1.2), skia.Point(0, -0.2)]
+    shadow = skia.GradientShader.MakeLinear(ends, [argb((0.15, 0.03, 0.03), 0.75), argb((0.15, 0.03, 0.03), 0.0)])
+    canvas.drawRect(skia.Rect.MakeLTRB(-1, -1.2, 1, -0.3), skia.Paint(Shader=shadow))
 
 
 def paint_tongue(canvas: skia.Canvas, identity: Identity) -> None:
@@ -110,7 +112,7 @@ class Features:
         self.identity, self.shape, self.groups = identity, shape, template.groups
         painters = {"iris": paint_iris, "upper": paint_upper_teeth, "lower": paint_lower_teeth,
                     "tongue": paint_tongue, "ear": paint_ear}  # fmt: skip
-        self.sprites = {name: sprite(96, paint, identity) for name, paint in painters.items()}
+        self.sprites = {name: sprite(paint, identity) for name, paint in painters.items()}
 
     def stage(self, canvas: skia.Canvas, pose: Pose, pixels: float, gloom: float) -> Stage:
         """Where to draw, for one picture; ``gloom`` is the share of light that does not reach the face's front."""
@@ -129,7 +131,7 @@ class Features:
     def socket(self, side: str) -> np.ndarray:
         """Head position (3,) of the middle of the eye's opening, whatever the lids do."""
         ahead = np.sqrt(max(self.shape.ball**2 - self.shape.eye_width**2, 0.0))
-        return self.eyeball(side) + (0, 0, ahead)
+        return self.eyeball(side) + np.array([0, 0, ahead])
 
 
 class Stage:
@@ -172,9 +174,9 @@ class Stage:
                 np.array([IRIS * look[2], 0, -IRIS * look[0]]),
                 np.array([0, IRIS * look[2], -IRIS * look[1]]),
             )
-            at = self.place(iris + (0.02 * self.identity.light[0], -0.024, 0.0))
+            at = self.place(iris + np.array([0.02 * self.identity.light[0], -0.024, 0.0]))
             self.canvas.drawCircle(*at.tolist(), 0.0125 * self.unit, fill(WHITE, 0.9))
-            at = self.place(iris + (-0.02 * self.identity.light[0] - 0.008 * sign, 0.024, 0.0))
+            at = self.place(iris + np.array([-0.02 * self.identity.light[0] - 0.008 * sign, 0.024, 0.0]))
             self.canvas.drawCircle(*at.tolist(), 0.006 * self.unit, fill(WHITE, 0.18))
             self.canvas.drawPath(polygon(opening), fill(BLACK, self.gloom))
             upper = xy[self.groups[f"lid_up_{side}"]]
@@ -252,7 +254,7 @@ class Stage:
             at = np.array([sign * (EAR[0] + 0.055), EAR[1], EAR[2] - 0.05])
             self.put("ear", at, np.array([sign * 0.07, 0, -0.08]), np.array([0.0, 0.20, -0.02]))
             if self.identity.earring:
-                x, y = self.place(at + (0, 0.21 + self.identity.earring, 0.02)).tolist()
+                x, y = self.place(at + np.array([0, 0.21 + self.identity.earring, 0.02])).tolist()
                 self.canvas.drawCircle(x, y, self.identity.earring * self.unit, fill((0.80, 0.68, 0.36)))
                 self.canvas.drawCircle(x - 1, y - 1, 0.4 * self.identity.earring * self.unit, fill((1, 0.95, 0.8)))
 

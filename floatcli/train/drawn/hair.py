@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import skia
 
 from floatcli.train.drawn.anatomy import profile
 from floatcli.train.drawn.brush import argb, blob, fill, hairs, polygon, smooth, soften, stroke
-from floatcli.train.drawn.identity import Colour, Hair, Identity, mix
+from floatcli.train.drawn.identity import Colour, Identity, mix
 from floatcli.train.drawn.mesh import Light, Sheet, grid, texture
 from floatcli.train.drawn.pose import Framing, Pose
 
+Line = Callable[[np.ndarray], np.ndarray]  # angles (N,) -> v at which the hair ends (N,)
 BLACK, WHITE = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 ROWS, COLUMNS = 22, 23
 TOP, REACH = -1.04, 1.72  # first row, and the angle the front shell reaches to either side
@@ -72,7 +75,9 @@ class HairShells:
         self.front = self._build(REACH, False, self._paint_front) if style != "bald" else None
         self.back = self._build(np.pi / 2, True, self._paint_back)
 
-    def _build(self, reach: float, back: bool, paint: object) -> tuple[Sheet, np.ndarray, skia.Paint, np.ndarray]:
+    def _build(
+        self, reach: float, back: bool, paint: Callable[[skia.Canvas], None]
+    ) -> tuple[Sheet, np.ndarray, skia.Paint, np.ndarray]:
         angle, style = np.linspace(-reach, reach, COLUMNS), self.hair.style
         volume = 0.0 if style in ("bald", "ring") and back else self.hair.volume
         points = _shell(angle[None, :], self.v[:, None], volume, back, style in LOOSE).reshape(-1, 3)
@@ -86,14 +91,14 @@ class HairShells:
         follow = 1 - 0.85 * np.clip((np.repeat(self.v, COLUMNS) - 0.55) / 0.75, 0, 1)[:, None]
         return Sheet(sheet_points, grid(ROWS, COLUMNS), image), points, texture(image, smooth=False), follow
 
-    def _canvas(self, reach: float, paint: object) -> skia.Image:
+    def _canvas(self, reach: float, paint: Callable[[skia.Canvas], None]) -> skia.Image:
         size = np.ceil(np.array([2 * reach, self.bottom - TOP]) * self.scale).astype(int)
         surface = skia.Surface(int(size[0]), int(size[1]))
         canvas = surface.getCanvas()
         canvas.clear(0)
         canvas.scale(*self.scale.tolist())
         canvas.translate(reach, -TOP)
-        paint(canvas)  # type: ignore[operator]
+        paint(canvas)
         return surface.makeImageSnapshot()
 
     def _line(self, angle: np.ndarray) -> np.ndarray:
@@ -142,8 +147,12 @@ class HairShells:
         if self.hair.style in ("curly", "afro"):
             self._curls(canvas, area, 1500 if self.hair.style == "afro" else 800)
         else:
-            self._strands(canvas, lambda a: self._line(a), 1.75, 760)
+            self._strands(canvas, self._line, 1.75, 760)
         self._sheen(canvas)
+        if self.hair.style == "ring":  # bald above
+            ends = [skia.Point(0, -0.66), skia.Point(0, -0.36)]
+            gone = skia.GradientShader.MakeLinear(ends, [argb(BLACK), argb(BLACK, 0)])
+            canvas.drawPaint(skia.Paint(Shader=gone, BlendMode=skia.BlendMode.kDstOut))
 
     def _paint_back(self, canvas: skia.Canvas) -> None:
         if self.hair.style in ("bald", "ring"):
@@ -164,12 +173,12 @@ class HairShells:
                 canvas, (sign * 0.35, 0.6), (0.95, 1.1), mix(self.hair.colour, BLACK, 0.8), 0.5, skia.BlendMode.kSrcATop
             )
 
-    def _strands(self, canvas: skia.Canvas, line: object, reach: float, count: int, dark: float = 0.0) -> None:
+    def _strands(self, canvas: skia.Canvas, line: Line, reach: float, count: int, dark: float = 0.0) -> None:
         """Strands from the parting down to the hairline, in five tones."""
         rng, hair = self.rng, self.hair
         ends = rng.uniform(-reach, reach, count)
         over = (-0.01, 0.010) if self.hair.swept else (0.015, 0.03)
-        low = line(ends) + rng.normal(*over, count)  # type: ignore[operator]
+        low = line(ends) + rng.normal(*over, count)
         t = np.linspace(0, 1, 9)[:, None]
         root = hair.parting + 0.45 * (ends - hair.parting)
         sway = 0.05 * hair.wave * np.sin(7 * t * (low + 1.2) + rng.normal(0, 0.5, count) + 3 * ends) * t
@@ -200,7 +209,12 @@ class HairShells:
         hooks = at + np.stack([1.3 * np.cos(turn), np.sin(turn)], -1) * size[:, None]
         for k, tone in enumerate(self._tones()):
             part = hooks[:, k::5]
-            hairs(canvas, part[:-1].reshape(-1, 2), part[1:].reshape(-1, 2), stroke(tone, 0.014, 0.7))
+            hairs(
+                canvas,
+                part[:-1].reshape(-1, 2),
+                part[1:].reshape(-1, 2),
+                stroke(mix(tone, self.hair.colour, 0.35), 0.013, 0.65),
+            )
 
     def _sheen(self, canvas: skia.Canvas) -> None:
         """A band of light round the crown and darkness at the ends, only where there is hair."""
@@ -219,7 +233,7 @@ class HairShells:
 
     def _paint_beanie(self, canvas: skia.Canvas) -> None:
         cloth = self.identity.cloth
-        self._strands(canvas, lambda a: self._line(a) + 0.0, 1.75, 300)
+        self._strands(canvas, self._line, 1.75, 300)
         brim = smooth([(-1.8, -0.2), (-0.9, -0.38), (0, -0.46), (0.9, -0.38), (1.8, -0.2)], 41)
         area = np.concatenate([brim, [(1.8, TOP - 0.1), (-1.8, TOP - 0.1)]])
         canvas.drawPath(polygon(area), skia.Paint(Color=argb(cloth), AntiAlias=True))
@@ -241,8 +255,9 @@ class HairShells:
             x, y = (framing.project(pose.move(centre)) * pixels).tolist()
             radius = (0.24 + 0.08 * self.hair.wave) * framing.scale * pixels * pose.zoom
             for share, tone in ((1.0, 0.5), (0.88, 0.8), (0.6, 1.05)):
-                canvas.drawOval(skia.Rect.MakeXYWH(x - radius * share, y - 0.85 * radius * share, 2 * radius * share,
-                                                   1.7 * radius * share), fill(_times(self.hair.colour, tone)))  # fmt: skip
+                wide, high = radius * share, 0.85 * radius * share
+                box = skia.Rect.MakeLTRB(x - wide, y - high, x + wide, y + high)
+                canvas.drawOval(box, fill(_times(self.hair.colour, tone)))
         self._draw(canvas, self.back, pose, framing, light, pixels, True)
 
     def draw_front(self, canvas: skia.Canvas, pose: Pose, framing: Framing, light: Light, pixels: float) -> None:

@@ -99,7 +99,7 @@ def _vivid(rng: np.random.Generator, low: float, high: float, saturation: float)
 def _traits(rng: np.random.Generator) -> tuple[float, ...]:
     """Photographic proportions for most; one in six is drawn with large eyes, as pictures in books are."""
     values = dict(zip(TRAIT_NAMES, np.clip(rng.normal(0, 0.85, len(TRAIT_NAMES)), -2, 2).tolist(), strict=True))
-    values["mouth_turn"] += 0.8  # a face at rest is not a sad one
+    values["mouth_turn"] += 1.1  # a face at rest is not a sad one
     if rng.random() < 0.16:
         values["eye_width"] += rng.uniform(1, 3.5)
         values["eye_open"] += rng.uniform(1, 4)
@@ -145,6 +145,11 @@ def _light(rng: np.random.Generator) -> tuple[Colour, Colour, float]:
     return (x, y, z), _colour(np.array([1 + warmth, 1, 1 - warmth])), round(float(rng.uniform(0.42, 0.75)), 3)
 
 
+def _teeth(rng: np.random.Generator) -> Colour:
+    yellow = np.array([0, 0.01, 0.05]) * rng.uniform(0, 1.5)
+    return _colour(np.array([0.93, 0.90, 0.84]) * rng.uniform(0.85, 1.04) - yellow)
+
+
 def random_identity(rng: np.random.Generator) -> Identity:
     """A person of any skin, age and style.
 
@@ -178,7 +183,7 @@ def random_identity(rng: np.random.Generator) -> Identity:
         beard=_beard(rng, woman), beard_colour=mix(hair.colour, (0.1, 0.07, 0.06), rng.uniform(0, 0.5)),
         makeup=makeup, lashes=float(rng.uniform(0.5, 1) if woman else rng.uniform(0.1, 0.5)),
         freckles=float(rng.uniform(0.3, 1)) if skin_at < 0.4 and rng.random() < 0.2 else 0.0,
-        teeth=_colour(np.array([0.93, 0.90, 0.84]) * rng.uniform(0.85, 1.04) - np.array([0, 0.01, 0.05]) * rng.uniform(0, 1.5)),
+        teeth=_teeth(rng),
         glasses=glasses, glasses_colour=_vivid(rng, 0.03, 0.45, 0.6),
         earring=float(rng.uniform(0.015, 0.04)) if woman and rng.random() < 0.4 else 0.0,
         clothes=str(rng.choice(CLOTHES)), cloth=_vivid(rng, 0.05, 0.95, 0.7), trim=_vivid(rng, 0.1, 1.0, 0.5),

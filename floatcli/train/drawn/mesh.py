@@ -15,7 +15,7 @@ class Light:
 
     def __init__(self, identity: Identity) -> None:
         self.direction = np.array(identity.light)
-        self.half = self.direction + (0, 0, 1)
+        self.half = self.direction + np.array([0.0, 0.0, 1.0])
         self.half /= np.linalg.norm(self.half)
         self.key = np.array(identity.key)
         self.ambient, self.gloss = identity.ambient, identity.gloss
@@ -75,7 +75,7 @@ class Sheet:
 
     def gleam(self, canvas: skia.Canvas, xy: np.ndarray, triangles: np.ndarray, shine: np.ndarray) -> None:
         """Highlights (V,) added where there are any."""
-        lit = triangles[shine[triangles].max(1) > 0.012]
+        lit = triangles[shine[triangles].max(1) > 0.03]
         if len(lit):
             paint = skia.Paint(BlendMode=skia.BlendMode.kPlus)
             self._draw(canvas, xy, lit, np.repeat(shine[:, None], 3, 1), paint, skia.BlendMode.kDst)

@@ -15,17 +15,18 @@ _MOUTHS = (
 )  # fmt: skip
 _MOUTH_NAMES = ("jaw", "round", "smile", "upper_lip", "lower_lip", "lip_press")
 
-# Faces of emotions: the parameters they move, at full strength.
+# Faces of emotions: the parameters they move, at full strength; "lids" and "brows" stand for both sides.
 _EMOTIONS = (
-    {"smile": 0.9, "lid_left": 0.15, "lid_right": 0.15, "upper_lip": 0.25},
+    {"smile": 0.9, "lids": 0.15, "upper_lip": 0.25},
     {"smile": 0.5},
-    {"smile": -0.6, "brow_left": 0.3, "brow_right": 0.3, "furrow": 0.6, "lid_left": 0.2, "lid_right": 0.2, "gaze_y": 0.3},
-    {"furrow": 1.0, "brow_left": -0.8, "brow_right": -0.8, "lid_left": -0.1, "lid_right": -0.1, "smile": -0.3, "lip_press": 0.3},
-    {"brow_left": 1.0, "brow_right": 1.0, "lid_left": -0.4, "lid_right": -0.4, "jaw": 0.35},
-    {"brow_left": 0.7, "brow_right": 0.7, "furrow": 0.6, "lid_left": -0.35, "lid_right": -0.35, "smile": -0.3, "lower_lip": 0.3},
-    {"sneer": 1.0, "smile": -0.3, "furrow": 0.4, "brow_left": -0.4, "brow_right": -0.4, "lid_left": 0.25, "lid_right": 0.25},
+    {"smile": -0.6, "brows": 0.3, "furrow": 0.6, "lids": 0.2, "gaze_y": 0.3},
+    {"furrow": 1.0, "brows": -0.8, "lids": -0.1, "smile": -0.3, "lip_press": 0.3},
+    {"brows": 1.0, "lids": -0.4, "jaw": 0.35},
+    {"brows": 0.7, "furrow": 0.6, "lids": -0.35, "smile": -0.3, "lower_lip": 0.3},
+    {"sneer": 1.0, "smile": -0.3, "furrow": 0.4, "brows": -0.4, "lids": 0.25},
     {"upper_lip": 0.9, "lower_lip": 0.6, "smile": 0.6},
-)  # fmt: skip
+)
+_PAIRS = {"lids": ("lid_left", "lid_right"), "brows": ("brow_left", "brow_right")}
 _POSE = ("yaw", "pitch", "roll", "shift_x", "shift_y", "zoom")
 
 
@@ -57,7 +58,8 @@ def random_parameters(rng: np.random.Generator) -> np.ndarray:
 
 def _add(p: np.ndarray, moves: dict[str, float], strength: float) -> None:
     for name, amount in moves.items():
-        p[INDEX[name]] += strength * amount
+        for own in _PAIRS.get(name, (name,)):
+            p[INDEX[own]] += strength * amount
 
 
 def _eyes(p: np.ndarray, rng: np.random.Generator) -> None:

@@ -108,12 +108,11 @@ class Portrait:
     def draw(self, p: dict[str, float]) -> Drawing:
         """The picture at named parameter values."""
         framing, pose = self.identity.framing, Pose(p, self.identity.framing)
-        skin = self.template.rest + self.template.spread @ self.shape.controls(p)
+        skin = self.template.rest + self.template.spread @ self.shape.controls(p).astype(np.float32)
         moved = pose.move(skin)
         self._paint(p, pose, moved, framing.project(moved) * self.pixels)
-        rgb = np.ascontiguousarray(self.canvas_pixels[..., :3])
-        picture = cv2.resize(rgb, (self.size, self.size), interpolation=cv2.INTER_AREA)
-        return Drawing(picture, self.reader.read(moved, pose, p))
+        small = cv2.resize(self.canvas_pixels, (self.size, self.size), interpolation=cv2.INTER_AREA)
+        return Drawing(np.ascontiguousarray(small[..., :3]), self.reader.read(moved, pose, p))
 
     def _paint(self, p: dict[str, float], pose: Pose, moved: np.ndarray, xy: np.ndarray) -> None:
         canvas, framing, light = self.surface.getCanvas(), self.identity.framing, self.light
