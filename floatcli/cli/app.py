@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from floatcli.cli import animate, console
+from floatcli.cli import animate, console, train
 from floatcli.errors import ExitCode, FloatCliError
 from floatcli.version import __version__
 
@@ -29,6 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(name="animate")(animate.animate)
+app.add_typer(train.app, name="train")
 
 
 class Interrupted(SystemExit):

@@ -50,3 +50,47 @@ def autoencoder(
     draw_shards(settings.autoencoder.drawn, console.say)
     for name in part or PARTS:
         train_part(name, settings, run, console.say)
+
+
+@app.command()
+def flow(config: Config, run: RunFolder = Path("runs/embedded"), threads: Threads = 2) -> None:
+    """Stage 2: audio encoder, emotion classifier, then the vector field by flow matching."""
+    import torch
+
+    from floatcli.train.flow_stage import train_stage
+    from floatcli.train.settings import load_settings
+
+    torch.set_num_threads(threads)
+    settings = load_settings(config)
+    train_stage(settings.model, settings.flow, run, console.say)
+
+
+@app.command()
+def export(
+    config: Config,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The safetensors file to write.")],
+    run: RunFolder = Path("runs/embedded"),
+) -> None:
+    """Put the parts of a run together, as one 16-bit file that animate loads."""
+    from floatcli.train.export import export_run
+    from floatcli.train.settings import load_settings
+
+    export_run(load_settings(config), run, output)
+    console.say(f"wrote {output}, {output.stat().st_size / 1e6:.1f} MB")
+
+
+@app.command()
+def evaluate(
+    weights: Annotated[Path | None, typer.Option(help="Weights to measure.", show_default="(the embedded set)")] = None,
+    identities: Annotated[int, typer.Option(min=1, help="Held-out drawn faces.")] = 40,
+    clips: Annotated[int, typer.Option(min=2, help="Held-out clips of speech, of each kind.")] = 40,
+    videos: Annotated[int, typer.Option(min=1, help="Of these, clips whose decoded pixels are judged.")] = 12,
+) -> None:
+    """Measure a set on held-out drawn faces, sentences and voices, and on a photograph; prints JSON."""
+    import json
+
+    from floatcli.checkpoint.load import load_model
+    from floatcli.train.evaluate import evaluate_model
+
+    figures = evaluate_model(load_model(weights), identities, clips, videos, console.say)
+    typer.echo(json.dumps(figures, indent=2))

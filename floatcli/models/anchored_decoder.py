@@ -108,7 +108,7 @@ class HeadWarp(nn.Module):
     def __init__(self, size: AnchoredSize):
         super().__init__()
         self.input_size = size.warp_size
-        pairs = torch.triu_indices(len(POSE), len(POSE))
+        pairs = torch.triu_indices(len(POSE), len(POSE), device="cpu")
         self.register_buffer("pairs", pairs, persistent=False)
         self.encoder = SourceEncoder(3 + len(ANCHORS) + 2, size.warp_channels)
         self.embed = nn.Sequential(nn.Linear(len(POSE), size.condition), nn.SiLU())
@@ -185,7 +185,7 @@ class AnchoredDecoder(nn.Module):
         if missing:
             raise ValueError(f"the anchored decoder needs basis vectors named {', '.join(missing)}")
         self.size = config.anchored
-        self.register_buffer("scales", torch.tensor(config.coefficient_scales), persistent=False)
+        self.register_buffer("scales", torch.tensor(config.coefficient_scales, device="cpu"), persistent=False)
         self.columns = {part: [names.index(name) for name in part] for part in (MOUTH, LEFT_EYE, RIGHT_EYE, POSE)}
         self.landmarks = LandmarkNet(self.size)
         self.mouth = PatchEditor(len(MOUTH), self.size.mouth_patch, self.size)

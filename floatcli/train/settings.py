@@ -10,6 +10,7 @@ from pathlib import Path
 from floatcli.config import ModelConfig, build
 from floatcli.errors import InputError
 from floatcli.train.drawn_data import DrawnConfig
+from floatcli.train.flow_stage import FlowSettings
 from floatcli.train.loop import LoopConfig
 from floatcli.train.parameters import NAMES, SCALE
 
@@ -37,6 +38,7 @@ class Settings:
 
     model: ModelConfig = ModelConfig()
     autoencoder: AutoencoderSettings = AutoencoderSettings()
+    flow: FlowSettings = FlowSettings()
 
 
 def load_settings(path: Path) -> Settings:

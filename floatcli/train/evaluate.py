@@ -1,0 +1,60 @@
+"""Every figure of a set of weights, as ``floatcli train evaluate`` prints them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import skimage.data
+import torch
+
+from floatcli.face.crop import Crop
+from floatcli.models.float_model import FloatModel
+from floatcli.train.lip_judge import measure_lips
+from floatcli.train.measure import Figures, measure_drawn, measure_sweeps, to_tensor
+from floatcli.train.parameters import INDEX
+from floatcli.train.speech_clips import SpeechConfig, speech_corpus
+from floatcli.train.speech_quality import evaluate_speech, speaker
+
+#: The seven anchors of scikit-image's astronaut, marked by hand, in its pixels.
+ASTRONAUT = np.array(
+    [[202.8, 100.6], [247.8, 103.4], [202.9, 139.6], [247.5, 139.1], [224.4, 140], [224, 155], [225, 178]]
+)
+ASTRONAUT_CROP = Crop(left=132, top=38, side=182)  # around the face, as the published model cuts it
+
+
+@torch.inference_mode()
+def measure_photograph(model: FloatModel, size: int = 512) -> Figures:
+    """Where sweeps of jaw and lids change the photograph; anchors found by the set's own network."""
+    picture = skimage.data.astronaut()
+    portrait = model.encode(to_tensor(ASTRONAUT_CROP.cut(picture, size)[None]))
+    marked = ASTRONAUT_CROP.from_picture(ASTRONAUT, size)
+    found = ((portrait.features.anchors[0].numpy() + 1) / 2) * size
+    distance = np.linalg.norm(marked[1] - marked[0])
+    figures = measure_sweeps(model, portrait, marked, size)
+    figures["anchors off, eye distances"] = float(np.linalg.norm(found - marked, axis=1).mean() / distance)
+    return figures
+
+
+def evaluate_model(
+    model: FloatModel, identities: int, clips: int, videos: int, log: Callable[[str], None]
+) -> dict[str, Figures]:
+    """Figures by what they are of: drawn faces, the photograph, speech as curves, speech as pixels."""
+    log(f"{identities} drawn faces")
+    with torch.inference_mode():
+        figures = {"drawn faces": measure_drawn(model, identities)}
+    log("the photograph")
+    figures["photograph"] = measure_photograph(model)
+    with TemporaryDirectory() as folder:
+        settings = SpeechConfig(held_out_clips=clips)
+        corpora = {name: speech_corpus(Path(folder), settings, name, log) for name in ("sentences", "voices")}
+        log(f"{clips} sentences, {clips} voices")
+        figures["speech"] = evaluate_speech(speaker(model.config, model), corpora, clips)
+        log(f"pixels of {videos} videos")
+        sentences = corpora["sentences"]
+        sounds = np.stack([sentences.sound(k) for k in range(videos)])
+        read = measure_lips(model, sounds, np.asarray(sentences.motion)[:videos, :, INDEX["jaw"]])
+    figures["pixels"] = {"jaw_r_median": float(np.median(read)), "jaw_r_worst": float(min(read))}
+    return figures

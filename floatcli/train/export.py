@@ -1,0 +1,52 @@
+"""The parts of a run, put together as one set of weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from floatcli.checkpoint.load import save_model
+from floatcli.errors import InputError
+from floatcli.models.float_model import FloatModel
+from floatcli.train.flow_stage import named_basis
+from floatcli.train.settings import Settings
+
+#: Where the running average of each part goes in a FloatModel, by the prefix it has in its checkpoint.
+PLACES = (
+    ("encoder", "encoder.", "motion_encoder."),
+    ("landmarks", "net.", "decoder.landmarks."),
+    ("mouth", "editor.", "decoder.mouth."),
+    ("eyes", "editor.", "decoder.eye."),
+    ("warp", "warp.", "decoder.warp."),
+    ("audio", "encoder.", "audio_encoder."),
+    ("emotion", "encoder.", "emotion_encoder."),
+    ("flow", "field.", "field."),
+    ("flow", "projection.", "audio_encoder.projection."),  # stage 2 trained these two further
+    ("flow", "norm.", "audio_encoder.norm."),
+)
+
+
+def read_average(run: Path, part: str) -> dict[str, Tensor]:
+    """The running average that a part's checkpoint holds.
+
+    Raises:
+        InputError: The part has no checkpoint yet.
+    """
+    path = run / f"{part}.pt"
+    if not path.exists():
+        raise InputError(f"{path} is not there", f"train it first: floatcli train autoencoder|flow ... --run {run}")
+    return torch.load(path, map_location="cpu", weights_only=True)["average"]
+
+
+def export_run(settings: Settings, run: Path, output: Path) -> None:
+    """Writes a run's parts as one self-describing file of 16-bit numbers."""
+    model = FloatModel(settings.model)
+    state = {f"basis.{name}": tensor for name, tensor in named_basis(settings.model).state_dict().items()}
+    for part, old, new in PLACES:
+        for name, tensor in read_average(run, part).items():
+            if name.startswith(old):
+                state[new + name.removeprefix(old)] = tensor
+    model.load_state_dict(state)
+    save_model(model, output, torch.float16)
