@@ -35,6 +35,8 @@ def check_crop(crop: CropConfig) -> None:
         raise UsageError(f"margin must be above 0, not {crop.margin}", "1.6 shows head and shoulders")
     if crop.face < 0:
         raise UsageError(f"face must be at least 0, not {crop.face}", "0 is the largest face")
+    if crop.align and crop.mode != AUTO:
+        raise UsageError("a head can be levelled only where a face is looked for", "--align goes with --crop auto")
     if crop.mode in (AUTO, "none"):
         return
     parts = crop.mode.split(",")
