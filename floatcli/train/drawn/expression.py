@@ -230,7 +230,7 @@ class Shape:
         thin = (1 - 0.62 * press) * (1 - 0.16 * p["smile"]) * (1 - 0.12 * jaw * (1 - pucker))
         upper = self.upper_thick * thin * (1 + 0.18 * pucker) * (1 - 0.25 * p["upper_lip"])
         lower = self.lower_thick * thin * (1 + 0.12 * pucker) * (1 - 0.15 * p["lower_lip"])
-        sneer = 0.025 * p["sneer"] * np.exp(-(((np.abs(q) - 0.5) / 0.3) ** 2))
+        sneer = 0.034 * p["sneer"] * np.exp(-(((np.abs(q) - 0.5) / 0.3) ** 2))
         ahead = 0.07 * pucker - 0.03 * press - 0.02 * p["smile"]
         lowered = -0.06 * jaw * bell
         full = 1 - 0.6 * press

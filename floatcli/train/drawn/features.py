@@ -231,13 +231,15 @@ class Stage:
         )
         self.put("lower", np.array([0, low + 0.035, 0.53 - 0.05 * jaw]), np.array([0.2, 0, 0]), np.array([0, 0.06, 0]))
         self.put("upper", np.array([0, y - 0.022, 0.56]), np.array([0.205, 0, 0]), np.array([0, 0.066, 0]))
-        self.canvas.drawPath(path, fill(BLACK, self.gloom))
+        self.canvas.drawPath(path, fill((0.08, 0.01, 0.01), min(self.gloom + 0.5 * p["round"], 0.9)))
         upper, lower = xy[self.groups["inner_up"]], xy[self.groups["inner_low"]]
-        for width, alpha in ((0.10, 0.25), (0.05, 0.3)):
-            self.canvas.drawPath(polyline(upper), stroke((0.08, 0.01, 0.01), width * unit, alpha))
-        self.canvas.drawPath(polyline(lower), stroke((0.08, 0.01, 0.01), 0.05 * unit, 0.3))
+        wide = float(np.linalg.norm(lower - upper, axis=1).max())  # shadows no wider than the opening allows
+        for share, alpha in ((0.7, 0.25), (0.35, 0.3)):
+            width = min(share * wide, share * 0.14 * unit)
+            self.canvas.drawPath(polyline(upper), stroke((0.08, 0.01, 0.01), width, alpha))
+        self.canvas.drawPath(polyline(lower), stroke((0.08, 0.01, 0.01), min(0.3 * wide, 0.05 * unit), 0.3))
         for end in (0, -1):
-            blob(self.canvas, upper[end], (0.12 * unit, 0.10 * unit), (0.08, 0.01, 0.01), 0.85)
+            blob(self.canvas, upper[end], (0.10 * unit, 0.08 * unit), (0.08, 0.01, 0.01), 0.8)
         self.canvas.restore()
 
     def seam(self, xy: np.ndarray) -> None:

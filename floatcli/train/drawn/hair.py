@@ -89,7 +89,7 @@ class HairShells:
         image = self._canvas(reach, paint)
         sheet_points = np.stack(np.meshgrid(angle + reach, self.v - TOP), -1).reshape(-1, 2) * self.scale
         follow = 1 - 0.85 * np.clip((np.repeat(self.v, COLUMNS) - 0.55) / 0.75, 0, 1)[:, None]
-        return Sheet(sheet_points, grid(ROWS, COLUMNS), image), points, texture(image, smooth=False), follow
+        return Sheet(sheet_points, grid(ROWS, COLUMNS), image), points, texture(image), follow
 
     def _canvas(self, reach: float, paint: Callable[[skia.Canvas], None]) -> skia.Image:
         size = np.ceil(np.array([2 * reach, self.bottom - TOP]) * self.scale).astype(int)
@@ -258,17 +258,32 @@ class HairShells:
                 wide, high = radius * share, 0.85 * radius * share
                 box = skia.Rect.MakeLTRB(x - wide, y - high, x + wide, y + high)
                 canvas.drawOval(box, fill(_times(self.hair.colour, tone)))
-        self._draw(canvas, self.back, pose, framing, light, pixels, True)
+        self._draw(canvas, self.back, pose, framing, light, pixels, "both")
+
+    def draw_inside(self, canvas: skia.Canvas, pose: Pose, framing: Framing, light: Light, pixels: float) -> None:
+        """The inner side of loose hair, seen past the cheek of a turned head."""
+        if self.front and self.hair.style in LOOSE:
+            self._draw(canvas, self.front, pose, framing, light, pixels, "inside")
 
     def draw_front(self, canvas: skia.Canvas, pose: Pose, framing: Framing, light: Light, pixels: float) -> None:
         """The shell before the face, if there is any."""
         if self.front:
-            self._draw(canvas, self.front, pose, framing, light, pixels, False)
+            self._draw(canvas, self.front, pose, framing, light, pixels, "outside")
 
-    def _draw(self, canvas: skia.Canvas, shell: tuple[Sheet, np.ndarray, skia.Paint, np.ndarray], pose: Pose,
-              framing: Framing, light: Light, pixels: float, back: bool) -> None:  # fmt: skip
+    def _draw(
+        self,
+        canvas: skia.Canvas,
+        shell: tuple[Sheet, np.ndarray, skia.Paint, np.ndarray],
+        pose: Pose,
+        framing: Framing,
+        light: Light,
+        pixels: float,
+        seen: str,
+    ) -> None:
         sheet, points, paint, follow = shell
         moved = points + follow * (pose.move(points) - points)
         xy = framing.project(moved) * pixels
-        triangles = sheet.triangles if back else sheet.visible(xy, moved[:, 2])
-        sheet.draw(canvas, xy, triangles, light.shade(sheet.normals(moved)), paint)
+        triangles = sheet.triangles if seen == "both" else sheet.visible(xy, moved[:, 2], seen == "inside")
+        if len(triangles):
+            shade = light.shade(sheet.normals(moved)) * (0.55 if seen == "inside" else 1.0)
+            sheet.draw(canvas, xy, triangles, shade, paint)

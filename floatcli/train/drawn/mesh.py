@@ -61,11 +61,12 @@ class Sheet:
         total = self.adjacency @ faces
         return total / (np.sqrt((total * total).sum(1, keepdims=True)) + 1e-9)
 
-    def visible(self, xy: np.ndarray, depth: np.ndarray) -> np.ndarray:
-        """Triangles that face the camera, far ones first."""
+    def visible(self, xy: np.ndarray, depth: np.ndarray, inside: bool = False) -> np.ndarray:
+        """Triangles that face the camera (or show it their ``inside``), far ones first."""
         corners = xy[self.triangles]
         u, w = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-        front = self.triangles[u[:, 0] * w[:, 1] - u[:, 1] * w[:, 0] > 0]
+        area = u[:, 0] * w[:, 1] - u[:, 1] * w[:, 0]
+        front = self.triangles[area < 0 if inside else area > 0]
         return front[np.argsort(depth[front].sum(1), kind="stable")]
 
     def draw(self, canvas: skia.Canvas, xy: np.ndarray, triangles: np.ndarray, light: np.ndarray,
@@ -106,7 +107,7 @@ def grid(rows: int, columns: int) -> np.ndarray:
     return np.concatenate([np.stack([a, a + 1, a + columns], 1), np.stack([a + 1, a + columns + 1, a + columns], 1)])
 
 
-def texture(image: skia.Image, smooth: bool = True) -> skia.Paint:
-    """Paint that reads a texture; ``smooth`` interpolates, at twice the cost."""
-    sampling = skia.SamplingOptions(skia.FilterMode.kLinear if smooth else skia.FilterMode.kNearest)
+def texture(image: skia.Image) -> skia.Paint:
+    """Paint that reads a texture, unsmoothed: oversampling smooths it, at half the cost."""
+    sampling = skia.SamplingOptions(skia.FilterMode.kNearest)
     return skia.Paint(Shader=image.makeShader(skia.TileMode.kClamp, skia.TileMode.kClamp, sampling))

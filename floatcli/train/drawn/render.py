@@ -72,7 +72,7 @@ class Neck:
         ends = [skia.Point(0, 0.42 * size[1]), skia.Point(0, 0.9 * size[1])]
         shader = skia.GradientShader.MakeLinear(ends, [argb(dark), argb(mix(identity.skin, dark, 0.2))])
         surface.getCanvas().drawPaint(skia.Paint(Shader=shader))
-        self.paint = texture(surface.makeImageSnapshot(), smooth=False)
+        self.paint = texture(surface.makeImageSnapshot())
         across = np.broadcast_to((angle + 1.75) / 3.5 * size[0], x.shape)
         down = np.broadcast_to(v * size[1], x.shape)
         self.sheet = Sheet(np.stack([across, down], -1).reshape(-1, 2), grid(self.ROWS, self.COLUMNS))
@@ -120,6 +120,7 @@ class Portrait:
         self.hair.draw_back(canvas, pose, framing, light, self.pixels)
         self.neck.draw(canvas, pose, framing, light, self.pixels)
         canvas.drawImage(self.clothes, 0, self.pixels - self.clothes.height())
+        self.hair.draw_inside(canvas, pose, framing, light, self.pixels)
         ahead = light.shade(pose.turn(np.array([[0.0, 0.0, 1.0]])))
         stage = self.features.stage(canvas, pose, self.pixels, 0.9 * (1 - float(ahead.mean())))
         stage.ears()
