@@ -1,6 +1,6 @@
 """Draws one person at rest, or a sheet of people in random motions, to a picture file.
 
-``python -m floatcli.train.drawn OUT [--seed N] [--size PIXELS] [--sheet]``
+``python -m floatcli.train.drawn OUT [--seed N] [--size PIXELS] [--sheet]``; ``examples/portrait.png`` is seed 420.
 """
 
 from __future__ import annotations

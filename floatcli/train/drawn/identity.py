@@ -86,7 +86,7 @@ def _ramp(table: tuple[tuple[int, int, int], ...], at: float, rng: np.random.Gen
     stops = np.array(table, float) / 255
     place = at * (len(stops) - 1)
     colour = [np.interp(place, np.arange(len(stops)), stops[:, k]) for k in range(3)]
-    return _colour(np.array(colour) * (1 + jitter * rng.standard_normal()) + jitter * 0.2 * rng.standard_normal(3))
+    return _colour(np.array(colour) * (1 + jitter * rng.standard_normal() + 0.4 * jitter * rng.standard_normal(3)))
 
 
 def _vivid(rng: np.random.Generator, low: float, high: float, saturation: float) -> Colour:
