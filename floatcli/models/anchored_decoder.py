@@ -27,7 +27,7 @@ from floatcli.models.patches import (
 )
 from floatcli.models.unet import EditDecoder, SourceEncoder
 
-#: Parameters that each part follows. An eye reads its own side's lid and brow; a mirrored one looks the other way.
+#: Names of the coefficients that each part follows. An eye reads its own side's lid and brow.
 MOUTH = ("jaw", "round", "smile", "upper_lip", "lower_lip", "lip_press", "sneer")
 LEFT_EYE = ("lid_left", "gaze_x", "gaze_y", "brow_left", "furrow", "smile")
 RIGHT_EYE = ("lid_right", "gaze_x", "gaze_y", "brow_right", "furrow", "smile")
@@ -36,10 +36,10 @@ POSE = ("yaw", "pitch", "roll", "shift_x", "shift_y", "zoom")
 FLOW_REACH = 0.6  # furthest a patch's flow looks, in half sides of the patch
 
 
-def mirror_gaze(parameters: Tensor) -> Tensor:
-    """An eye's parameters (..., P) as its mirror image has them: looking the other way."""
-    signs = parameters.new_tensor([-1.0 if name == "gaze_x" else 1.0 for name in LEFT_EYE])
-    return parameters * signs
+def mirror_gaze(coeffs: Tensor) -> Tensor:
+    """An eye's coefficients (..., P) as its mirror image has them: looking the other way."""
+    signs = coeffs.new_tensor([-1.0 if name == "gaze_x" else 1.0 for name in LEFT_EYE])
+    return coeffs * signs
 
 
 class Edit(NamedTuple):
@@ -51,14 +51,14 @@ class Edit(NamedTuple):
 
 
 class PatchEditor(nn.Module):
-    """Edits one kind of patch: source patch and target parameters -> Edit."""
+    """Edits one kind of patch: source patch and target coefficients -> Edit."""
 
-    def __init__(self, parameters: int, patch: int, size: AnchoredSize):
+    def __init__(self, coeffs: int, patch: int, size: AnchoredSize):
         super().__init__()
         self.patch = patch
         self.encoder = SourceEncoder(3 + len(ANCHORS) + 2, size.patch_channels)
         self.embed = nn.Sequential(
-            nn.Linear(parameters, size.condition),
+            nn.Linear(coeffs, size.condition),
             nn.SiLU(),
             nn.Linear(size.condition, size.condition),
             nn.SiLU(),
@@ -73,10 +73,10 @@ class PatchEditor(nn.Module):
         maps = self.encoder(torch.cat([cut, heat, grid.permute(0, 3, 1, 2)], 1))
         return self.decoder.prepare(maps)
 
-    def forward(self, prepared: list[Tensor], parameters: Tensor) -> Edit:
-        """Edits for target parameters (N, P)."""
-        out = self.decoder(prepared, self.embed(parameters)).float()  # half precision is too coarse for flows
-        return Edit(out[:, :2].tanh() * FLOW_REACH, out[:, 2:3].sigmoid(), out[:, 3:].tanh() * 1.05)
+    def forward(self, prepared: list[Tensor], coeffs: Tensor) -> Edit:
+        """Edits for target coefficients (N, P)."""
+        out = self.decoder(prepared, self.embed(coeffs)).float()  # half precision is too coarse for flows
+        return Edit(out[:, :2].tanh() * FLOW_REACH, (out[:, 2:3] - 3).sigmoid(), out[:, 3:].tanh() * 1.05)
 
 
 def apply_edit(picture: Tensor, edit: Edit, frame: Tensor, points: Tensor) -> Tensor:
@@ -101,7 +101,7 @@ def apply_edit(picture: Tensor, edit: Edit, frame: Tensor, points: Tensor) -> Te
 class HeadWarp(nn.Module):
     """Turns the head: a flow of second order in the change of pose, its coefficient maps read from the picture.
 
-    ``flow(x) = sum_i d_i a_i(x) + sum_{i<=j} d_i d_j b_ij(x)`` with d the change of the six pose parameters. It is
+    ``flow(x) = sum_i d_i a_i(x) + sum_{i<=j} d_i d_j b_ij(x)`` with d the change of the six coefficients of pose. It is
     exactly zero at rest, costs one small matrix product a frame, and cannot flicker.
     """
 
@@ -185,7 +185,6 @@ class AnchoredDecoder(nn.Module):
         if missing:
             raise ValueError(f"the anchored decoder needs basis vectors named {', '.join(missing)}")
         self.size = config.anchored
-        self.register_buffer("scales", torch.tensor(config.coefficient_scales, device="cpu"), persistent=False)
         self.columns = {part: [names.index(name) for name in part] for part in (MOUTH, LEFT_EYE, RIGHT_EYE, POSE)}
         self.landmarks = LandmarkNet(self.size)
         self.mouth = PatchEditor(len(MOUTH), self.size.mouth_patch, self.size)
@@ -193,10 +192,9 @@ class AnchoredDecoder(nn.Module):
         self.warp = HeadWarp(self.size)
 
     def part(self, coeffs: Tensor, names: tuple[str, ...]) -> Tensor:
-        """Coefficients (N, M) -> the parameters that one part follows (N, P), in their own units."""
-        columns = self.columns[names]
-        values = coeffs[:, columns] * self.scales[columns]
-        return mirror_gaze(values) if names is RIGHT_EYE else values
+        """Coefficients (N, M) -> those that one part follows (N, P)."""
+        chosen = coeffs[:, self.columns[names]]
+        return mirror_gaze(chosen) if names is RIGHT_EYE else chosen
 
     def features(self, picture: Tensor, coeffs: Tensor, basis: Tensor, anchors: Tensor | None) -> AnchoredFeatures:
         """Everything that is computed once a portrait.

@@ -42,9 +42,9 @@ ANCHOR_COLUMNS = anchor_columns(LANDMARKS)
 SCALES = torch.from_numpy(SCALE)
 
 
-def columns_of(names: tuple[str, ...]) -> list[int]:
-    """Where the parameters of one part are among the twenty."""
-    return [INDEX[name] for name in names]
+def coeffs_of(parameters: Tensor, names: tuple[str, ...]) -> Tensor:
+    """Parameters (..., 20) -> the coefficients that one part follows (..., P)."""
+    return (parameters / SCALES)[..., [INDEX[name] for name in names]]
 
 
 class EncoderPart(nn.Module):
@@ -128,15 +128,15 @@ class PatchTrial(NamedTuple):
     there: Tensor  # the same of the source
 
 
-def try_patch(editor: PatchEditor, batch: Batch, frame: Tensor, anchors: Tensor, parameters: Tensor) -> PatchTrial:
-    """Edits each set's source towards its other expressions, parameters (B, F, P)."""
+def try_patch(editor: PatchEditor, batch: Batch, frame: Tensor, anchors: Tensor, coeffs: Tensor) -> PatchTrial:
+    """Edits each set's source towards its other expressions, coefficients (B, F, P)."""
     source, targets = batch.images(SOURCE), batch.images(EXPRESSIONS)
     count = targets.shape[1]
     wide, sources = frame.repeat_interleave(count, 0), source.repeat_interleave(count, 0)
     grid = pixel_grid(editor.patch, source).expand(len(wide), -1, -1, -1)
     at = to_picture(wide, grid)
     prepared = [m.repeat_interleave(count, 0) for m in editor.prepare(source, frame, anchors)]
-    edit = editor(prepared, parameters.flatten(0, 1))
+    edit = editor(prepared, coeffs.flatten(0, 1))
     return PatchTrial(
         edit,
         apply_edit(sources, edit, wide, grid),
@@ -151,8 +151,8 @@ def try_patch(editor: PatchEditor, batch: Batch, frame: Tensor, anchors: Tensor,
 def patch_losses(trial: PatchTrial) -> Losses:
     """Picture losses, the flow at landmarks, and a small price on paint."""
     losses = picture_losses(trial.edited, trial.truth, trial.source, trial.window)
-    losses["flow"] = 0.5 * flow_loss(trial.edit.flow, trial.here, trial.there)
-    losses["mask"] = 0.02 * (trial.edit.mask * trial.window).mean()
+    losses["flow"] = 4 * flow_loss(trial.edit.flow, trial.here, trial.there)
+    losses["mask"] = 0.005 * (trial.edit.mask * trial.window).mean()
     return losses
 
 
@@ -187,8 +187,8 @@ class MouthPart(PatchPart):
     def edits(self, batch: Batch, rng: np.random.Generator) -> PatchTrial:
         """Edits of the source's mouth."""
         anchors = jitter(batch.landmarks[:, SOURCE, ANCHOR_COLUMNS], rng)
-        parameters = batch.parameters[:, EXPRESSIONS][..., columns_of(MOUTH)]
-        return try_patch(self.editor, batch, mouth_frame(anchors), anchors, parameters)
+        coeffs = coeffs_of(batch.parameters[:, EXPRESSIONS], MOUTH)
+        return try_patch(self.editor, batch, mouth_frame(anchors), anchors, coeffs)
 
 
 class EyesPart(PatchPart):
@@ -202,10 +202,10 @@ class EyesPart(PatchPart):
         """Edits of the source's left or (mirrored) right eye."""
         anchors = jitter(batch.landmarks[:, SOURCE, ANCHOR_COLUMNS], rng)
         side = int(rng.integers(2))
-        parameters = batch.parameters[:, EXPRESSIONS][..., columns_of((LEFT_EYE, RIGHT_EYE)[side])]
+        coeffs = coeffs_of(batch.parameters[:, EXPRESSIONS], (LEFT_EYE, RIGHT_EYE)[side])
         if side:
-            parameters = mirror_gaze(parameters)
-        return try_patch(self.editor, batch, eye_frames(anchors)[side], anchors, parameters)
+            coeffs = mirror_gaze(coeffs)
+        return try_patch(self.editor, batch, eye_frames(anchors)[side], anchors, coeffs)
 
 
 class WarpPart(nn.Module):
@@ -222,9 +222,9 @@ class WarpPart(nn.Module):
         source, targets = batch.images(0), batch.images(slice(1, 3))
         count = targets.shape[1]
         anchors = jitter(batch.landmarks[:, 0, ANCHOR_COLUMNS], rng)
-        pose = batch.parameters[..., columns_of(POSE)]
+        pose = coeffs_of(batch.parameters, POSE)
         change = (pose[:, 1:] - pose[:, :1]).flatten(0, 1)
-        seen = pose[:, 0] + 0.15 * torch.randn_like(pose[:, 0])  # as an encoder might read it
+        seen = pose[:, 0] + 0.5 * torch.randn_like(pose[:, 0])  # as an encoder might read it
         maps = self.warp.prepare(source, anchors, seen).repeat_interleave(count, 0)
         flow = self.warp(maps, change)
         half = F.interpolate(source, scale_factor=0.5, mode="area").repeat_interleave(count, 0)
