@@ -25,6 +25,8 @@ _EMOTIONS = (
     {"brows": 0.7, "furrow": 0.6, "lids": -0.35, "smile": -0.3, "lower_lip": 0.3},
     {"sneer": 1.0, "smile": -0.3, "furrow": 0.4, "brows": -0.4, "lids": 0.25},
     {"upper_lip": 0.9, "lower_lip": 0.6, "smile": 0.6},
+    {"smile": 1.0, "upper_lip": 0.8, "lower_lip": 0.3, "lids": 0.1},  # the toothy smile of photographs
+    {"smile": 0.8, "upper_lip": 0.6, "lower_lip": 0.5, "jaw": 0.15},
 )
 _PAIRS = {"lids": ("lid_left", "lid_right"), "brows": ("brow_left", "brow_right")}
 _POSE = ("yaw", "pitch", "roll", "shift_x", "shift_y", "zoom")
