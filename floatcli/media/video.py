@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from queue import Queue
+from queue import SimpleQueue
 from types import TracebackType
 from typing import Any
 
@@ -130,7 +130,11 @@ class VideoWriter:
         seconds = None if frames is None else frames / fps
         even = (width + width % 2, height + height % 2)
         self._command = _command(self._temporary, even, fps, config, Path(speech) if speech else None, seconds)
-        self._queue: Queue[bytes | None] = Queue(_WAITING)
+        # Of the simple kind: a signal that ends a call of a Queue half-way would leave it locked for ever.
+        self._frames: SimpleQueue[bytes | None] = SimpleQueue()
+        self._places: SimpleQueue[None] = SimpleQueue()
+        for _ in range(_WAITING):
+            self._places.put(None)
         self._broken = False
 
     def __enter__(self) -> VideoWriter:
@@ -156,7 +160,8 @@ class VideoWriter:
             raise self._failure()
         if width % 2 or height % 2:
             frames = np.pad(frames, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-        self._queue.put(frames.tobytes())
+        self._places.get()
+        self._frames.put(frames.tobytes())
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -170,16 +175,17 @@ class VideoWriter:
     def _feed(self) -> None:
         """Hand over what is queued; once ffmpeg is gone, discard it, so that no ``write`` waits for ever."""
         assert self._process.stdin is not None
-        for frames in iter(self._queue.get, None):
+        for frames in iter(self._frames.get, None):
             try:
                 if not self._broken:
                     self._process.stdin.write(frames)
             except OSError:
                 self._broken = True
+            self._places.put(None)
 
     def _finish(self) -> None:
         assert self._process.stdin is not None
-        self._queue.put(None)
+        self._frames.put(None)
         self._feeder.join()
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
@@ -202,7 +208,7 @@ class VideoWriter:
         self._process.kill()
         self._process.wait()
         if self._feeder.is_alive():
-            self._queue.put(None)
+            self._frames.put(None)
             self._feeder.join()
         if self._process.stdin is not None:
             with contextlib.suppress(OSError):

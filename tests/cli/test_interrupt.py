@@ -35,7 +35,7 @@ def begun(folder: Path, process: subprocess.Popen[str]) -> bool:
     ],
 )
 def test_a_signal_leaves_no_file(tiny_weights, face_file, tmp_path, number, whole_group, code):
-    speech = write_wav(tmp_path / "long.wav", 90)
+    speech = write_wav(tmp_path / "long.wav", 40)
     folder = tmp_path / "out"
     folder.mkdir()
     command = [
