@@ -55,8 +55,6 @@ def build_model(
     """A model of exactly these tensors, under our names. ``source`` is named in a WeightsError."""
     with torch.device("meta"):  # no parameter is drawn at random only to be replaced
         model = FloatModel(config)
-    if any(buffer.is_meta for buffer in model.buffers()):  # a constant that was not made on the CPU
-        model = FloatModel(config)
     wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
     check_names({name: tensor.shape for name, tensor in tensors.items()}, wanted, source)
     placed = {name: tensors[name].to(device, dtype) for name in wanted}
