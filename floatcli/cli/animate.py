@@ -186,6 +186,7 @@ class Job:
             )
             clip = pipeline.animate(self.face, self.speech, self.crop, self.sample, self.emotion)
             clip.save(self.output, self.video, progress.frames)
+        progress.done(f"{self.output}: {clip.frames} frames, {clip.frames / clip.fps:.1f} s")
         return _result(self.output, clip, pipeline)
 
 

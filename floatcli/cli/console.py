@@ -78,3 +78,8 @@ class ProgressLine:
             self.progress.console.print(f"floatcli: {line}", markup=False, highlight=False, soft_wrap=True)
         else:
             say(line)
+
+    def done(self, line: str) -> None:
+        """Say how it ended, where somebody is watching."""
+        if self.shown:
+            say(line)

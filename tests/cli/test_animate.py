@@ -138,5 +138,5 @@ def test_on_a_terminal_there_is_progress(options, face_file, speech_file, tmp_pa
         assert process.stdout.read() == b""
     os.close(ours)
     assert process.returncode == 0
-    for expected in (b"63/63", b"frames/s", b"decode"):
+    for expected in (b"63/63", b"frames/s", b"decode", b"out.mp4: 63 frames, 2.5 s"):
         assert expected in seen

@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import write_wav
 
-DEADLINE = 120
+DEADLINE = 600  # seconds; a busy machine is no failure
 
 
 def begun(folder: Path, process: subprocess.Popen[str]) -> bool:
