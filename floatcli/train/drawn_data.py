@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from floatcli.config import ANCHORS
+from floatcli.errors import InputError
 from floatcli.train.augment import augment
 from floatcli.train.drawn import draw, random_identity, random_parameters
 from floatcli.train.parameters import INDEX
@@ -117,7 +118,7 @@ class DrawnSets:
         folder = Path(config.folder)
         self.shards = [_open(folder, path.name.split(".")[0]) for path in sorted(folder.glob("*.pictures.npy"))]
         if not self.shards:
-            raise FileNotFoundError(f"no drawn portraits in {folder}")
+            raise InputError(f"no drawn portraits in {folder}", "draw some first: floatcli train draw CONFIG")
 
     def sample(self, rng: np.random.Generator, batch: int, frames: tuple[int, ...]) -> Batch:
         """``batch`` random sets, of which only ``frames`` are read."""

@@ -1,0 +1,149 @@
+"""Stage 1 from drawing to weights: each part learns, and what it learnt is exported."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("skia")
+
+from floatcli.checkpoint.load import load_model
+from floatcli.errors import InputError
+from floatcli.train import autoencoder_stage as stage
+from floatcli.train.drawn_data import (
+    EXPRESSIONS, FRAMES, OTHERS, POSE_COLUMNS, POSES, SOURCE, DrawnConfig, DrawnSets, draw_shards, set_parameters,
+)  # fmt: skip
+from floatcli.train.export import export_run
+from floatcli.train.loop import LoopConfig, Run
+from floatcli.train.parameters import rest
+from floatcli.train.settings import AutoencoderSettings, Settings, load_settings
+from tests.unit.test_anchored import CONFIG
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory) -> Settings:
+    """Twelve pictures of three persons, and loops of a few steps."""
+    drawn = DrawnConfig(str(tmp_path_factory.mktemp("drawn")), identities=2, shard=2, restyled=1, size=64)
+    draw_shards(drawn, lambda line: None)
+    loop = LoopConfig(steps=2, batch=1, save_every=2, log_every=1)
+    return Settings(CONFIG, AutoencoderSettings(drawn, *[loop] * 5))
+
+
+def test_sets_keep_their_roles():
+    rows = set_parameters(np.random.default_rng(0), lambda rng: rng.normal(size=20).astype(np.float32))
+    expression = np.setdiff1d(np.arange(20), POSE_COLUMNS)
+    assert rows.shape == (FRAMES, 20)
+    assert (rows[EXPRESSIONS][:, POSE_COLUMNS] == rows[SOURCE, POSE_COLUMNS]).all()
+    assert (rows[POSES][:, expression] == rows[SOURCE, expression]).all()
+    assert (rows[POSES][:, POSE_COLUMNS] != rows[SOURCE, POSE_COLUMNS]).all()
+    assert (rows[OTHERS] != rows[SOURCE]).any(1).all()
+
+
+def test_shards_are_drawn_once_and_the_same_again(settings, tmp_path):
+    drawn = settings.autoencoder.drawn
+    files = sorted(Path(drawn.folder).iterdir())
+    assert [file.name for file in files if "pictures" in file.name] == ["0000-1.pictures.npy", "0000.pictures.npy"]
+    before = [file.stat().st_mtime_ns for file in files]
+    draw_shards(drawn, lambda line: None)
+    assert [file.stat().st_mtime_ns for file in files] == before
+    again = dataclasses.replace(drawn, folder=str(tmp_path))
+    draw_shards(again, lambda line: None)
+    for file in files:
+        assert np.array_equal(np.load(file), np.load(tmp_path / file.name))
+
+
+def test_batches_are_in_grid_coordinates(settings):
+    batch = DrawnSets(settings.autoencoder.drawn).sample(np.random.default_rng(0), 2, (0, 3))
+    assert batch.pictures.shape == (2, 2, 64, 64, 3)
+    assert batch.landmarks.shape[:2] == (2, 2)
+    assert -1 <= batch.images(0).min() < batch.images(0).max() <= 1
+    anchors = batch.landmarks[:, :, stage.ANCHOR_COLUMNS]
+    assert (anchors[..., 0, 0] < anchors[..., 1, 0]).all()  # the left eye is left of the right one
+
+
+def test_no_drawings_is_said(tmp_path):
+    with pytest.raises(InputError, match="no drawn portraits"):
+        DrawnSets(DrawnConfig(folder=str(tmp_path)))
+
+
+@pytest.mark.parametrize("name", stage.PARTS)
+def test_each_part_descends_on_one_batch(settings, name):
+    """Overfitting one batch: a part whose losses don't reach its weights could not."""
+    torch.manual_seed(0)
+    part = stage.PARTS[name](settings.model)
+    sets = DrawnSets(settings.autoencoder.drawn)
+    batch = sets.sample(np.random.default_rng(1), 2, part.frames)
+    optimiser = torch.optim.Adam(part.parameters(), lr=3e-3)
+
+    def total() -> torch.Tensor:
+        torch.manual_seed(2)
+        return torch.stack(list(part.losses(batch, np.random.default_rng(3)).values())).sum()
+
+    first = total().item()
+    for _ in range(40):
+        optimiser.zero_grad()
+        total().backward()
+        optimiser.step()
+    assert total().item() < 0.93 * first
+    assert all(p.grad is not None for p in part.parameters())
+
+
+def test_flow_loss_is_zero_for_the_true_flow():
+    here = torch.tensor([[[0.2, -0.4], [-0.5, 0.1]]])
+    shift = torch.tensor([0.1, -0.05])
+    flow = shift.view(1, 2, 1, 1).expand(1, 2, 8, 8)
+    assert stage.flow_loss(flow, here, here + shift) < 1e-6
+    assert stage.flow_loss(flow, here, here) == pytest.approx(0.15, abs=1e-5)
+
+
+def test_a_run_becomes_weights_that_load(settings, tmp_path):
+    for name in stage.PARTS:
+        stage.train_part(name, settings, tmp_path, lambda line: None)
+    assert (tmp_path / "mouth-000002.png").exists()
+    with pytest.raises(InputError, match=r"audio\.pt is not there"):
+        export_run(settings, tmp_path, tmp_path / "out.safetensors")
+    from floatcli.models.audio_encoder import AudioEncoder
+    from floatcli.train.audio_stage import AudioPart, EmotionPart
+    from floatcli.train.flow_stage import FlowPart
+
+    audio = AudioEncoder(settings.model)
+    for name, part in (
+        ("audio", AudioPart(settings.model)),
+        ("emotion", EmotionPart(settings.model)),
+        ("flow", FlowPart(settings.model, audio)),
+    ):
+        Run(name, part, LoopConfig(), tmp_path).save()
+    export_run(settings, tmp_path, tmp_path / "out.safetensors")
+    model = load_model(tmp_path / "out.safetensors")
+    mouth = Run("mouth", stage.MouthPart(settings.model), LoopConfig(), tmp_path).average.editor.decoder.out.weight
+    assert torch.allclose(model.decoder.mouth.decoder.out.weight, mouth, atol=1e-3)
+    portrait = model.encode(torch.zeros(1, 3, 64, 64))
+    assert model.decode(portrait, portrait.ref_motion).shape == (1, 3, 64, 64)
+
+
+def test_shipped_settings_load_and_name_the_basis():
+    settings = load_settings(Path(__file__).parents[2] / "weights" / "embedded.toml")
+    assert settings.model.coefficient_names[0] == "jaw"
+    assert len(settings.model.coefficient_names) == len(rest()) == settings.model.basis_size
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[model]\nnmae = 'x'", "unknown keys: nmae"),
+        ("[model\n", "is not TOML"),
+        ("[autoencoder.mouth]\nsteps = 'many'", "steps"),
+        ("[autoencoder.nose]\nsteps = 3", "unknown keys: nose"),
+    ],
+)
+def test_bad_settings_are_told(tmp_path, text, says):
+    (tmp_path / "a.toml").write_text(text)
+    with pytest.raises(InputError, match=says):
+        load_settings(tmp_path / "a.toml")
+
+
+def test_missing_settings_are_told(tmp_path):
+    with pytest.raises(InputError, match="No such file"):
+        load_settings(tmp_path / "none.toml")

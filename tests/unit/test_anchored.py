@@ -1,0 +1,162 @@
+"""The anchored decoder: patches lie where they should, edits stay inside them, rest is rest."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from floatcli.checkpoint.load import load_model, save_model
+from floatcli.config import ANCHORS, AnchoredSize
+from floatcli.models.anchored_decoder import LEFT_EYE, MOUTH, POSE, HeadWarp, mirror_gaze, warp_picture
+from floatcli.models.float_model import FloatModel
+from floatcli.models.patches import eye_frames, heatmaps, mouth_frame, pixel_grid, soft_window, to_patch, to_picture
+from floatcli.train.parameters import NAMES, SCALE
+from tests.conftest import TINY
+
+SMALL = AnchoredSize(
+    output_sizes=(64, 128), work_size=64, mouth_patch=16, eye_patch=16, patch_channels=(8, 8), condition=16,
+    warp_size=16, warp_channels=(8, 8), landmark_size=32, landmark_channels=(8, 8, 8),
+)  # fmt: skip
+CONFIG = dataclasses.replace(
+    TINY, decoder="anchored", anchored=SMALL, coefficient_names=NAMES, coefficient_scales=tuple(map(float, SCALE))
+)
+FACE = torch.tensor([[[-0.2, -0.1], [0.2, -0.1], [-0.15, 0.3], [0.15, 0.3], [0.0, 0.25], [0.0, 0.37], [0.0, 0.6]]])
+
+
+@pytest.fixture(scope="module")
+def model() -> FloatModel:
+    """Random, and drawing something."""
+    torch.manual_seed(3)
+    model = FloatModel(CONFIG)
+    for out in (model.decoder.mouth.decoder.out, model.decoder.eye.decoder.out, model.decoder.warp.decoder.out):
+        torch.nn.init.normal_(out.weight, std=0.2)
+    return model.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def portrait(model):
+    waves = pixel_grid(128, FACE).movedim(-1, 0)
+    picture = torch.stack([(5 * waves[0]).sin(), (4 * waves[1]).cos(), (3 * waves.sum(0)).sin()])
+    return model.encode(picture[None], FACE)
+
+
+def frame_of(model, portrait, **moves):
+    """The portrait's own frame with some coefficients moved by an amount."""
+    coeffs = model.basis.coefficients(portrait.ref_motion).clone()
+    for name, amount in moves.items():
+        coeffs[:, NAMES.index(name)] += amount
+    return model.decode(portrait, model.basis.motion(coeffs))
+
+
+def changed_box(a, b):
+    """Columns and rows, in grid coordinates, of the pixels that differ."""
+    rows, columns = np.nonzero(((a - b).abs().amax((0, 1)) > 1e-3).numpy())
+    size = a.shape[-1]
+    return (columns.min() * 2 / size - 1, (columns.max() + 1) * 2 / size - 1,
+            rows.min() * 2 / size - 1, (rows.max() + 1) * 2 / size - 1)  # fmt: skip
+
+
+def test_frames_have_the_pictures_size_and_follow_each_motion(model, portrait):
+    motion = torch.stack([portrait.ref_motion[0], portrait.ref_motion[0] + 1])
+    frames = model.decode(portrait, motion)
+    assert frames.shape == (2, 3, 128, 128)
+    assert torch.allclose(frames[:1], frame_of(model, portrait), atol=1e-4)  # alone as in a batch
+
+
+def test_mouth_moves_the_mouth_patch_only(model, portrait):
+    left, right, top, bottom = changed_box(frame_of(model, portrait), frame_of(model, portrait, jaw=2.0))
+    corners = to_picture(mouth_frame(FACE), torch.tensor([[[-1.0, -1.0], [1.0, 1.0]]]))[0]
+    pixel = 2 / 128
+    assert corners[0, 0] - pixel <= left < -0.2
+    assert 0.2 < right <= corners[1, 0] + pixel
+    assert corners[0, 1] - pixel <= top
+    assert bottom <= corners[1, 1] + pixel
+
+
+def test_each_lid_moves_its_own_side(model, portrait):
+    rest = frame_of(model, portrait)
+    for name, side in (("lid_left", -1), ("lid_right", 1)):
+        left, right, *_ = changed_box(rest, frame_of(model, portrait, **{name: 2.0}))
+        assert side * (left + right) > 0.2
+
+
+@pytest.mark.parametrize("name", POSE)
+def test_pose_warps_the_whole_and_rest_does_not(model, portrait, name):
+    assert not torch.equal(frame_of(model, portrait), frame_of(model, portrait, **{name: 0.5}))
+    flow = model.decoder.warp(portrait.features.warp, torch.zeros(1, len(POSE)))
+    assert flow.abs().max() == 0
+
+
+def test_no_motion_without_a_change_of_pose_leaves_the_surroundings_alone(model, portrait):
+    frame = frame_of(model, portrait, jaw=1.0, lid_left=1.0)
+    assert torch.allclose(frame[..., :20, :], portrait.features.picture[..., :20, :], atol=1e-4)
+
+
+def test_warp_is_second_order_in_the_change_of_pose():
+    torch.manual_seed(0)
+    warp = HeadWarp(SMALL)
+    maps = torch.randn(1, 6 + 21, 2, 16, 16)
+    d = torch.randn(1, 6)
+    flows = [warp(maps, k * d) for k in (1.0, 2.0, 3.0)]
+    third_difference = flows[2] - 3 * flows[1] + 3 * flows[0]  # with flow(0) = 0
+    assert third_difference.abs().max() < 1e-3
+    assert torch.allclose(warp(maps.expand(2, -1, -1, -1, -1), d.expand(2, -1))[:1], flows[0], atol=1e-4)
+
+
+def test_zero_flow_gives_the_picture_back():
+    picture = torch.rand(1, 3, 32, 32)
+    assert torch.allclose(warp_picture(picture, torch.zeros(1, 2, 8, 8)), picture, atol=1e-5)
+
+
+def test_patch_frames_invert_and_turn_with_the_eyes():
+    turn = torch.tensor([[0.8, -0.6], [0.6, 0.8]])
+    turned = FACE @ turn.T
+    points = torch.rand(1, 5, 2) * 2 - 1
+    for frame in (mouth_frame(turned), *eye_frames(turned)):
+        assert torch.allclose(to_patch(frame, to_picture(frame, points)), points, atol=1e-5)
+    assert torch.allclose(
+        to_picture(mouth_frame(turned), points), to_picture(mouth_frame(FACE), points) @ turn.T, atol=1e-5
+    )
+
+
+def test_right_eye_is_a_mirror_of_the_left():
+    left, right = eye_frames(FACE)
+    points = torch.rand(1, 5, 2) * 2 - 1
+    mirrored = to_picture(left, points) * torch.tensor([-1.0, 1.0])
+    assert torch.allclose(to_picture(right, points), mirrored, atol=1e-5)
+
+
+def test_mirrored_gaze_looks_the_other_way_and_nothing_else():
+    coeffs = torch.arange(1.0, 1 + len(LEFT_EYE))[None]
+    changed = mirror_gaze(coeffs) != coeffs
+    assert [name for name, flag in zip(LEFT_EYE, changed[0], strict=True) if flag] == ["gaze_x"]
+
+
+def test_window_is_one_inside_and_nothing_at_the_edge():
+    window = soft_window(torch.tensor([[0.0, 0.0], [0.7, 0.7], [1.0, 0.0], [0.3, -1.2]]))
+    assert window.tolist() == [1, 1, 0, 0]
+
+
+def test_heatmap_peaks_at_its_point():
+    maps = heatmaps(torch.tensor([[[0.5, -0.25]]]), 32)
+    at = maps[0, 0].argmax()
+    assert torch.allclose(pixel_grid(32, maps).flatten(0, 1)[at], torch.tensor([0.5, -0.25]), atol=1 / 16)
+
+
+def test_anchors_are_found_where_none_are_given(model):
+    portrait = model.encode(torch.rand(1, 3, 64, 64) * 2 - 1)
+    assert portrait.features.anchors.shape == (1, len(ANCHORS), 2)
+    assert portrait.features.anchors.abs().max() <= 1
+
+
+def test_unnamed_coefficients_are_refused():
+    with pytest.raises(ValueError, match="jaw"):
+        FloatModel(dataclasses.replace(CONFIG, coefficient_names=(), coefficient_scales=()))
+
+
+def test_saves_and_loads(model, portrait, tmp_path):
+    save_model(model, tmp_path / "a.safetensors")
+    again = load_model(tmp_path / "a.safetensors").requires_grad_(False)
+    assert torch.allclose(frame_of(again, portrait, jaw=1.0), frame_of(model, portrait, jaw=1.0), atol=1e-4)
+    assert set(MOUTH) <= set(again.config.coefficient_names)
