@@ -13,7 +13,16 @@ from floatcli.checkpoint.load import load_model
 from floatcli.errors import InputError
 from floatcli.train import autoencoder_stage as stage
 from floatcli.train.drawn_data import (
-    EXPRESSIONS, FRAMES, OTHERS, POSE_COLUMNS, POSES, SOURCE, DrawnConfig, DrawnSets, draw_shards, set_parameters,
+    EXPRESSIONS,
+    FRAMES,
+    OTHERS,
+    POSE_COLUMNS,
+    POSES,
+    SOURCE,
+    DrawnConfig,
+    DrawnSets,
+    draw_shards,
+    set_parameters,
 )  # fmt: skip
 from floatcli.train.export import export_run
 from floatcli.train.loop import LoopConfig, Run

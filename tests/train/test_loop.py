@@ -29,15 +29,15 @@ def test_resumed_run_equals_a_whole_one_bit_for_bit(tmp_path):
     whole = Run("whole", module(), CONFIG, tmp_path)
     whole.train(losses_of, lambda line: None)
 
-    class Killed(Exception):
+    class KilledError(Exception):
         pass
 
     def killed_at_nine(part, rng):
         if rng.bit_generator.seed_seq.entropy[1] == 9:
-            raise Killed
+            raise KilledError
         return losses_of(part, rng)
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         Run("parted", module(), CONFIG, tmp_path).train(killed_at_nine, lambda line: None)
     resumed = Run("parted", module(), CONFIG, tmp_path)
     assert resumed.step == 8
