@@ -18,6 +18,7 @@ from floatcli.config import ModelConfig
 from floatcli.models.audio_encoder import AudioEncoder
 from floatcli.models.conditions import normalise_waveform
 from floatcli.models.emotion_encoder import EmotionEncoder
+from floatcli.models.wav2vec2 import Wav2Vec2Backbone
 from floatcli.train.loop import LoopConfig, Losses, Run
 from floatcli.train.parameters import INDEX, SCALE
 from floatcli.train.speech_clips import SpeechCorpus
@@ -29,12 +30,32 @@ HALF = torch.autocast("cpu", torch.bfloat16)  # twice as fast; what is learnt st
 _LIP_SCALES = torch.from_numpy(SCALE[_LIPS])
 
 
+@torch.no_grad()
+def listen_in_bands(backbone: Wav2Vec2Backbone, sample_rate: int) -> None:
+    """Starts the first convolution as a bank of windowed waves, which would take long to find from noise.
+
+    Every band, evenly spaced in mel, has three phases a third of a period apart: rectified by the activation they
+    add up to the band's magnitude. High bands are lifted as speech has little there. Trained on like all the rest.
+    """
+    weight = backbone.feature_extractor.get_parameter("conv_layers.0.conv.weight")  # (C, 1, kernel)
+    count, _, kernel = weight.shape
+    bands = count // 3
+    lowest, highest = (2595 * np.log10(1 + f / 700) for f in (70, 0.48 * sample_rate))
+    frequency = 700 * (10 ** (np.linspace(lowest, highest, bands) / 2595) - 1)
+    phase = np.arange(3)[None, :, None] * 2 * np.pi / 3
+    time = (np.arange(kernel) - kernel / 2) / sample_rate
+    waves = np.hanning(kernel) * np.cos(2 * np.pi * frequency[:, None, None] * time + phase)
+    waves *= (frequency / 500)[:, None, None] ** 0.6 / np.linalg.norm(waves, axis=-1, keepdims=True)
+    weight[: 3 * bands, 0] = torch.from_numpy(waves.reshape(3 * bands, kernel)).float()
+
+
 class AudioPart(nn.Module):
     """The audio encoder with heads that read lips and phonemes from its condition, frame by frame."""
 
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.encoder = AudioEncoder(config)
+        listen_in_bands(self.encoder.backbone, config.sample_rate)
         self.lips = nn.Linear(config.audio_dim, len(LIPS))
         self.phones = nn.Linear(config.audio_dim, len(PHONE_CLASSES))
 
@@ -63,6 +84,7 @@ class EmotionPart(nn.Module):
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.encoder = EmotionEncoder(config)
+        listen_in_bands(self.encoder.backbone, config.sample_rate)
 
     def losses(self, waveform: Tensor, emotion: Tensor) -> Losses:
         """Cross entropy of (B,) labels, smoothed: synthetic prosody must not make it sure of itself."""
