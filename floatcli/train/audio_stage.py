@@ -26,7 +26,6 @@ from floatcli.train.speech_visemes import LIPS, PHONE_CLASSES
 from floatcli.train.speech_voice import disturb
 
 _LIPS = [INDEX[name] for name in LIPS]
-HALF = torch.autocast("cpu", torch.bfloat16)  # twice as fast; what is learnt stays float32
 _LIP_SCALES = torch.from_numpy(SCALE[_LIPS])
 
 
@@ -67,10 +66,9 @@ class AudioPart(nn.Module):
             lips: (B, T, 6) renderer parameters.
             phones: (B, T) classes.
         """
-        with HALF:
-            condition = self.encoder(waveform, lips.shape[1])
-        error = self.lips(condition.float()) - lips / _LIP_SCALES
-        logits = self.phones(condition.float()).flatten(0, 1)
+        condition = self.encoder(waveform, lips.shape[1])
+        error = self.lips(condition) - lips / _LIP_SCALES
+        logits = self.phones(condition).flatten(0, 1)
         return {
             "lips": error.abs().mean(),
             "change": error.diff(dim=1).abs().mean(),
@@ -88,9 +86,7 @@ class EmotionPart(nn.Module):
 
     def losses(self, waveform: Tensor, emotion: Tensor) -> Losses:
         """Cross entropy of (B,) labels, smoothed: synthetic prosody must not make it sure of itself."""
-        with HALF:
-            logits = self.encoder.logits(waveform)
-        return {"emotion": F.cross_entropy(logits.float(), emotion, label_smoothing=0.1)}
+        return {"emotion": F.cross_entropy(self.encoder.logits(waveform), emotion, label_smoothing=0.1)}
 
 
 def _draw(corpus: SpeechCorpus, batch: int, frames: int, rng: np.random.Generator) -> tuple[np.ndarray, int, Tensor]:

@@ -14,6 +14,7 @@ from floatcli.config import ModelConfig
 from floatcli.models.audio_encoder import AudioEncoder
 from floatcli.models.conditions import normalise_waveform
 from floatcli.models.emotion_encoder import EmotionEncoder
+from floatcli.models.motion_basis import MotionBasis
 from floatcli.train.parameters import SCALE
 from floatcli.train.speech_clips import SpeechCorpus
 
@@ -30,8 +31,8 @@ class Heard(NamedTuple):
 class FlowBatch(NamedTuple):
     """Windows of L frames with the L' frames before them; everything that stage 2 needs of them."""
 
-    coeffs: Tensor  # (B, L' + L, M)
-    ref_coeffs: Tensor  # (B, M)
+    motion: Tensor  # (B, L' + L, D)
+    ref_motion: Tensor  # (B, D)
     features: Tensor  # (B, L' + L, F), of the frozen audio encoder
     emotion: Tensor  # (B, E)
     first: Tensor  # (B,) bool: nothing comes before the window
@@ -67,23 +68,24 @@ def heard_corpus(
 class FlowData:
     """Windows at random places of random clips."""
 
-    def __init__(self, corpus: SpeechCorpus, heard: Heard, config: ModelConfig):
+    def __init__(self, corpus: SpeechCorpus, heard: Heard, basis: MotionBasis, config: ModelConfig):
         self.corpus, self.heard, self.config = corpus, heard, config
-        self.coeffs = np.asarray(corpus.motion) / SCALE
-        self.ref_coeffs = np.asarray(corpus.portrait) / SCALE
+        matrix = basis.matrix.numpy().T
+        self.motion = (corpus.motion / SCALE) @ matrix
+        self.ref_motion = (corpus.portrait / SCALE) @ matrix
 
     def draw(self, batch: int, rng: np.random.Generator) -> FlowBatch:
         """Emotions are the clip's own in three cases of five, else what the emotion encoder hears."""
         before, window = self.config.preceding, self.config.window
         clips = rng.integers(0, len(self.corpus), batch)
         first = rng.random(batch) < 0.1
-        starts = rng.integers(before, self.coeffs.shape[1] - window + 1, batch)
+        starts = rng.integers(before, self.motion.shape[1] - window + 1, batch)
         starts[first] = 0
         rows = starts[:, None] + np.arange(-before, window)
         rows = np.maximum(rows, 0)  # the frames before a first window are dropped by whoever trains
-        coeffs = self.coeffs[clips[:, None], rows]
+        motion = self.motion[clips[:, None], rows]
         features = np.stack([self.heard.features[c][r] for c, r in zip(clips, rows, strict=True)])
         named = np.eye(len(self.config.emotions), dtype=np.float32)[self.corpus.emotion[clips]]
         emotion = np.where(rng.random((batch, 1)) < 0.6, named, self.heard.emotion[clips])
-        arrays = (coeffs, self.ref_coeffs[clips], features.astype(np.float32), emotion.astype(np.float32), first)
+        arrays = (motion, self.ref_motion[clips], features.astype(np.float32), emotion.astype(np.float32), first)
         return FlowBatch(*map(torch.from_numpy, arrays))

@@ -23,7 +23,7 @@ from floatcli.models.conditions import WindowCondition
 from floatcli.models.emotion_encoder import EmotionEncoder
 from floatcli.models.fmt import VectorField
 from floatcli.models.motion_basis import MotionBasis
-from floatcli.train.audio_stage import HALF, train_audio, train_emotion
+from floatcli.train.audio_stage import train_audio, train_emotion
 from floatcli.train.flow_data import FlowBatch, FlowData, heard_corpus
 from floatcli.train.loop import LoopConfig, Losses, Run
 from floatcli.train.parameters import INDEX
@@ -74,13 +74,10 @@ class FlowPart(nn.Module):
     def losses(self, batch: FlowBatch) -> Losses:
         """L1 of the field, of its one-frame differences, and of the frames before the window given back."""
         before = self.field.preceding
-        motion = self.basis.motion(batch.coeffs)
-        condition = self._condition(batch, motion[:, :before])
-        x_1 = motion[:, before:]
+        condition = self._condition(batch, batch.motion[:, :before])
+        x_1 = batch.motion[:, before:]
         x_0, t = torch.randn_like(x_1), torch.rand(len(x_1))
-        with HALF:
-            v_t = self.field(t, along(x_0, x_1, t), condition)
-        v_t = v_t.float()
+        v_t = self.field(t, along(x_0, x_1, t), condition)
         error = v_t[:, before:] - target(x_0, x_1)
         return {
             "field": self._size(error),
@@ -94,14 +91,13 @@ class FlowPart(nn.Module):
         Where audio goes, emotion goes half the time too: guidance needs a field that is given neither.
         """
         count, before = len(preceding), preceding.shape[1]
-        with HALF:
-            audio = self.hear(batch.features).float()
+        audio = self.hear(batch.features)
         no_audio = torch.rand(count) < _DROP
         no_emotion = torch.rand(count) < torch.where(no_audio, 0.5, 0.5 * _DROP)
         alone = batch.first | (torch.rand(count) < _DROP_BEFORE)
-        ref = batch.ref_coeffs + _REF_NOISE * torch.randn_like(batch.ref_coeffs)
+        noise = self.basis.motion(_REF_NOISE * torch.randn(count, self.basis.matrix.shape[1]))
         return WindowCondition(
-            ref_motion=_kept(self.basis.motion(ref), torch.rand(count) < _DROP),
+            ref_motion=_kept(batch.ref_motion + noise, torch.rand(count) < _DROP),
             preceding_motion=_kept(preceding, alone),
             preceding_audio=_kept(audio[:, :before], alone),
             audio=_kept(audio[:, before:], no_audio),
@@ -145,7 +141,7 @@ def train_stage(config: ModelConfig, settings: FlowSettings, folder: Path, log: 
     corpus = speech_corpus(settings.speech, "train", log)
     audio = train_audio(config, settings.audio, corpus, folder, log)
     emotion = train_emotion(config, settings.emotion, corpus, folder, log)
-    data = FlowData(corpus, heard_corpus(corpus, audio, emotion, folder, log), config)
+    data = FlowData(corpus, heard_corpus(corpus, audio, emotion, folder, log), named_basis(config), config)
     return SpeechPart(config, audio, emotion, train_flow(config, settings.field, data, audio, folder, log))
 
 

@@ -47,7 +47,7 @@ def corpus(tmp_path_factory) -> SpeechCorpus:
 def data(corpus, tmp_path) -> FlowData:
     torch.manual_seed(0)
     heard = heard_corpus(corpus, AudioEncoder(CONFIG).eval(), EmotionEncoder(CONFIG).eval(), tmp_path, print)
-    return FlowData(corpus, heard, CONFIG)
+    return FlowData(corpus, heard, named_basis(CONFIG), CONFIG)
 
 
 @pytest.fixture
@@ -64,13 +64,14 @@ def test_the_named_basis_is_orthonormal_and_keeps_coefficients_apart():
 
 def test_windows_are_consecutive_frames_of_one_clip_with_its_own_sound(data, corpus):
     batch = data.draw(16, np.random.default_rng(1))
-    truth = corpus.motion / SCALE
-    for coeffs, ref, features in zip(batch.coeffs, batch.ref_coeffs, batch.features, strict=True):
-        places = np.argwhere(np.isclose(truth, coeffs[-1].numpy(), atol=1e-6).all(-1))
+    truth, basis = corpus.motion / SCALE, named_basis(CONFIG)
+    refs = basis.coefficients(batch.ref_motion)
+    for coeffs, ref, features in zip(basis.coefficients(batch.motion), refs, batch.features, strict=True):
+        places = np.argwhere(np.isclose(truth, coeffs[-1].numpy(), atol=1e-5).all(-1))
         clip, last = places[0]
         start = last + 1 - CONFIG.window
-        assert np.allclose(truth[clip, start : last + 1], coeffs[CONFIG.preceding :])
-        assert np.allclose(corpus.portrait[clip] / SCALE, ref)
+        assert np.allclose(truth[clip, start : last + 1], coeffs[CONFIG.preceding :], atol=1e-5)
+        assert np.allclose(corpus.portrait[clip] / SCALE, ref, atol=1e-5)
         assert np.allclose(data.heard.features[clip, start : last + 1], features[CONFIG.preceding :])
     assert torch.allclose(batch.emotion.sum(1), torch.ones(16))
 
@@ -79,7 +80,7 @@ def test_nothing_precedes_a_first_window(data, part):
     batch = data.draw(200, np.random.default_rng(1))
     assert batch.first.any()
     torch.manual_seed(0)
-    condition = part._condition(batch, part.basis.motion(batch.coeffs[:, : CONFIG.preceding]))
+    condition = part._condition(batch, batch.motion[:, : CONFIG.preceding])
     assert not condition.preceding_motion[batch.first].any()
     assert not condition.preceding_audio[batch.first].any()
 
@@ -87,7 +88,7 @@ def test_nothing_precedes_a_first_window(data, part):
 def test_conditions_are_dropped_as_often_as_the_paper_says(data, part):
     batch = data.draw(2000, np.random.default_rng(1))
     torch.manual_seed(0)
-    condition = part._condition(batch, part.basis.motion(batch.coeffs[:, : CONFIG.preceding]))
+    condition = part._condition(batch, batch.motion[:, : CONFIG.preceding])
     gone = {name: (value.flatten(1) == 0).all(1) for name, value in condition._asdict().items()}
     assert gone["audio"].float().mean() == pytest.approx(0.1, abs=0.03)
     assert gone["emotion"].float().mean() == pytest.approx(0.1, abs=0.03)
@@ -98,12 +99,11 @@ def test_conditions_are_dropped_as_often_as_the_paper_says(data, part):
 
 def test_the_true_field_has_no_loss(data, part, monkeypatch):
     batch = data.draw(4, np.random.default_rng(1))
-    motion = part.basis.motion(batch.coeffs)
     noises = []
     monkeypatch.setattr(torch, "randn_like", lambda x: noises.append(torch.zeros_like(x)) or noises[-1])
 
     def truth(t, x_t, condition):
-        return torch.cat((condition.preceding_motion, motion[:, CONFIG.preceding :]), 1)  # x_1 - 0
+        return torch.cat((condition.preceding_motion, batch.motion[:, CONFIG.preceding :]), 1)  # x_1 - 0
 
     monkeypatch.setattr(part.field, "forward", truth)
     assert all(value.item() == pytest.approx(0, abs=1e-6) for value in part.losses(batch).values())
