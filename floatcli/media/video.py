@@ -126,7 +126,7 @@ class VideoWriter:
         self.path = path.resolve()  # a link's target is replaced, not the link
         self.size = (width, height)
         self._config = config
-        self._temporary = self.path.with_name(f".floatcli-{secrets.token_hex(6)}{self.path.suffix.lower()}")
+        self._temporary = self.path.with_name(f".floatcli-{secrets.token_hex(6)}{path.suffix.lower()}")
         seconds = None if frames is None else frames / fps
         even = (width + width % 2, height + height % 2)
         self._command = _command(self._temporary, even, fps, config, Path(speech) if speech else None, seconds)

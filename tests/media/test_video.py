@@ -159,10 +159,10 @@ def test_the_file_appears_when_complete(tmp_path) -> None:
 
 def test_permissions_and_links_are_as_for_any_new_file(tmp_path) -> None:
     (tmp_path / "plain").touch()
-    (tmp_path / "link.mp4").symlink_to(tmp_path / "real.mp4")
+    (tmp_path / "link.mp4").symlink_to(tmp_path / "real")
     write(tmp_path / "link.mp4", clip(64, 48))
     assert (tmp_path / "link.mp4").is_symlink()
-    assert (tmp_path / "real.mp4").stat().st_mode == (tmp_path / "plain").stat().st_mode
+    assert (tmp_path / "real").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
 @pytest.mark.parametrize("kind", [RuntimeError, KeyboardInterrupt])
