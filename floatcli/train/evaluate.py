@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
@@ -15,7 +14,7 @@ from floatcli.models.float_model import FloatModel
 from floatcli.train.lip_judge import measure_lips
 from floatcli.train.measure import Figures, measure_drawn, measure_sweeps, to_tensor
 from floatcli.train.parameters import INDEX
-from floatcli.train.speech_clips import SpeechConfig, speech_corpus
+from floatcli.train.speech_clips import SPLITS, SpeechConfig, speech_corpus
 from floatcli.train.speech_quality import evaluate_speech, speaker
 
 #: The seven anchors of scikit-image's astronaut, marked by hand, in its pixels.
@@ -48,9 +47,9 @@ def evaluate_model(
     log("the photograph")
     figures["photograph"] = measure_photograph(model)
     with TemporaryDirectory() as folder:
-        settings = SpeechConfig(held_out_clips=clips)
-        corpora = {name: speech_corpus(Path(folder), settings, name, log) for name in ("sentences", "voices")}
-        log(f"{clips} sentences, {clips} voices")
+        settings = SpeechConfig(folder=folder, held_out_clips=clips)
+        corpora = {name: speech_corpus(settings, name, log) for name in SPLITS[1:]}
+        log(f"{clips} clips each of {', '.join(corpora)}")
         figures["speech"] = evaluate_speech(speaker(model.config, model), corpora, clips)
         log(f"pixels of {videos} videos")
         sentences = corpora["sentences"]
