@@ -33,6 +33,7 @@ LEFT_EYE = ("lid_left", "gaze_x", "gaze_y", "brow_left", "furrow", "smile")
 RIGHT_EYE = ("lid_right", "gaze_x", "gaze_y", "brow_right", "furrow", "smile")
 POSE = ("yaw", "pitch", "roll", "shift_x", "shift_y", "zoom")
 
+POSE_STEP = 3.0  # a large turn, in coefficients: changes of pose are of the order of one in these steps
 FLOW_REACH = 0.6  # furthest a patch's flow looks, in half sides of the patch
 
 
@@ -101,7 +102,7 @@ def apply_edit(picture: Tensor, edit: Edit, frame: Tensor, points: Tensor) -> Te
 class HeadWarp(nn.Module):
     """Turns the head: a flow of second order in the change of pose, its coefficient maps read from the picture.
 
-    ``flow(x) = sum_i d_i a_i(x) + sum_{i<=j} d_i d_j b_ij(x)`` with d the change of the six coefficients of pose. It is
+    ``flow(x) = sum_i d_i a_i(x) + sum_{i<=j} d_i d_j b_ij(x)`` with d the change of the six coefficients of pose (in steps). It is
     exactly zero at rest, costs one small matrix product a frame, and cannot flicker.
     """
 
@@ -124,6 +125,7 @@ class HeadWarp(nn.Module):
     def forward(self, maps: Tensor, change: Tensor) -> Tensor:
         """Flow (N, 2, S, S) in picture coordinates, for changes of pose (N, 6) over ``prepare``'s maps."""
         first, second = self.pairs
+        change = change / POSE_STEP
         terms = torch.cat([change, change[:, first] * change[:, second]], 1)
         if len(maps) == 1:
             return (terms @ maps[0].flatten(1)).view(len(terms), *maps.shape[2:])
