@@ -88,12 +88,13 @@ class FlowPart(nn.Module):
     def _condition(self, batch: FlowBatch, preceding: Tensor) -> WindowCondition:
         """The batch's conditions with random ones dropped.
 
-        Where audio goes, emotion goes half the time too: guidance needs a field that is given neither.
+        Where audio goes, emotion goes too: guidance asks for neither, for audio alone, and for both, never for
+        emotion alone.
         """
         count, before = len(preceding), preceding.shape[1]
         audio = self.hear(batch.features)
         no_audio = torch.rand(count) < _DROP
-        no_emotion = torch.rand(count) < torch.where(no_audio, 0.5, 0.5 * _DROP)
+        no_emotion = no_audio | (torch.rand(count) < _DROP)
         alone = batch.first | (torch.rand(count) < _DROP_BEFORE)
         noise = self.basis.motion(_REF_NOISE * torch.randn(count, self.basis.matrix.shape[1]))
         return WindowCondition(

@@ -16,6 +16,7 @@ PHONE_CLASSES = (
 )  # fmt: skip
 _RATE = 100  # curve samples per second, before frames are read off
 _LEAD, _TRAIL = 0.10, 0.12  # seconds by which the mouth opens before speech and shuts after it
+_INERTIA = 0.03  # seconds
 _CLOSURE_BEFORE_BURST = 0.05  # espeak-ng counts an unvoiced stop's closure to the phoneme before
 
 # Class, then targets in the order of LIPS, then how strongly the phoneme imposes them on its neighbours.
@@ -91,7 +92,7 @@ def phone_classes(phones: tuple[Phone, ...], frames: int, fps: int) -> np.ndarra
 
 
 def lip_curves(phones: tuple[Phone, ...], loudness: np.ndarray, frames: int, fps: int) -> np.ndarray:
-    """Lip parameters (frames, 6), in the order of LIPS, at the middle of each frame.
+    """Lip parameters (frames, 6), in the order of LIPS, averaged over each frame.
 
     Shapes are blended by overlapping dominance (the model of Cohen and Massaro); lips then shut over bilabials,
     and the mouth rests, all zero, from 120 ms after speech to 100 ms before it.
@@ -100,7 +101,7 @@ def lip_curves(phones: tuple[Phone, ...], loudness: np.ndarray, frames: int, fps
         phones: in order, seconds.
         loudness: (frames,) about 0..1; louder speech opens the jaw a little more.
     """
-    times = np.arange(int(frames / fps * _RATE)) / _RATE
+    times = (np.arange(frames * _RATE // fps) + 0.5) / _RATE
     weights = np.full(len(times), 1e-6)
     curves = np.zeros((len(times), len(LIPS)))
     closed = np.zeros(len(times))
@@ -114,11 +115,19 @@ def lip_curves(phones: tuple[Phone, ...], loudness: np.ndarray, frames: int, fps
     curves /= weights[:, None]
     loud = np.interp(times, (np.arange(frames) + 0.5) / fps, loudness)
     curves[:, 0] *= 0.85 + 0.3 * np.clip(loud, 0, 1)
+    curves = _sluggish(curves)
     curves[:, :5] *= 1 - closed[:, None]
     curves[:, 5] = np.maximum(curves[:, 5] * closed, 0.8 * closed)
     curves *= _speaking(times, phones)[:, None]
-    middles = (np.arange(frames) + 0.5) / fps
-    return np.stack([np.interp(middles, times, curve) for curve in curves.T], 1).astype(np.float32)
+    return curves.reshape(frames, -1, len(LIPS)).mean(1).astype(np.float32)
+
+
+def _sluggish(curves: np.ndarray) -> np.ndarray:
+    """Flesh has mass: nothing but a closure moves faster than a Gaussian of _INERTIA seconds lets it."""
+    reach = int(3 * _INERTIA * _RATE)
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / (_INERTIA * _RATE)) ** 2)
+    padded = np.pad(curves, ((reach, reach), (0, 0)), mode="edge")
+    return np.stack([np.convolve(curve, kernel / kernel.sum(), "valid") for curve in padded.T], 1)
 
 
 def _segments(phone: Phone) -> list[tuple[np.ndarray, float, float, float]]:
@@ -142,11 +151,11 @@ def _dominance(times: np.ndarray, start: float, end: float) -> np.ndarray:
 
 
 def _closure(times: np.ndarray, phone: Phone) -> np.ndarray:
-    """1 while the lips are shut, with ramps of 40 ms."""
+    """1 while the lips are shut, with ramps of 60 ms."""
     unvoiced = phone.ipa.startswith("p")
     start = phone.start - _CLOSURE_BEFORE_BURST if unvoiced else phone.start - 0.01
     end = phone.start + 0.01 if unvoiced else max(phone.end - 0.02, phone.start + 0.04)
-    return np.clip(1 - np.maximum(start - times, times - end) / 0.04, 0, 1)
+    return np.clip(1 - np.maximum(start - times, times - end) / 0.06, 0, 1)
 
 
 def _speaking(times: np.ndarray, phones: tuple[Phone, ...]) -> np.ndarray:
