@@ -100,6 +100,7 @@ def lip_curves(phones: tuple[Phone, ...], loudness: np.ndarray, frames: int, fps
     Args:
         phones: in order, seconds.
         loudness: (frames,) about 0..1; louder speech opens the jaw a little more.
+        fps: a divisor of 100.
     """
     times = (np.arange(frames * _RATE // fps) + 0.5) / _RATE
     weights = np.full(len(times), 1e-6)
