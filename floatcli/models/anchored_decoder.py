@@ -106,6 +106,8 @@ class HeadWarp(nn.Module):
     exactly zero at rest, costs one small matrix product a frame, and cannot flicker.
     """
 
+    pairs: Tensor
+
     def __init__(self, size: AnchoredSize):
         super().__init__()
         self.input_size = size.warp_size
@@ -187,7 +189,9 @@ class AnchoredDecoder(nn.Module):
         if missing:
             raise ValueError(f"the anchored decoder needs basis vectors named {', '.join(missing)}")
         self.size = config.anchored
-        self.columns = {part: [names.index(name) for name in part] for part in (MOUTH, LEFT_EYE, RIGHT_EYE, POSE)}
+        self.columns: dict[tuple[str, ...], list[int]] = {
+            part: [names.index(name) for name in part] for part in (MOUTH, LEFT_EYE, RIGHT_EYE, POSE)
+        }
         self.landmarks = LandmarkNet(self.size)
         self.mouth = PatchEditor(len(MOUTH), self.size.mouth_patch, self.size)
         self.eye = PatchEditor(len(LEFT_EYE), self.size.eye_patch, self.size)

@@ -71,8 +71,8 @@ class EditDecoder(nn.Module):
         )
         self.refine = nn.ModuleList(ModulatedBlock(c, c, condition) for c in reversed(channels[:-1]))
         self.out = nn.Conv2d(channels[0], c_out, 3, 1, 1)
-        nn.init.zeros_(self.out.weight)  # begins by drawing nothing
-        nn.init.zeros_(self.out.bias)
+        for parameter in self.out.parameters():  # begins by drawing nothing
+            nn.init.zeros_(parameter)
 
     def prepare(self, maps: list[Tensor]) -> list[Tensor]:
         """What of the source stays the same in every frame: maps ready to be added, coarsest first."""

@@ -46,7 +46,7 @@ class Run:
     def __init__(self, name: str, module: nn.Module, config: LoopConfig, folder: Path):
         self.path = folder / f"{name}.pt"
         self.name, self.config = name, config
-        self.module = module.to(memory_format=torch.channels_last)
+        self.module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(module).requires_grad_(False)
         self.optimiser = torch.optim.AdamW(
             [p for p in module.parameters() if p.requires_grad],
