@@ -16,7 +16,7 @@ from floatcli.train.audio_stage import train_audio, train_emotion
 from floatcli.train.flow_data import FlowBatch, FlowData, heard_corpus
 from floatcli.train.flow_stage import FlowPart, SpeechPart, named_basis, train_flow
 from floatcli.train.loop import LoopConfig
-from floatcli.train.parameters import SCALE
+from floatcli.train.parameters import INDEX, SCALE
 from floatcli.train.speech_clips import SpeechConfig, SpeechCorpus, speech_corpus
 from floatcli.train.speech_quality import blink_count, correlations, evaluate_speech, seam, speaker
 
@@ -107,6 +107,20 @@ def test_the_true_field_has_no_loss(data, part, monkeypatch):
 
     monkeypatch.setattr(part.field, "forward", truth)
     assert all(value.item() == pytest.approx(0, abs=1e-6) for value in part.losses(batch).values())
+
+
+def test_rare_events_pull_the_field_to_their_mean_not_their_median(part):
+    lid, jaw = INDEX["lid_left"], INDEX["jaw"]
+    truth = torch.zeros(8, 1, 20)
+    truth[0] = 3.0  # one blink in eight
+
+    def slope(k: int) -> float:
+        guess = torch.full((20,), 0.1, requires_grad=True)
+        part._size(part.basis.motion(guess - truth)).backward()
+        return guess.grad[k].item()
+
+    assert slope(lid) < 0  # up, towards the blink
+    assert slope(jaw) > 0  # down, towards the usual
 
 
 def test_a_window_is_learnt_by_heart(data, part):
