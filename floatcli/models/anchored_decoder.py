@@ -113,9 +113,11 @@ class HeadWarp(nn.Module):
         self.input_size = size.warp_size
         pairs = torch.triu_indices(len(POSE), len(POSE), device="cpu")
         self.register_buffer("pairs", pairs, persistent=False)
-        self.encoder = SourceEncoder(3 + len(ANCHORS) + 2, size.warp_channels)
+        # Normalised, it hides a spike in a corner of its maps to steer their scale, and the spike shows as a flow.
+        outputs = 2 * (len(POSE) + pairs.shape[1])
+        self.encoder = SourceEncoder(3 + len(ANCHORS) + 2, size.warp_channels, normalised=False)
         self.embed = nn.Sequential(nn.Linear(len(POSE), size.condition), nn.SiLU())
-        self.decoder = EditDecoder(size.warp_channels, 2 * (len(POSE) + pairs.shape[1]), size.condition)
+        self.decoder = EditDecoder(size.warp_channels, outputs, size.condition, normalised=False)
 
     def prepare(self, picture: Tensor, anchors: Tensor, pose: Tensor) -> Tensor:
         """Coefficient maps (B, K, 2, S, S) from picture (B, 3, H, H), anchors (B, 7, 2), source pose (B, 6)."""

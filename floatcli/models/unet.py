@@ -11,13 +11,21 @@ from torch import Tensor, nn
 GROUP = 4  # channels that are normalised together
 
 
-class ConvBlock(nn.Module):
-    """3x3 convolution, group normalisation, leaky ReLU."""
+def _conv(c_in: int, c_out: int, stride: int, normalised: bool) -> nn.Conv2d:
+    """3x3 convolution; where nothing normalises it, it starts by keeping the size of what goes through."""
+    conv = nn.Conv2d(c_in, c_out, 3, stride, 1)
+    if not normalised:
+        nn.init.kaiming_normal_(conv.weight, a=0.2)
+    return conv
 
-    def __init__(self, c_in: int, c_out: int, stride: int = 1):
+
+class ConvBlock(nn.Module):
+    """3x3 convolution, group normalisation if wanted, leaky ReLU."""
+
+    def __init__(self, c_in: int, c_out: int, stride: int = 1, normalised: bool = True):
         super().__init__()
-        self.conv = nn.Conv2d(c_in, c_out, 3, stride, 1)
-        self.norm = nn.GroupNorm(c_out // GROUP, c_out)
+        self.conv = _conv(c_in, c_out, stride, normalised)
+        self.norm = nn.GroupNorm(c_out // GROUP, c_out) if normalised else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, c_in, H, W) -> (N, c_out, H/stride, W/stride)."""
@@ -27,11 +35,12 @@ class ConvBlock(nn.Module):
 class SourceEncoder(nn.Module):
     """The half that looks at the source: maps at every level, finest first."""
 
-    def __init__(self, c_in: int, channels: tuple[int, ...]):
+    def __init__(self, c_in: int, channels: tuple[int, ...], normalised: bool = True):
         super().__init__()
-        self.stem = ConvBlock(c_in, channels[0])
+        self.stem = ConvBlock(c_in, channels[0], 1, normalised)
         self.levels = nn.ModuleList(
-            nn.Sequential(ConvBlock(fine, coarse, 2), ConvBlock(coarse, coarse)) for fine, coarse in pairwise(channels)
+            nn.Sequential(ConvBlock(fine, coarse, 2, normalised), ConvBlock(coarse, coarse, 1, normalised))
+            for fine, coarse in pairwise(channels)
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:
@@ -43,12 +52,12 @@ class SourceEncoder(nn.Module):
 
 
 class ModulatedBlock(nn.Module):
-    """3x3 convolution whose normalised output is scaled and shifted by a condition."""
+    """3x3 convolution whose (normalised) output is scaled and shifted by a condition."""
 
-    def __init__(self, c_in: int, c_out: int, condition: int):
+    def __init__(self, c_in: int, c_out: int, condition: int, normalised: bool):
         super().__init__()
-        self.conv = nn.Conv2d(c_in, c_out, 3, 1, 1)
-        self.norm = nn.GroupNorm(c_out // GROUP, c_out, affine=False)
+        self.conv = _conv(c_in, c_out, 1, normalised)
+        self.norm = nn.GroupNorm(c_out // GROUP, c_out, affine=False) if normalised else nn.Identity()
         self.modulation = nn.Linear(condition, 2 * c_out)
 
     def forward(self, x: Tensor, condition: Tensor, skip: Tensor | None = None) -> Tensor:
@@ -62,14 +71,14 @@ class ModulatedBlock(nn.Module):
 class EditDecoder(nn.Module):
     """The half that draws: source maps and a condition -> an output map at the finest level."""
 
-    def __init__(self, channels: tuple[int, ...], c_out: int, condition: int):
+    def __init__(self, channels: tuple[int, ...], c_out: int, condition: int, normalised: bool = True):
         super().__init__()
         self.skips = nn.ModuleList(nn.Conv2d(c, c, 1) for c in channels)
-        self.bottom = ModulatedBlock(channels[-1], channels[-1], condition)
+        self.bottom = ModulatedBlock(channels[-1], channels[-1], condition, normalised)
         self.up = nn.ModuleList(
-            ModulatedBlock(coarse, fine, condition) for fine, coarse in reversed(list(pairwise(channels)))
+            ModulatedBlock(coarse, fine, condition, normalised) for fine, coarse in reversed(list(pairwise(channels)))
         )
-        self.refine = nn.ModuleList(ModulatedBlock(c, c, condition) for c in reversed(channels[:-1]))
+        self.refine = nn.ModuleList(ModulatedBlock(c, c, condition, normalised) for c in reversed(channels[:-1]))
         self.out = nn.Conv2d(channels[0], c_out, 3, 1, 1)
         for parameter in self.out.parameters():  # begins by drawing nothing
             nn.init.zeros_(parameter)

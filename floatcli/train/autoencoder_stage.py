@@ -58,16 +58,14 @@ class EncoderPart(nn.Module):
         self.size = config.image_size
 
     def losses(self, batch: Batch, rng: np.random.Generator) -> Losses:
-        """Smooth L1 on coefficients, and on their differences within a set: change matters more than place."""
-        images = batch.images(slice(None)).flatten(0, 1)
-        small = F.interpolate(images, size=(self.size,) * 2, mode="bilinear", antialias=True)
-        identity, _ = self.encoder(small)
+        """Squares of coefficients, and of their differences within a set: change matters more than place."""
+        identity, _ = self.encoder(batch.small_images(self.size))
         coeffs = self.encoder.coefficients(identity).float().view(*batch.parameters.shape)
         truth = batch.parameters / SCALES
         change, true_change = coeffs - coeffs.mean(1, True), truth - truth.mean(1, True)
         return {
-            "coeffs": F.smooth_l1_loss(coeffs, truth, beta=0.3),
-            "change": 2 * F.smooth_l1_loss(change, true_change, beta=0.3),
+            "coeffs": F.mse_loss(coeffs, truth),
+            "change": 2 * F.mse_loss(change, true_change),
         }
 
 
@@ -82,7 +80,7 @@ class LandmarksPart(nn.Module):
 
     def losses(self, batch: Batch, rng: np.random.Generator) -> Losses:
         """L1 in grid coordinates (x 10: of the order of one)."""
-        anchors = self.net(batch.images(slice(None)).flatten(0, 1))
+        anchors = self.net(batch.small_images(self.net.input_size))
         truth = batch.landmarks[:, :, ANCHOR_COLUMNS].flatten(0, 1)
         return {"anchors": 10 * (anchors - truth).abs().mean()}
 

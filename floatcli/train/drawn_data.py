@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from floatcli.config import ANCHORS
@@ -47,6 +48,12 @@ class Batch(NamedTuple):
     def images(self, frames: int | slice) -> Tensor:
         """Frames as (B, 3, H, W) or (B, F', 3, H, W) in [-1, 1]."""
         return self.pictures[:, frames].movedim(-1, -3).float() / 127.5 - 1
+
+    def small_images(self, size: int) -> Tensor:
+        """All frames as (B F, 3, size, size) in [-1, 1], scaled down as bytes: several times faster."""
+        bytes_ = self.pictures.flatten(0, 1).movedim(-1, -3)
+        small = F.interpolate(bytes_, size=(size, size), mode="bilinear", antialias=True)
+        return small.float() / 127.5 - 1
 
 
 def set_parameters(rng: np.random.Generator, draw_one: Callable[[np.random.Generator], np.ndarray]) -> np.ndarray:
