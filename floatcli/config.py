@@ -176,9 +176,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         if len(kinds) != len(value):
             raise ValueError(f"{where} has {len(value)} values, not {len(kinds)}")
         return tuple(_convert(kind, item, where) for kind, item in zip(kinds, value, strict=True))
-    if not isinstance(value, (int, float) if hint is float else hint) or isinstance(value, bool) != (
-        hint is bool
-    ):
+    if not isinstance(value, (int, float) if hint is float else hint) or isinstance(value, bool) != (hint is bool):
         raise ValueError(f"{where} is {value!r}, not {hint.__name__}")
     return value
 

@@ -102,8 +102,8 @@ def apply_edit(picture: Tensor, edit: Edit, frame: Tensor, points: Tensor) -> Te
 class HeadWarp(nn.Module):
     """Turns the head: a flow of second order in the change of pose, its coefficient maps read from the picture.
 
-    ``flow(x) = sum_i d_i a_i(x) + sum_{i<=j} d_i d_j b_ij(x)`` with d the change of the six coefficients of pose (in steps). It is
-    exactly zero at rest, costs one small matrix product a frame, and cannot flicker.
+    ``flow(x) = sum_i d_i a_i(x) + sum_{i<=j} d_i d_j b_ij(x)`` with d the change of the six coefficients of pose, in
+    steps of POSE_STEP. It is exactly zero at rest, costs one small matrix product a frame, and cannot flicker.
     """
 
     pairs: Tensor
