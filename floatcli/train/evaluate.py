@@ -43,7 +43,10 @@ def evaluate_model(
     """Figures by what they are of: drawn faces, the photograph, speech as curves, speech as pixels."""
     log(f"{identities} drawn faces")
     with torch.inference_mode():
-        figures = {"drawn faces": measure_drawn(model, identities)}
+        figures = {
+            "drawn faces, motion as drawn": measure_drawn(model, identities, read=False),
+            "drawn faces, motion as read": measure_drawn(model, identities, read=True),
+        }
     log("the photograph")
     figures["photograph"] = measure_photograph(model)
     with TemporaryDirectory() as folder:

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from floatcli.models.float_model import FloatModel, Portrait
-from floatcli.train.drawn_data import OTHERS, SOURCE, draw_set
+from floatcli.train.drawn_data import OTHERS, POSE_COLUMNS, SOURCE, draw_set
+from floatcli.train.parameters import SCALE
 
 Figures = dict[str, float]
 
@@ -58,21 +59,38 @@ def read_motion(model: FloatModel, pictures: Tensor) -> Tensor:
     return model.basis.motion(model.motion_encoder.coefficients(identity))
 
 
-def measure_drawn(model: FloatModel, identities: int, size: int = 256) -> Figures:
+def true_motion(model: FloatModel, portrait: Portrait, source: np.ndarray, targets: np.ndarray) -> Tensor:
+    """Motion (N, D) of targets (N, 20) as drawn; the head turns from where the model sees the source (20,)."""
+    coeffs = torch.from_numpy(targets / SCALE).float()
+    seen = model.basis.coefficients(portrait.ref_motion)
+    own = torch.from_numpy(source / SCALE).float()
+    coeffs[:, POSE_COLUMNS] += (seen - own)[:, POSE_COLUMNS]
+    return model.basis.motion(coeffs)
+
+
+def measure_drawn(model: FloatModel, identities: int, read: bool, size: int = 256) -> Figures:
     """Reconstruction of held-out drawn faces: another frame of the same face, from a source and its motion.
 
-    The driving motion is read from the true frame by the model's own encoder. ``over copying`` is the gain over
-    giving the source back unchanged; ``sharpness`` the gradient energy of output over truth.
+    Args:
+        model: With the anchored decoder.
+        identities: How many faces.
+        read: The driving motion is read from the true frame by the model's own encoder; else it is the drawn one.
+        size: Side of the pictures.
+
+    Returns:
+        Means over pictures; ``over copying`` is the gain over giving the source back unchanged, ``sharpness`` the
+        gradient energy of output over truth.
     """
     from floatcli.train.autoencoder_stage import ANCHOR_COLUMNS
 
     rows: list[Figures] = []
     for k in range(identities):
-        pictures, landmarks, _ = draw_set(np.random.default_rng((HELD_OUT, k)), size)
+        pictures, landmarks, parameters = draw_set(np.random.default_rng((HELD_OUT, k)), size)
         images = to_tensor(pictures)
         portrait = model.encode(images[SOURCE : SOURCE + 1])
         truths = images[OTHERS]
-        outputs = model.decode(portrait, read_motion(model, truths)).clamp(-1, 1)
+        drawn = true_motion(model, portrait, parameters[SOURCE], parameters[OTHERS])
+        outputs = model.decode(portrait, read_motion(model, truths) if read else drawn).clamp(-1, 1)
         for output, truth, points in zip(outputs, truths, landmarks[OTHERS], strict=True):
             rows.append(_compare(output, truth, images[SOURCE], face_boxes(points[ANCHOR_COLUMNS] * size, size)))
     return {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}

@@ -1,0 +1,54 @@
+"""The measures themselves: known pictures give known figures, and the judge reads true drawings."""
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("skia")
+
+from floatcli.train import lip_judge
+from floatcli.train.drawn import draw, random_identity
+from floatcli.train.measure import box_around, face_boxes, gradient_energy, psnr, share_inside
+from floatcli.train.parameters import INDEX, rest
+
+
+def test_psnr_of_a_known_error():
+    a = torch.zeros(3, 8, 8)
+    assert psnr(a, a + 0.2) == pytest.approx(20.0, abs=1e-3)  # the range is two wide
+
+
+def test_gradient_energy_halves_with_contrast():
+    a = torch.rand(3, 16, 16)
+    assert gradient_energy(a / 2) == pytest.approx(gradient_energy(a) / 4, rel=1e-4)
+
+
+def test_share_inside_counts_boxes_once():
+    change = torch.ones(1, 3, 10, 10)
+    box = (slice(0, 5), slice(0, 10))
+    assert share_inside(change, [box]) == pytest.approx(0.5)
+    assert share_inside(change, [box, box]) == pytest.approx(0.5)
+
+
+def test_boxes_are_clipped_to_the_picture():
+    assert box_around(np.array([2.0, 50.0]), 10, 60) == (slice(40, 60), slice(0, 12))
+
+
+def test_face_boxes_lie_on_eyes_and_mouth():
+    anchors = np.array([[40, 40], [60, 40], [42, 60], [58, 60], [50, 58], [50, 64], [50, 75]], float)
+    boxes = face_boxes(anchors, 100)
+    assert set(boxes) == {"mouth", "left_eye", "right_eye"}
+    rows, columns = boxes["mouth"]
+    assert rows.start < 60 < rows.stop
+    assert columns.start < 50 < columns.stop
+
+
+def test_the_judge_reads_the_jaw_of_true_drawings(monkeypatch):
+    monkeypatch.setattr(lip_judge, "EXAMPLES", 60)
+    identity = random_identity(np.random.default_rng(5))
+    judge = lip_judge.JawJudge(identity, np.random.default_rng(6), size=128)
+    true, read = np.linspace(0, 0.8, 9), []
+    for jaw in true:
+        parameters = rest()
+        parameters[INDEX["jaw"]] = jaw
+        read.append(judge.read(draw(identity, parameters, 128).picture, parameters))
+    assert np.corrcoef(read, true)[0, 1] > 0.9
