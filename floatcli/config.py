@@ -10,6 +10,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 
 #: The points of a face that edits are anchored at; left and right as seen in the picture.
+#: Eyes are their centres; the lips' points are their outer middles.
 ANCHORS = ("left_eye", "right_eye", "mouth_left", "mouth_right", "upper_lip", "lower_lip", "chin")
 
 #: Channels of the motion auto-encoder by resolution (SPEC section 2).

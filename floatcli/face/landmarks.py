@@ -6,11 +6,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from floatcli.config import ANCHORS
 from floatcli.face.detect import FaceBox
 from floatcli.face.networks import FAN_URL, SFD_URL, Notice, network_file
-
-#: Left and right are the picture's, as seen. Eyes are their centres; the lips' points are their outer middles.
-ANCHORS = ("left_eye", "right_eye", "mouth_left", "mouth_right", "upper_lip", "lower_lip", "chin")
 
 #: Which of the 68 points (numbered from 0, as in 300-W) an anchor is the mean of.
 POINTS_OF_ANCHOR = {
