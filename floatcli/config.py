@@ -13,6 +13,12 @@ EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 #: Eyes are their centres; the lips' points are their outer middles.
 ANCHORS = ("left_eye", "right_eye", "mouth_left", "mouth_right", "upper_lip", "lower_lip", "chin")
 
+#: Names of the coefficients that move the head, where a basis has named ones.
+POSE = ("yaw", "pitch", "roll", "shift_x", "shift_y", "zoom")
+#: What one unit of them is: degrees of yaw, pitch and roll; shares of the picture's and of the head's size.
+TURN_DEGREES = (25.0, 20.0, 20.0)
+POSE_SHIFT, POSE_ZOOM = 0.1, 0.1
+
 #: Channels of the motion auto-encoder by resolution (SPEC section 2).
 PUBLISHED_CHANNELS = (
     (4, 512), (8, 512), (16, 512), (32, 512), (64, 256), (128, 128), (256, 64), (512, 32), (1024, 16),

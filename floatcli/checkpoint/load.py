@@ -78,7 +78,10 @@ def save_model(model: FloatModel, path: str | Path, dtype: torch.dtype | None = 
     metadata = {"format": "pt", _VERSION_KEY: str(FORMAT_VERSION), CONFIG_KEY: model.config.to_json()}
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        save_file(tensors, temporary, metadata)
+        temporary.touch()
+        mode = temporary.stat().st_mode
+        save_file(tensors, temporary, metadata)  # which would leave it to its owner alone
+        temporary.chmod(mode)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

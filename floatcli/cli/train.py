@@ -85,12 +85,16 @@ def evaluate(
     identities: Annotated[int, typer.Option(min=1, help="Held-out drawn faces.")] = 40,
     clips: Annotated[int, typer.Option(min=2, help="Held-out clips of speech, of each kind.")] = 40,
     videos: Annotated[int, typer.Option(min=1, help="Of these, clips whose decoded pixels are judged.")] = 12,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write every figure here, as JSON.")] = None,
 ) -> None:
-    """Measure a set on held-out drawn faces, sentences and voices, and on a photograph; prints JSON."""
+    """Measure a set on held-out drawn faces, sentences and voices, and on a photograph; prints a table."""
     import json
 
     from floatcli.checkpoint.load import load_model
     from floatcli.train.evaluate import evaluate_model
+    from floatcli.train.report import table
 
     figures = evaluate_model(load_model(weights), identities, clips, videos, console.say)
-    typer.echo(json.dumps(figures, indent=2))
+    if output:
+        output.write_text(json.dumps(figures, indent=2) + "\n")
+    typer.echo(table(figures))

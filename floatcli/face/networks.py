@@ -19,7 +19,7 @@ OFFLINE_VARIABLE = "FLOATCLI_OFFLINE"
 SFD_URL = "https://www.adrianbulat.com/downloads/python-fan/s3fd-619a316812.pth"
 FAN_URL = "https://www.adrianbulat.com/downloads/python-fan/2DFAN4-11f355bf06.pth.tar"
 
-PROBE_SECONDS = 4.0
+PROBE_SECONDS = 2.0
 STALL_SECONDS = 15.0
 
 

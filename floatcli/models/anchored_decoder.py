@@ -1,9 +1,10 @@
 """The decoder of the embedded set: it edits the picture itself instead of painting a new one.
 
-Mouth and eyes are edited in patches anchored at landmarks; then one coarse warp turns the whole head. It stands
-behind the interface of the published decoder - identity, features, motion -> frames - with other features: the
-source picture, and everything that can be computed from it once. Because flows upsample, frames stay as sharp as
-the picture at any size, and weights trained on drawings carry over to photographs.
+Mouth and eyes are edited in patches anchored at landmarks; then one coarse warp turns the whole head
+(``head_warp``). It stands behind the interface of the published decoder - identity, features, motion -> frames - with
+other features: the source picture, and everything that can be computed from it once. Because flows upsample, and the
+picture is looked up but once, frames stay as sharp as it at any size, and weights trained on drawings carry over to
+photographs.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from floatcli.config import ANCHORS, AnchoredSize, ModelConfig
+from floatcli.config import ANCHORS, POSE, AnchoredSize, ModelConfig
+from floatcli.models.head_warp import HeadWarp
 from floatcli.models.landmark_net import LandmarkNet
 from floatcli.models.patches import (
+    MOUTH_BOTTOM,
     eye_frames,
     heatmaps,
     mouth_frame,
@@ -31,9 +34,7 @@ from floatcli.models.unet import EditDecoder, SourceEncoder
 MOUTH = ("jaw", "round", "smile", "upper_lip", "lower_lip", "lip_press", "sneer")
 LEFT_EYE = ("lid_left", "gaze_x", "gaze_y", "brow_left", "furrow", "smile")
 RIGHT_EYE = ("lid_right", "gaze_x", "gaze_y", "brow_right", "furrow", "smile")
-POSE = ("yaw", "pitch", "roll", "shift_x", "shift_y", "zoom")
 
-POSE_STEP = 3.0  # a large turn, in coefficients: changes of pose are of the order of one in these steps
 FLOW_REACH = 0.6  # furthest a patch's flow looks, in half sides of the patch
 
 
@@ -54,9 +55,9 @@ class Edit(NamedTuple):
 class PatchEditor(nn.Module):
     """Edits one kind of patch: source patch and target coefficients -> Edit."""
 
-    def __init__(self, coeffs: int, patch: int, size: AnchoredSize):
+    def __init__(self, coeffs: int, patch: int, size: AnchoredSize, bottom: float = 1.0):
         super().__init__()
-        self.patch = patch
+        self.patch, self.bottom = patch, bottom
         self.encoder = SourceEncoder(3 + len(ANCHORS) + 2, size.patch_channels)
         self.embed = nn.Sequential(
             nn.Linear(coeffs, size.condition),
@@ -99,49 +100,15 @@ def apply_edit(picture: Tensor, edit: Edit, frame: Tensor, points: Tensor) -> Te
     return torch.lerp(warped, edit.colour, edit.mask)
 
 
-class HeadWarp(nn.Module):
-    """Turns the head: a flow of second order in the change of pose, its coefficient maps read from the picture.
-
-    ``flow(x) = sum_i d_i a_i(x) + sum_{i<=j} d_i d_j b_ij(x)`` with d the change of the six coefficients of pose, in
-    steps of POSE_STEP. It is exactly zero at rest, costs one small matrix product a frame, and cannot flicker.
-    """
-
-    pairs: Tensor
-
-    def __init__(self, size: AnchoredSize):
-        super().__init__()
-        self.input_size = size.warp_size
-        pairs = torch.triu_indices(len(POSE), len(POSE), device="cpu")
-        self.register_buffer("pairs", pairs, persistent=False)
-        # Normalised, it hides a spike in a corner of its maps to steer their scale, and the spike shows as a flow.
-        outputs = 2 * (len(POSE) + pairs.shape[1])
-        self.encoder = SourceEncoder(3 + len(ANCHORS) + 2, size.warp_channels, normalised=False)
-        self.embed = nn.Sequential(nn.Linear(len(POSE), size.condition), nn.SiLU())
-        self.decoder = EditDecoder(size.warp_channels, outputs, size.condition, normalised=False)
-
-    def prepare(self, picture: Tensor, anchors: Tensor, pose: Tensor) -> Tensor:
-        """Coefficient maps (B, K, 2, S, S) from picture (B, 3, H, H), anchors (B, 7, 2), source pose (B, 6)."""
-        small = F.interpolate(picture, size=(self.input_size,) * 2, mode="bilinear", antialias=True)
-        grid = pixel_grid(self.input_size, picture).expand(len(picture), -1, -1, -1).permute(0, 3, 1, 2)
-        maps = self.encoder(torch.cat([small, heatmaps(anchors, self.input_size), grid], 1))
-        return self.decoder(self.decoder.prepare(maps), self.embed(pose)).float().unflatten(1, (-1, 2))
-
-    def forward(self, maps: Tensor, change: Tensor) -> Tensor:
-        """Flow (N, 2, S, S) in picture coordinates, for changes of pose (N, 6) over ``prepare``'s maps."""
-        first, second = self.pairs
-        change = change / POSE_STEP
-        terms = torch.cat([change, change[:, first] * change[:, second]], 1)
-        if len(maps) == 1:
-            return (terms @ maps[0].flatten(1)).view(len(terms), *maps.shape[2:])
-        return torch.einsum("nk,nkchw->nchw", terms, maps)
-
-
-def warp_picture(picture: Tensor, flow: Tensor) -> Tensor:
-    """Picture (N, 3, H, H) looked up along a coarser flow (N, 2, S, S)."""
-    size = picture.shape[-1]
+def along_flow(flow: Tensor, size: int) -> Tensor:
+    """Where the pixels of a picture of ``size`` a side look along a coarser flow (N, 2, S, S): (N, size, size, 2)."""
     fine = F.interpolate(flow, size=(size, size), mode="bilinear", align_corners=False)
-    grid = pixel_grid(size, picture) + fine.permute(0, 2, 3, 1)
-    return F.grid_sample(picture, grid, padding_mode="border", align_corners=False)
+    return pixel_grid(size, flow) + fine.permute(0, 2, 3, 1)
+
+
+def look_up(picture: Tensor, at: Tensor, mode: str = "bilinear", beyond: str = "border") -> Tensor:
+    """Picture (N, C, H, H) at places (N, h, w, 2); ``beyond`` is what lies outside, as in ``grid_sample``."""
+    return F.grid_sample(picture, at, mode, padding_mode=beyond, align_corners=False)
 
 
 class Placed(NamedTuple):
@@ -153,7 +120,7 @@ class Placed(NamedTuple):
     window: Tensor  # (1, 1, h, w)
 
 
-def place(frame: Tensor, size: int) -> Placed:
+def place(frame: Tensor, size: int, bottom: float) -> Placed:
     """Where a patch of frame (1, 2, 3) lies on a picture of ``size`` pixels a side, clipped to it."""
     corners = to_picture(frame, frame.new_tensor([[[-1, -1], [1, -1], [1, 1], [-1, 1]]]))[0]
     box = (corners + 1) * size / 2
@@ -161,7 +128,7 @@ def place(frame: Tensor, size: int) -> Placed:
     x2, y2 = box.amax(0).ceil().long().clamp(1, size).tolist()
     rows, columns = slice(y1, max(y2, y1 + 1)), slice(x1, max(x2, x1 + 1))
     points = to_patch(frame, pixel_grid(size, frame)[rows, columns][None])
-    return Placed(rows, columns, points, soft_window(points)[:, None])
+    return Placed(rows, columns, points, soft_window(points, bottom)[:, None])
 
 
 class AnchoredFeatures(NamedTuple):
@@ -195,9 +162,10 @@ class AnchoredDecoder(nn.Module):
             part: [names.index(name) for name in part] for part in (MOUTH, LEFT_EYE, RIGHT_EYE, POSE)
         }
         self.landmarks = LandmarkNet(self.size)
-        self.mouth = PatchEditor(len(MOUTH), self.size.mouth_patch, self.size)
+        self.mouth = PatchEditor(len(MOUTH), self.size.mouth_patch, self.size, MOUTH_BOTTOM)
         self.eye = PatchEditor(len(LEFT_EYE), self.size.eye_patch, self.size)
-        self.warp = HeadWarp(self.size)
+        scales = tuple(config.coefficient_scales[k] for k in self.columns[POSE])
+        self.warp = HeadWarp(self.size, scales)
 
     def part(self, coeffs: Tensor, names: tuple[str, ...]) -> Tensor:
         """Coefficients (N, M) -> those that one part follows (N, P)."""
@@ -233,23 +201,40 @@ class AnchoredDecoder(nn.Module):
         """Frames (N, 3, H, H) in [-1, 1] for motions (N, D); the identity speaks through the features alone."""
         coeffs = motion @ features.basis
         left, right = eye_frames(features.anchors)
-        frames = features.picture.repeat(len(motion), 1, 1, 1)
+        edits = motion.new_zeros(len(motion), 6, self.size.work_size, self.size.work_size)
         for editor, prepared, frame, names in (
             (self.mouth, features.mouth, mouth_frame(features.anchors), MOUTH),
             (self.eye, features.left_eye, left, LEFT_EYE),
             (self.eye, features.right_eye, right, RIGHT_EYE),
         ):
-            _paste(frames, features.picture, editor(prepared, self.part(coeffs, names)), frame)
-        return warp_picture(frames, self.warp(features.warp, self.part(coeffs, POSE) - features.pose))
+            _put(
+                edits,
+                editor(prepared, self.part(coeffs, names)),
+                place(frame, self.size.work_size, editor.bottom),
+                frame,
+            )
+        flow = self.warp(features.warp, features.pose, self.part(coeffs, POSE))
+        return render(features.picture, edits, flow)
 
 
-def _paste(frames: Tensor, picture: Tensor, edit: Edit, frame: Tensor) -> None:
-    """Draws edits of one patch into frames (N, 3, H, H), in place, behind a soft edge."""
-    at = place(frame, frames.shape[-1])
-    n = len(frames)
-    fine = F.grid_sample(
-        torch.cat(edit, 1), at.points.expand(n, -1, -1, -1), padding_mode="border", align_corners=False
-    )
-    edited = apply_edit(picture, Edit(*fine.split([2, 1, 3], 1)), frame, at.points)
-    region = frames[:, :, at.rows, at.columns]
-    frames[:, :, at.rows, at.columns] = torch.lerp(region, edited, at.window.expand_as(region[:, :1]))
+def _put(edits: Tensor, edit: Edit, at: Placed, frame: Tensor) -> None:
+    """Puts the edits of one patch on a map of edits (N, 2 + 1 + 3, S, S), in place, behind a soft edge."""
+    flow = torch.einsum("ck,nkhw->nchw", frame[0, :, :2], edit.flow)  # in picture coordinates
+    fine = look_up(torch.cat([flow, edit.mask, edit.colour], 1), at.points.expand(len(flow), -1, -1, -1))
+    region = edits[:, :, at.rows, at.columns]
+    edits[:, :, at.rows, at.columns] = torch.lerp(region, fine, at.window.expand_as(region))
+
+
+def render(picture: Tensor, edits: Tensor, flow: Tensor) -> Tensor:
+    """Frames (N, 3, H, H) of a picture (1, 3, H, H), edited and then turned, looked up but once to stay sharp.
+
+    Args:
+        picture: The source.
+        edits: By place in the source: where to look instead, mask, colour, (N, 2 + 1 + 3, S, S).
+        flow: From places in the frames to places in the source, (N, 2, S', S').
+    """
+    at = along_flow(flow, picture.shape[-1])
+    move, mask, colour = look_up(edits, at).split([2, 1, 3], 1)
+    at = at + move.permute(0, 2, 3, 1)
+    seen = look_up(picture.expand(len(at), -1, -1, -1), at, "bicubic", "reflection")
+    return torch.lerp(seen, colour, mask)

@@ -16,6 +16,7 @@ _CORNERS = [ANCHORS.index("mouth_left"), ANCHORS.index("mouth_right")]
 
 # Half sides and offsets down the face, in distances between the eyes.
 MOUTH_HALF, MOUTH_DOWN = 1.05, 0.2
+MOUTH_BOTTOM = 0.75  # of the half side: below the chin, the neck and what it wears stay
 EYE_HALF, EYE_DOWN = 0.6, -0.1
 
 
@@ -60,11 +61,12 @@ def pixel_grid(size: int, like: Tensor) -> Tensor:
     return torch.stack([x, y], -1)
 
 
-def soft_window(points: Tensor, solid: float = 0.72) -> Tensor:
-    """Weight (...) of a patch at patch coordinates (..., 2): 1 up to ``solid``, smoothly 0 at its edge."""
-    ramp = ((1 - points.abs()) / (1 - solid)).clamp(0, 1)
-    ramp = ramp * ramp * (3 - 2 * ramp)
-    return ramp[..., 0] * ramp[..., 1]
+def soft_window(points: Tensor, bottom: float = 1.0, soft: float = 0.28) -> Tensor:
+    """Weight (...) of a patch at patch coordinates (..., 2): 1 inside, smoothly 0 at its edges and at ``bottom``."""
+    x, y = points.unbind(-1)
+    inside = torch.minimum(1 - x.abs(), torch.minimum(1 + y, bottom - y))
+    ramp = (inside / soft).clamp(0, 1)
+    return ramp * ramp * (3 - 2 * ramp)
 
 
 def heatmaps(points: Tensor, size: int, sigma: float = 0.08) -> Tensor:

@@ -21,6 +21,7 @@ from floatcli.models.emotion_encoder import EmotionEncoder
 from floatcli.models.wav2vec2 import Wav2Vec2Backbone
 from floatcli.train.loop import LoopConfig, Losses, Run
 from floatcli.train.parameters import INDEX, SCALE
+from floatcli.train.sheets import save_curves
 from floatcli.train.speech_clips import SpeechCorpus
 from floatcli.train.speech_visemes import LIPS, PHONE_CLASSES
 from floatcli.train.speech_voice import disturb
@@ -113,7 +114,13 @@ def train_audio(
         phones = torch.from_numpy(corpus.phones[clips, start : start + frames])
         return part.losses(waveform, lips, phones)  # type: ignore[operator]
 
-    run.train(losses, log)
+    def sample(part: nn.Module, path: Path) -> None:
+        waveform = normalise_waveform(torch.from_numpy(np.stack([corpus.sound(k) for k in range(3)])))
+        lips = torch.from_numpy(corpus.motion[:3][..., _LIPS]) / _LIP_SCALES
+        with torch.inference_mode():
+            save_curves(lips, part.lips(part.encoder(waveform, lips.shape[1])), path)  # type: ignore[operator]
+
+    run.train(losses, log, sample)
     return run.average.encoder.eval()  # type: ignore[union-attr, return-value, operator]
 
 

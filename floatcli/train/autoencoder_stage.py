@@ -13,30 +13,30 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor, nn
 
-from floatcli.config import ModelConfig
+from floatcli.config import POSE, ModelConfig
 from floatcli.models.anchored_decoder import (
     LEFT_EYE,
     MOUTH,
-    POSE,
     RIGHT_EYE,
     Edit,
-    HeadWarp,
     PatchEditor,
+    along_flow,
     apply_edit,
+    look_up,
     mirror_gaze,
-    warp_picture,
 )
+from floatcli.models.head_warp import HeadWarp
 from floatcli.models.landmark_net import LandmarkNet
 from floatcli.models.motion_encoder import MotionEncoder
-from floatcli.models.patches import eye_frames, mouth_frame, pixel_grid, soft_window, to_patch, to_picture
+from floatcli.models.patches import MOUTH_BOTTOM, eye_frames, mouth_frame, pixel_grid, soft_window, to_patch, to_picture
 from floatcli.train.drawn import LANDMARKS
-from floatcli.train.drawn_data import EXPRESSIONS, FRAMES, POSES, SOURCE, Batch, DrawnSets, anchor_columns
+from floatcli.train.drawn_data import EXPRESSIONS, FRAMES, OTHERS, POSES, SOURCE, Batch, DrawnSets, anchor_columns
 from floatcli.train.loop import LoopConfig, Losses, Run
 from floatcli.train.parameters import INDEX, SCALE
 from floatcli.train.settings import Settings
+from floatcli.train.sheets import mark_points, save_curves, save_pictures
 
 ANCHOR_COLUMNS = anchor_columns(LANDMARKS)
 SCALES = torch.from_numpy(SCALE)
@@ -57,11 +57,18 @@ class EncoderPart(nn.Module):
         self.encoder = MotionEncoder(config)
         self.size = config.image_size
 
+    def read(self, batch: Batch) -> Tensor:
+        """Coefficients (B, F, 20) of pictures."""
+        identity, _ = self.encoder(batch.small_images(self.size))
+        return self.encoder.coefficients(identity).float().view(*batch.parameters.shape)
+
+    def sheet(self, batch: Batch, path: Path) -> None:
+        """Sample curves: coefficients as drawn and as read, frame by frame."""
+        save_curves(batch.parameters / SCALES, self.read(batch), path)
+
     def losses(self, batch: Batch, rng: np.random.Generator) -> Losses:
         """Squares of coefficients, and of their differences within a set: change matters more than place."""
-        identity, _ = self.encoder(batch.small_images(self.size))
-        coeffs = self.encoder.coefficients(identity).float().view(*batch.parameters.shape)
-        truth = batch.parameters / SCALES
+        coeffs, truth = self.read(batch), batch.parameters / SCALES
         change, true_change = coeffs - coeffs.mean(1, True), truth - truth.mean(1, True)
         return {
             "coeffs": F.mse_loss(coeffs, truth),
@@ -72,11 +79,18 @@ class EncoderPart(nn.Module):
 class LandmarksPart(nn.Module):
     """The anchor finder, taught the renderer's true landmarks."""
 
-    frames = tuple(range(FRAMES))
+    frames = (SOURCE, OTHERS.start)  # many faces teach more than many states of one
 
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.net = LandmarkNet(config.anchored)
+
+    def sheet(self, batch: Batch, path: Path) -> None:
+        """Sample pictures: anchors as drawn in green, as found in red."""
+        pictures = batch.small_images(self.net.input_size)
+        truth = batch.landmarks[:, :, ANCHOR_COLUMNS].flatten(0, 1)
+        marked = mark_points(mark_points(pictures, truth, (-1, 1, -1)), self.net(pictures), (1, -1, -1))
+        save_pictures(list(marked.unflatten(0, batch.landmarks.shape[:2]).unbind(1)), path)
 
     def losses(self, batch: Batch, rng: np.random.Generator) -> Losses:
         """L1 in grid coordinates (x 10: of the order of one)."""
@@ -96,10 +110,14 @@ def gradients(x: Tensor) -> tuple[Tensor, Tensor]:
     return x[..., 1:] - x[..., :-1], x[..., 1:, :] - x[..., :-1, :]
 
 
+def change_between(source: Tensor, truth: Tensor) -> Tensor:
+    """How much changes about each pixel, (N, 1, H, W) from 0 to 1."""
+    return (4 * F.avg_pool2d((truth - source).abs().mean(1, True), 5, 1, 2)).clamp(max=1)
+
+
 def picture_losses(edited: Tensor, truth: Tensor, source: Tensor, window: Tensor) -> Losses:
     """L1 of values and of gradients, heavier where the truth differs from the source."""
-    changed = F.avg_pool2d((truth - source).abs().mean(1, True), 5, 1, 2)
-    weight = window * (1 + 6 * (4 * changed).clamp(max=1))
+    weight = window * (1 + 6 * change_between(source, truth))
     dx, dy = gradients(edited - truth)
     return {
         "l1": 2 * ((edited - truth).abs() * weight).mean(),
@@ -140,16 +158,18 @@ def try_patch(editor: PatchEditor, batch: Batch, frame: Tensor, anchors: Tensor,
         apply_edit(sources, edit, wide, grid),
         F.grid_sample(targets.flatten(0, 1), at, padding_mode="border", align_corners=False),
         F.grid_sample(sources, at, padding_mode="border", align_corners=False),
-        soft_window(grid)[:, None],
+        soft_window(grid, editor.bottom)[:, None],
         to_patch(wide, batch.landmarks[:, EXPRESSIONS].flatten(0, 1)),
         to_patch(frame, batch.landmarks[:, SOURCE]).repeat_interleave(count, 0),
     )
 
 
 def patch_losses(trial: PatchTrial) -> Losses:
-    """Picture losses, the flow at landmarks, and a small price on paint."""
+    """Picture losses, the flow at landmarks, and prices on moving what stays and on paint."""
     losses = picture_losses(trial.edited, trial.truth, trial.source, trial.window)
     losses["flow"] = 4 * flow_loss(trial.edit.flow, trial.here, trial.there)
+    stays = trial.window * (1 - change_between(trial.source, trial.truth))
+    losses["still"] = 5 * (trial.edit.flow.abs().sum(1, True) * stays).mean()
     losses["mask"] = 0.005 * (trial.edit.mask * trial.window).mean()
     return losses
 
@@ -168,11 +188,11 @@ class PatchPart(nn.Module):
         """See ``patch_losses``."""
         return patch_losses(self.edits(batch, rng))
 
-    def sheet(self, batch: Batch) -> list[Tensor]:
-        """Rows of sample pictures: source, edited, truth, mask."""
-        with torch.inference_mode():
-            trial = self.edits(batch, np.random.default_rng(0))
-        return [trial.source, trial.edited, trial.truth, trial.edit.mask.expand(-1, 3, -1, -1) * 2 - 1]
+    def sheet(self, batch: Batch, path: Path) -> None:
+        """Sample pictures: source, edited, truth, mask."""
+        trial = self.edits(batch, np.random.default_rng(0))
+        mask = trial.edit.mask.expand(-1, 3, -1, -1) * 2 - 1
+        save_pictures([trial.source, trial.edited, trial.truth, mask], path)
 
 
 class MouthPart(PatchPart):
@@ -180,7 +200,7 @@ class MouthPart(PatchPart):
 
     def __init__(self, config: ModelConfig):
         super().__init__()
-        self.editor = PatchEditor(len(MOUTH), config.anchored.mouth_patch, config.anchored)
+        self.editor = PatchEditor(len(MOUTH), config.anchored.mouth_patch, config.anchored, MOUTH_BOTTOM)
 
     def edits(self, batch: Batch, rng: np.random.Generator) -> PatchTrial:
         """Edits of the source's mouth."""
@@ -206,6 +226,16 @@ class EyesPart(PatchPart):
         return try_patch(self.editor, batch, eye_frames(anchors)[side], anchors, coeffs)
 
 
+class Turn(NamedTuple):
+    """Turned sources beside the truth, (N, 3, H/2, H/2), and how: backwards and forwards (N, 2, S, S)."""
+
+    source: Tensor
+    turned: Tensor
+    truth: Tensor
+    flow: Tensor
+    displacement: Tensor
+
+
 class WarpPart(nn.Module):
     """The head warp."""
 
@@ -213,37 +243,40 @@ class WarpPart(nn.Module):
 
     def __init__(self, config: ModelConfig):
         super().__init__()
-        self.warp = HeadWarp(config.anchored)
+        self.warp = HeadWarp(config.anchored, tuple(float(SCALE[INDEX[name]]) for name in POSE))
 
-    def turn(self, batch: Batch, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Sources, turned sources and truths (N, 3, H/2, H/2), and the flow between."""
+    def turn(self, batch: Batch, rng: np.random.Generator) -> Turn:
+        """Turns each set's source to its other poses, at half the size."""
         source, targets = batch.images(0), batch.images(slice(1, 3))
         count = targets.shape[1]
         anchors = jitter(batch.landmarks[:, 0, ANCHOR_COLUMNS], rng)
         pose = coeffs_of(batch.parameters, POSE)
-        change = (pose[:, 1:] - pose[:, :1]).flatten(0, 1)
-        seen = pose[:, 0] + 0.5 * torch.randn_like(pose[:, 0])  # as an encoder might read it
-        maps = self.warp.prepare(source, anchors, seen).repeat_interleave(count, 0)
-        flow = self.warp(maps, change)
+        seen = pose[:, :1] + 0.3 * torch.randn_like(pose[:, :1])  # as an encoder might read it
+        wanted = pose[:, 1:] - pose[:, :1] + seen
+        maps = self.warp.prepare(source, anchors, seen[:, 0]).repeat_interleave(count, 0)
+        poses = seen.expand_as(wanted).flatten(0, 1), wanted.flatten(0, 1)
+        flow = self.warp(maps, *poses)
         half = F.interpolate(source, scale_factor=0.5, mode="area").repeat_interleave(count, 0)
         truth = F.interpolate(targets.flatten(0, 1), scale_factor=0.5, mode="area")
-        return half, warp_picture(half, flow), truth, flow
+        turned = look_up(half, along_flow(flow, half.shape[-1]))
+        return Turn(half, turned, truth, flow, self.warp.displacement(maps, *poses))
 
     def losses(self, batch: Batch, rng: np.random.Generator) -> Losses:
-        """The turned source against the truth; landmarks, those that never move included; smoothness."""
-        source, turned, truth, flow = self.turn(batch, rng)
-        losses = picture_losses(turned, truth, source, torch.ones_like(source[:, :1]))
+        """The turned source against the truth; landmarks both ways, those that never move included; smoothness."""
+        turn = self.turn(batch, rng)
+        losses = picture_losses(turn.turned, turn.truth, turn.source, torch.ones_like(turn.source[:, :1]))
         here = batch.landmarks[:, 1:].flatten(0, 1)
         there = batch.landmarks[:, :1].expand_as(batch.landmarks[:, 1:]).flatten(0, 1)
-        dx, dy = gradients(flow)
-        losses["flow"] = 10 * flow_loss(flow, here, there)
-        losses["smooth"] = 20 * (gradients(dx)[0].abs().mean() + gradients(dy)[1].abs().mean())
+        dx, dy = gradients(turn.displacement)
+        losses["flow"] = 10 * flow_loss(turn.flow, here, there)
+        losses["displacement"] = 40 * flow_loss(turn.displacement, there, here)
+        losses["smooth"] = 10 * (gradients(dx)[0].abs().mean() + gradients(dy)[1].abs().mean())
         return losses
 
-    def sheet(self, batch: Batch) -> list[Tensor]:
-        """Rows of sample pictures: source, turned, truth."""
-        with torch.inference_mode():
-            return list(self.turn(batch, np.random.default_rng(0))[:3])
+    def sheet(self, batch: Batch, path: Path) -> None:
+        """Sample pictures: source, turned, truth."""
+        turn = self.turn(batch, np.random.default_rng(0))
+        save_pictures([turn.source, turn.turned, turn.truth], path)
 
 
 PARTS: dict[str, type] = {
@@ -267,15 +300,7 @@ def train_part(name: str, settings: Settings, folder: Path, log: Callable[[str],
         return module.losses(sets.sample(rng, loop.batch, module.frames), rng)  # type: ignore[operator,arg-type]
 
     def sample(module: nn.Module, path: Path) -> None:
-        if isinstance(module, MouthPart | EyesPart | WarpPart):
-            batch = sets.sample(np.random.default_rng(0), 8, module.frames)
-            save_sheet(module.sheet(batch), path)
+        with torch.inference_mode():
+            module.sheet(sets.sample(np.random.default_rng(0), 8, module.frames), path)  # type: ignore[operator,arg-type]
 
     Run(name, part, loop, folder).train(losses, log, sample)
-
-
-def save_sheet(rows: list[Tensor], path: Path) -> None:
-    """Writes rows of pictures, each (N, 3, H, H) in [-1, 1], as one PNG."""
-    sheet = torch.cat([torch.cat(list(row), -1) for row in rows], -2)
-    array = ((sheet.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
-    Image.fromarray(array).save(path)

@@ -13,13 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from floatcli.config import ANCHORS
+from floatcli.config import ANCHORS, POSE
 from floatcli.errors import InputError
 from floatcli.train.augment import augment
 from floatcli.train.drawn import draw, random_identity, random_parameters
 from floatcli.train.parameters import INDEX
 
-POSE_COLUMNS = [INDEX[name] for name in ("yaw", "pitch", "roll", "shift_x", "shift_y", "zoom")]
+POSE_COLUMNS = [INDEX[name] for name in POSE]
 
 # The frames of a set: a source; others in its pose; others with its expression; others in everything.
 SOURCE, EXPRESSIONS, POSES, OTHERS = 0, slice(1, 4), slice(4, 6), slice(6, 8)

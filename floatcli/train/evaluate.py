@@ -1,4 +1,4 @@
-"""Every figure of a set of weights, as ``floatcli train evaluate`` prints them."""
+"""Every figure of a set of weights, as ``floatcli train evaluate`` writes them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import skimage.data
 import torch
 
+from floatcli.errors import WeightsError
 from floatcli.face.crop import Crop
 from floatcli.models.float_model import FloatModel
 from floatcli.train.lip_judge import measure_lips
@@ -40,7 +41,15 @@ def measure_photograph(model: FloatModel, size: int = 512) -> Figures:
 def evaluate_model(
     model: FloatModel, identities: int, clips: int, videos: int, log: Callable[[str], None]
 ) -> dict[str, Figures]:
-    """Figures by what they are of: drawn faces, the photograph, speech as curves, speech as pixels."""
+    """Figures by what they are of: drawn faces, the photograph, speech as curves, speech as pixels.
+
+    Raises:
+        WeightsError: the set was not trained by this package, so its coefficients have no names to be driven by.
+    """
+    if model.config.decoder != "anchored":
+        raise WeightsError(
+            f"{model.config.name} has no named coefficients to measure", "give a set of your own training"
+        )
     log(f"{identities} drawn faces")
     with torch.inference_mode():
         figures = {

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from floatcli.config import ModelConfig
+from floatcli.config import POSE, ModelConfig, SampleConfig
 from floatcli.flow.path import along, target
+from floatcli.flow.sampler import sample_motion
 from floatcli.models.audio_encoder import AudioEncoder
 from floatcli.models.conditions import WindowCondition
 from floatcli.models.emotion_encoder import EmotionEncoder
@@ -27,8 +28,8 @@ from floatcli.train.audio_stage import train_audio, train_emotion
 from floatcli.train.flow_data import FlowBatch, FlowData, heard_corpus
 from floatcli.train.loop import LoopConfig, Losses, Run
 from floatcli.train.parameters import INDEX
+from floatcli.train.sheets import save_curves
 from floatcli.train.speech_clips import SpeechConfig, speech_corpus
-from floatcli.train.speech_face import POSE
 from floatcli.train.speech_visemes import LIPS
 
 _DROP, _DROP_BEFORE = 0.1, 0.5  # chances: reference, audio, emotion; what precedes the window
@@ -88,6 +89,15 @@ class FlowPart(nn.Module):
             "preceding": self._size(v_t[:, :before] - condition.preceding_motion),
         }
 
+    @torch.inference_mode()
+    def samples(self, data: FlowData, clips: int = 3, windows: int = 2) -> tuple[Tensor, Tensor]:
+        """Coefficients (clips, T, M) of the corpus's first clips, as they are and as sampled."""
+        frames = windows * data.config.window
+        motion, features = (torch.tensor(a[:clips, :frames]).float() for a in (data.motion, data.heard.features))
+        ref_motion, emotion = (torch.tensor(a[:clips]).float() for a in (data.ref_motion, data.heard.emotion))
+        made = sample_motion(self.field, ref_motion, self.hear(features), emotion, SampleConfig(), data.config)
+        return self.basis.coefficients(motion), self.basis.coefficients(torch.cat(list(made), 1))
+
     def _condition(self, batch: FlowBatch, preceding: Tensor) -> WindowCondition:
         """The batch's conditions with random ones dropped.
 
@@ -141,7 +151,11 @@ def train_flow(
     def losses(part: nn.Module, rng: np.random.Generator) -> Losses:
         return part.losses(data.draw(loop.batch, rng))  # type: ignore[operator]
 
-    run.train(losses, log)
+    def sample(part: nn.Module, path: Path) -> None:
+        truth, made = part.samples(data)  # type: ignore[operator]
+        save_curves(truth, made, path)
+
+    run.train(losses, log, sample)
     return run.average.eval()  # type: ignore[return-value]
 
 

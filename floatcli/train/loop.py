@@ -101,7 +101,7 @@ class Run:
             losses_of: The weighted losses of one step, whose sum is descended. Draws only from the generator it
                 is given, which depends on the seed and the step alone, so that a resumed run equals a whole one.
             log: Receives a line every ``log_every`` steps.
-            sample: Writes sample pictures from the running average, at every checkpoint, to the path it is given.
+            sample: Writes a sample picture from the running average, at every checkpoint, to the path it is given.
 
         Raises:
             FloatingPointError: A loss is not finite; the last checkpoint is kept.

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from floatcli.models.float_model import FloatModel, Portrait
-from floatcli.train.drawn_data import OTHERS, POSE_COLUMNS, SOURCE, draw_set
+from floatcli.train.drawn_data import EXPRESSIONS, OTHERS, POSE_COLUMNS, POSES, SOURCE, draw_set
 from floatcli.train.parameters import SCALE
 
 Figures = dict[str, float]
@@ -68,6 +68,11 @@ def true_motion(model: FloatModel, portrait: Portrait, source: np.ndarray, targe
     return model.basis.motion(coeffs)
 
 
+#: What changes between a source and its targets in a drawn set, by the name its figures get.
+CHANGES = {"face": EXPRESSIONS, "head": POSES, "everything": OTHERS}
+UNCHANGED = 50.0  # dB; a target this near to its source says nothing about motion
+
+
 def measure_drawn(model: FloatModel, identities: int, read: bool, size: int = 256) -> Figures:
     """Reconstruction of held-out drawn faces: another frame of the same face, from a source and its motion.
 
@@ -78,22 +83,26 @@ def measure_drawn(model: FloatModel, identities: int, read: bool, size: int = 25
         size: Side of the pictures.
 
     Returns:
-        Means over pictures; ``over copying`` is the gain over giving the source back unchanged, ``sharpness`` the
-        gradient energy of output over truth.
+        Means over targets by what changes in them, as in ``head.psnr``; ``over copying`` is the gain over giving the
+        source back unchanged, ``sharpness`` the gradient energy of output over truth.
     """
     from floatcli.train.autoencoder_stage import ANCHOR_COLUMNS
 
-    rows: list[Figures] = []
+    rows: dict[str, list[Figures]] = {name: [] for name in CHANGES}
     for k in range(identities):
         pictures, landmarks, parameters = draw_set(np.random.default_rng((HELD_OUT, k)), size)
         images = to_tensor(pictures)
         portrait = model.encode(images[SOURCE : SOURCE + 1])
-        truths = images[OTHERS]
-        drawn = true_motion(model, portrait, parameters[SOURCE], parameters[OTHERS])
-        outputs = model.decode(portrait, read_motion(model, truths) if read else drawn).clamp(-1, 1)
-        for output, truth, points in zip(outputs, truths, landmarks[OTHERS], strict=True):
-            rows.append(_compare(output, truth, images[SOURCE], face_boxes(points[ANCHOR_COLUMNS] * size, size)))
-    return {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
+        drawn = true_motion(model, portrait, parameters[SOURCE], parameters)
+        outputs = model.decode(portrait, read_motion(model, images) if read else drawn).clamp(-1, 1)
+        for name, frames in CHANGES.items():
+            for output, truth, points in zip(outputs[frames], images[frames], landmarks[frames], strict=True):
+                if psnr(images[SOURCE], truth) < UNCHANGED:
+                    boxes = face_boxes(points[ANCHOR_COLUMNS] * size, size)
+                    rows[name].append(_compare(output, truth, images[SOURCE], boxes))
+    return {
+        f"{name}.{key}": float(np.mean([row[key] for row in found])) for name, found in rows.items() for key in found[0]
+    }
 
 
 def _compare(output: Tensor, truth: Tensor, source: Tensor, boxes: dict[str, tuple[slice, slice]]) -> Figures:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from floatcli.config import EMOTIONS
+from floatcli.config import EMOTIONS, POSE
 from floatcli.train.parameters import HIGH, INDEX, LOW
 from floatcli.train.speech_emotions import MOUTH_OPENING, emotion_face
 from floatcli.train.speech_visemes import LIPS
 
-POSE = ("yaw", "pitch", "roll", "shift_x", "shift_y", "zoom")
 _POSE_SPREAD = (0.30, 0.18, 0.15, 0.15, 0.15, 0.20)  # of portraits, about facing the camera
 _POSE_SWAY = (0.13, 0.08, 0.07, 0.05, 0.04, 0.05)  # of one clip, about its portrait
 _BLINK = np.array([0.12, 0.55, 0.95, 1.0, 0.85, 0.55, 0.25, 0.08])  # 0.32 s at 25 frames/s

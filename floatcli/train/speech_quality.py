@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from floatcli.config import ModelConfig, SampleConfig
+from floatcli.config import POSE, ModelConfig, SampleConfig
 from floatcli.flow.sampler import sample_motion
 from floatcli.models.audio_encoder import AudioEncoder
 from floatcli.models.conditions import normalise_waveform
@@ -19,7 +19,6 @@ from floatcli.models.motion_basis import MotionBasis
 from floatcli.train.parameters import HIGH, INDEX, LOW, SCALE
 from floatcli.train.speech_clips import SpeechCorpus
 from floatcli.train.speech_emotions import emotion_face
-from floatcli.train.speech_face import POSE
 from floatcli.train.speech_voice import coloured_noise
 
 _TOLD = ("smile", "brow_left", "furrow", "sneer", "lid_left")  # what tells emotions apart

@@ -16,7 +16,7 @@ PHONE_CLASSES = (
 )  # fmt: skip
 _RATE = 100  # curve samples per second, before frames are read off
 _LEAD, _TRAIL = 0.10, 0.12  # seconds by which the mouth opens before speech and shuts after it
-_INERTIA = 0.03  # seconds
+_INERTIA = (0.04, 0.03, 0.03, 0.03, 0.03, 0.03)  # seconds, in the order of LIPS: a jaw opens in 100 ms, lips in 75
 _CLOSURE_BEFORE_BURST = 0.05  # espeak-ng counts an unvoiced stop's closure to the phoneme before
 
 # Class, then targets in the order of LIPS, then how strongly the phoneme imposes them on its neighbours.
@@ -125,10 +125,13 @@ def lip_curves(phones: tuple[Phone, ...], loudness: np.ndarray, frames: int, fps
 
 def _sluggish(curves: np.ndarray) -> np.ndarray:
     """Flesh has mass: nothing but a closure moves faster than a Gaussian of _INERTIA seconds lets it."""
-    reach = int(3 * _INERTIA * _RATE)
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / (_INERTIA * _RATE)) ** 2)
-    padded = np.pad(curves, ((reach, reach), (0, 0)), mode="edge")
-    return np.stack([np.convolve(curve, kernel / kernel.sum(), "valid") for curve in padded.T], 1)
+    return np.stack([_smoothed(curve, seconds * _RATE) for curve, seconds in zip(curves.T, _INERTIA, strict=True)], 1)
+
+
+def _smoothed(curve: np.ndarray, width: float) -> np.ndarray:
+    reach = int(3 * width)
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / width) ** 2)
+    return np.convolve(np.pad(curve, reach, mode="edge"), kernel / kernel.sum(), "valid")
 
 
 def _segments(phone: Phone) -> list[tuple[np.ndarray, float, float, float]]:

@@ -110,7 +110,7 @@ def test_flow_loss_is_zero_for_the_true_flow():
 def test_a_run_becomes_weights_that_load(settings, tmp_path):
     for name in stage.PARTS:
         stage.train_part(name, settings, tmp_path, lambda line: None)
-    assert (tmp_path / "mouth-000002.png").exists()
+    assert all((tmp_path / f"{name}-000002.png").exists() for name in stage.PARTS)
     with pytest.raises(InputError, match=r"audio\.pt is not there"):
         export_run(settings, tmp_path, tmp_path / "out.safetensors")
     from floatcli.models.audio_encoder import AudioEncoder

@@ -6,7 +6,7 @@ import torch
 
 pytest.importorskip("skia")
 
-from floatcli.train import lip_judge
+from floatcli.train import lip_judge, report
 from floatcli.train.drawn import draw, random_identity
 from floatcli.train.measure import box_around, face_boxes, gradient_energy, psnr, share_inside
 from floatcli.train.parameters import INDEX, rest
@@ -52,3 +52,14 @@ def test_the_judge_reads_the_jaw_of_true_drawings(monkeypatch):
         parameters[INDEX["jaw"]] = jaw
         read.append(judge.read(draw(identity, parameters, 128).picture, parameters))
     assert np.corrcoef(read, true)[0, 1] > 0.9
+
+
+def test_the_table_shows_every_figure_it_names():
+    figures = {group: {} for row in report.ROWS for group, _ in row.figures}
+    for row in report.ROWS:
+        for group, key in row.figures:
+            figures[group][key] = 0.5
+    lines = report.table(figures).splitlines()
+    assert len(lines) == 2 + len(report.ROWS)
+    assert "| photograph: blink inside the eye boxes | 0.50 | .8 |" in lines
+    assert all(len(line.split(" | ")) == 3 for line in lines[2:])

@@ -7,10 +7,12 @@ import pytest
 import torch
 
 from floatcli.checkpoint.load import load_model, save_model
-from floatcli.config import ANCHORS, AnchoredSize
-from floatcli.models.anchored_decoder import LEFT_EYE, MOUTH, POSE, HeadWarp, mirror_gaze, warp_picture
+from floatcli.config import ANCHORS, POSE, AnchoredSize
+from floatcli.models.anchored_decoder import LEFT_EYE, MOUTH, mirror_gaze, render
 from floatcli.models.float_model import FloatModel
+from floatcli.models.head_warp import HeadWarp, head_rotation
 from floatcli.models.patches import eye_frames, heatmaps, mouth_frame, pixel_grid, soft_window, to_patch, to_picture
+from floatcli.train.drawn.pose import Framing, Pose
 from floatcli.train.parameters import NAMES, SCALE
 from tests.conftest import TINY
 
@@ -84,8 +86,8 @@ def test_each_lid_moves_its_own_side(model, portrait):
 @pytest.mark.parametrize("name", POSE)
 def test_pose_warps_the_whole_and_rest_does_not(model, portrait, name):
     assert not torch.equal(frame_of(model, portrait), frame_of(model, portrait, **{name: 0.5}))
-    flow = model.decoder.warp(portrait.features.warp, torch.zeros(1, len(POSE)))
-    assert flow.abs().max() == 0
+    pose = portrait.features.pose
+    assert model.decoder.warp(portrait.features.warp, pose, pose).abs().max() < 1e-6
 
 
 def test_no_motion_without_a_change_of_pose_leaves_the_surroundings_alone(model, portrait):
@@ -93,20 +95,66 @@ def test_no_motion_without_a_change_of_pose_leaves_the_surroundings_alone(model,
     assert torch.allclose(frame[..., :20, :], portrait.features.picture[..., :20, :], atol=1e-4)
 
 
-def test_warp_is_second_order_in_the_change_of_pose():
+@pytest.fixture
+def warp():
     torch.manual_seed(0)
-    warp = HeadWarp(SMALL)
-    maps = torch.randn(1, 6 + 21, 2, 16, 16)
-    d = torch.randn(1, 6)
-    flows = [warp(maps, k * d) for k in (1.0, 2.0, 3.0)]
-    third_difference = flows[2] - 3 * flows[1] + 3 * flows[0]  # with flow(0) = 0
-    assert third_difference.abs().max() < 1e-3
-    assert torch.allclose(warp(maps.expand(2, -1, -1, -1, -1), d.expand(2, -1))[:1], flows[0], atol=1e-4)
+    return HeadWarp(SMALL, (0.3,) * 6)
 
 
-def test_zero_flow_gives_the_picture_back():
+def test_head_rotation_is_the_renderers():
+    pose = torch.tensor([[0.4, -0.3, 0.7, 0, 0, 0]])
+    drawn = Pose(dict(zip(POSE, pose[0].tolist(), strict=True)), Framing(1, 0, 0))
+    assert torch.allclose(head_rotation(pose)[0], torch.from_numpy(drawn.matrix).float(), atol=1e-6)
+
+
+def test_a_head_that_follows_wholly_moves_as_in_space(warp):
+    """Points of a rigid head, moved by the formula of the renderer without its perspective."""
+    source, target = torch.tensor([[0.5, -1, 0.2, 1, -1, 0.5]]), torch.tensor([[-1, 0.5, 1, -0.5, 0.5, -1]])
+    pivot, size = torch.tensor([0.0, 0.2]), SMALL.warp_size
+    place = torch.randn(3, size, size)
+    maps = torch.cat([place, torch.ones(1, size, size), pivot[:, None, None].expand(-1, size, size)])[None]
+
+    def drawn(pose, points):
+        p = 0.3 * pose[0]
+        turned = torch.einsum("ij,jhw->ihw", head_rotation(p[None])[0], points)[:2]
+        return (turned + pivot[:, None, None]) * (1 + 0.1 * p[5]) + 0.2 * p[3:5, None, None]
+
+    at_rest = torch.einsum("ji,jhw->ihw", head_rotation(0.3 * source)[0], place) / (1 + 0.1 * 0.3 * source[0, 5])
+    expected = drawn(target, at_rest) - drawn(source, at_rest)
+    assert torch.allclose(warp.displacement(maps, source, target)[0], expected, atol=1e-5)
+
+
+def test_flow_inverts_the_displacement(warp):
+    maps = warp.prepare(torch.rand(1, 3, 64, 64), FACE, torch.zeros(1, 6))
+    source, target = torch.zeros(1, 6), torch.tensor([[0.4, 0.2, -0.3, 0.3, 0.2, 0.2]])
+    flow, moved = warp(maps, source, target), warp.displacement(maps, source, target)
+    at = pixel_grid(SMALL.warp_size, flow) + flow.permute(0, 2, 3, 1)
+    there = torch.nn.functional.grid_sample(moved, at, padding_mode="border", align_corners=False)
+    assert moved.abs().max() > 0.03
+    assert (there + flow).abs().mean() < 0.02 * moved.abs().mean()
+
+
+def test_one_portrait_serves_a_batch_of_poses(warp):
+    maps = warp.prepare(torch.rand(1, 3, 64, 64), FACE, torch.zeros(1, 6))
+    source, target = torch.zeros(2, 6), torch.randn(2, 6)
+    assert torch.allclose(warp(maps.expand(2, -1, -1, -1), source, target), warp(maps, source, target), atol=1e-5)
+
+
+def test_a_frame_without_edits_and_flow_is_the_picture():
     picture = torch.rand(1, 3, 32, 32)
-    assert torch.allclose(warp_picture(picture, torch.zeros(1, 2, 8, 8)), picture, atol=1e-5)
+    frames = render(picture, torch.zeros(2, 6, 16, 16), torch.zeros(2, 2, 8, 8))
+    assert torch.allclose(frames, picture.expand(2, -1, -1, -1), atol=1e-5)
+
+
+def test_edits_lie_on_the_source_and_turn_with_it():
+    """A painted square in the source's middle, all of it seen a quarter to the right."""
+    edits = torch.zeros(1, 6, 32, 32)
+    edits[:, 2:, 12:20, 12:20] = 1
+    flow = torch.zeros(1, 2, 8, 8)
+    flow[:, 0] = -0.5
+    frame = render(torch.zeros(1, 3, 32, 32), edits, flow)[0]
+    assert (frame[:, 13:19, 21:27] > 0.9).all()
+    assert frame[:, :, :18].abs().max() < 0.1
 
 
 def test_patch_frames_invert_and_turn_with_the_eyes():

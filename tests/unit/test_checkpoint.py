@@ -52,6 +52,11 @@ def test_round_trip(weights: Path, unlike_model: FloatModel, unlike_config: Mode
     assert torch.allclose(frame, expected, atol=1e-5)
 
 
+def test_a_saved_file_is_as_readable_as_any_other(weights: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").touch()
+    assert weights.stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
 def test_training_a_loaded_model_leaves_its_file_alone(weights: Path) -> None:
     before, model = weights.read_bytes(), load_model(weights)
     optimizer = torch.optim.SGD(model.parameters(), lr=1)

@@ -65,11 +65,11 @@ TRAIT_NAMES = (*TRAITS, *CURVE_TRAITS)
 
 #: Movements of the named points at one unit of a parameter.
 MOVES: dict[str, Moves] = {
-    "jaw": {"under": (0, 0.2, -0.05), "under_*": (0, 0.2, -0.05), "chin": (0, 0.25, -0.07),
-            "chin_front": (0, 0.255, -0.06), "chin_side_*": (0, 0.25, -0.06),
-            "mentolabial": (0, 0.25, -0.045), "jaw3_*": (0, 0.24, -0.07), "jaw2_*": (-0.01, 0.18, -0.06),
-            "jaw1_*": (-0.012, 0.10, -0.03), "jaw0_*": (0, 0.03, 0), "hollow_*": (-0.012, 0.05, -0.015),
-            "nasolabial_*": (-0.01, 0.02, 0), "cheek_*": (0, 0.01, 0)},
+    "jaw": {"under": (0, 0.11, -0.03), "under_*": (0, 0.11, -0.03), "chin": (0, 0.14, -0.04),
+            "chin_front": (0, 0.14, -0.033), "chin_side_*": (0, 0.14, -0.033),
+            "mentolabial": (0, 0.16, -0.03), "jaw3_*": (0, 0.13, -0.04), "jaw2_*": (-0.006, 0.10, -0.033),
+            "jaw1_*": (-0.007, 0.055, -0.017), "jaw0_*": (0, 0.016, 0), "hollow_*": (-0.008, 0.03, -0.01),
+            "nasolabial_*": (-0.008, 0.015, 0), "cheek_*": (0, 0.006, 0)},
     "round": {"nasolabial_*": (-0.03, 0, 0.012), "hollow_*": (-0.02, 0, -0.012),
               "mentolabial": (0, -0.005, 0.01),
               "chin_front": (0, -0.01, 0.0)},
@@ -109,7 +109,7 @@ def values(parameters: np.ndarray) -> dict[str, float]:
 
 def jaw_drop(p: dict[str, float]) -> float:
     """Distance between the lips, at the middle, that the jaw makes; pursed and pressed lips hold it back."""
-    return 0.27 * p["jaw"] * (1 - 0.25 * p["round"]) * (1 - 0.5 * p["lip_press"])
+    return 0.23 * p["jaw"] * (1 - 0.25 * p["round"]) * (1 - 0.5 * p["lip_press"])
 
 
 class Shape:

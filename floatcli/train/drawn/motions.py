@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from floatcli.config import POSE
 from floatcli.train.parameters import HIGH, INDEX, LOW, rest
 
 # Mouths of speech: jaw, round, smile, upper_lip, lower_lip, lip_press (means).
@@ -29,7 +30,6 @@ _EMOTIONS = (
     {"smile": 0.8, "upper_lip": 0.6, "lower_lip": 0.5, "jaw": 0.15},
 )
 _PAIRS = {"lids": ("lid_left", "lid_right"), "brows": ("brow_left", "brow_right")}
-_POSE = ("yaw", "pitch", "roll", "shift_x", "shift_y", "zoom")
 
 
 def random_parameters(rng: np.random.Generator) -> np.ndarray:
@@ -49,8 +49,8 @@ def random_parameters(rng: np.random.Generator) -> np.ndarray:
         mouth = (strength * (a + (b - a) * share) for a, b in zip(one, two, strict=True))
         _add(p, dict(zip(_MOUTH_NAMES, mouth, strict=True)), 1.0)
     _eyes(p, rng)
-    spread = rng.choice([0.12, 0.35, 0.6])
-    for name in _POSE:
+    spread = rng.choice([0.1, 0.25, 0.45])
+    for name in POSE:
         p[INDEX[name]] = rng.normal(0, spread)
     if rng.random() < 0.25:  # any corner of the space, so that nothing depends on the mixtures above
         few = rng.integers(0, len(p), 4)

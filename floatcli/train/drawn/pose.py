@@ -7,6 +7,8 @@ from math import cos, radians, sin
 
 import numpy as np
 
+from floatcli.config import POSE_SHIFT, POSE_ZOOM, TURN_DEGREES
+
 PIVOT = np.array([0.0, 0.6, -0.35])  # top of the neck, about which the head turns
 CAMERA = 8.0  # distance of the camera
 
@@ -35,13 +37,14 @@ class Pose:
     """The motion of the head as a whole, from the last six parameters."""
 
     def __init__(self, p: dict[str, float], framing: Framing) -> None:
-        yaw, pitch, roll = radians(25 * p["yaw"]), radians(20 * p["pitch"]), radians(20 * p["roll"])
+        turns = zip(("yaw", "pitch", "roll"), TURN_DEGREES, strict=True)
+        yaw, pitch, roll = (radians(degrees * p[name]) for name, degrees in turns)
         turn = np.array([[cos(yaw), 0, sin(yaw)], [0, 1, 0], [-sin(yaw), 0, cos(yaw)]])
         nod = np.array([[1, 0, 0], [0, cos(pitch), sin(pitch)], [0, -sin(pitch), cos(pitch)]])
         tilt = np.array([[cos(roll), -sin(roll), 0], [sin(roll), cos(roll), 0], [0, 0, 1]])
         self.matrix = tilt @ nod @ turn
-        self.zoom = 1 + 0.1 * p["zoom"]
-        self.shift = np.array([0.1 * p["shift_x"], 0.1 * p["shift_y"], 0]) / framing.scale
+        self.zoom = 1 + POSE_ZOOM * p["zoom"]
+        self.shift = np.array([p["shift_x"], p["shift_y"], 0]) * POSE_SHIFT / framing.scale
 
     def move(self, points: np.ndarray) -> np.ndarray:
         """Points (..., 3) of the head where the pose puts them, head coordinates."""

@@ -1,0 +1,137 @@
+"""The turn of the head: a portrait's pixels placed in space, turned, and looked up in the picture again."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from floatcli.config import ANCHORS, POSE, POSE_SHIFT, POSE_ZOOM, TURN_DEGREES, AnchoredSize
+from floatcli.models.patches import heatmaps, pixel_grid
+from floatcli.models.unet import EditDecoder, SourceEncoder
+
+INVERSIONS = 4  # steps in which the head's displacement is inverted
+
+
+class Oval(NamedTuple):
+    """An ellipse about a place in space, in distances between the eyes, from the point that the head turns about."""
+
+    width: float
+    height: float
+    centre: tuple[float, float, float]  # right, down, towards the camera
+
+
+# A head as one expects it.
+OUTLINE = Oval(1.25, 1.7, (0.0, -0.85, 0.55))
+FACE, FACE_DEPTH = Oval(1.2, 2.4, (0.0, -0.5, 0.55)), 1.2
+EYES = (0.0, -0.92, 1.7)  # the middle between them
+PIVOT_DOWN = 0.95  # from the point that the head grows about to the one that it turns about
+
+
+def head_rotation(pose: Tensor) -> Tensor:
+    """Rotations (N, 3, 3) of heads in poses (N, 6), in parameters: x right, y down, z towards the camera."""
+    yaw, pitch, roll = (pose[:, :3] * torch.deg2rad(pose.new_tensor(TURN_DEGREES))).unbind(1)
+    one, zero = torch.ones_like(yaw), torch.zeros_like(yaw)
+
+    def matrix(*entries: Tensor) -> Tensor:
+        return torch.stack(entries, 1).view(-1, 3, 3)
+
+    turn = matrix(yaw.cos(), zero, yaw.sin(), zero, one, zero, -yaw.sin(), zero, yaw.cos())
+    nod = matrix(one, zero, zero, zero, pitch.cos(), pitch.sin(), zero, -pitch.sin(), pitch.cos())
+    tilt = matrix(roll.cos(), -roll.sin(), zero, roll.sin(), roll.cos(), zero, zero, zero, one)
+    return tilt @ nod @ turn
+
+
+class Head(NamedTuple):
+    """A head in space, pixel by pixel, in grid coordinates."""
+
+    place: Tensor  # (B, 3, S, S), from the point that the head turns about
+    share: Tensor  # (B, 1, S, S), logits of following the head
+    pivot: Tensor  # (B, 2), the point that the head turns about, from the one that it grows about
+
+
+def guess_head(grid: Tensor, anchors: Tensor, pose: Tensor) -> Head:
+    """A mask for a face and an oval for a head, which the network then makes the portrait's own.
+
+    Args:
+        grid: Pixels (B, 2, S, S).
+        anchors: (B, 7, 2).
+        pose: The head's, (B, 6), in parameters.
+    """
+    level = pose * pose.new_tensor([1, 1, 0, 0, 0, 0])  # the tilt is seen in the eyes
+    turn = head_rotation(level)
+    along = (anchors[:, 1] - anchors[:, 0]) / turn[:, 0, :1]  # as long as if seen from the front
+    distance = along.norm(dim=-1)[:, None, None]
+    axes = torch.stack([along, torch.stack([-along[:, 1], along[:, 0]], 1)], 2)  # (B, 2, 2): across, down the face
+    to_eyes = turn @ turn.new_tensor(EYES)
+    middle = anchors[:, :2].mean(1) - (axes @ to_eyes[:, :2, None])[..., 0]
+    place = grid - middle[:, :, None, None]
+    right, down = torch.einsum("bck,bchw->bkhw", axes / distance**2, place).unbind(1)
+
+    def radius(oval: Oval) -> Tensor:
+        x, y = (turn @ turn.new_tensor(oval.centre))[:, :2, None, None].unbind(1)
+        return ((right - x) / oval.width) ** 2 + ((down - y) / oval.height) ** 2
+
+    depth = distance * (FACE.centre[2] + FACE_DEPTH * (1 - radius(FACE)).clamp(min=0.01).sqrt())
+    share = 5 * (1.7 - radius(OUTLINE))
+    return Head(torch.cat([place, depth[:, None]], 1), share[:, None], PIVOT_DOWN * axes[..., 1])
+
+
+class HeadWarp(nn.Module):
+    """Turns the head in space.
+
+    For every pixel s of the source a network reads the place X(s) in space, from the point o that the head turns
+    about, and the share w(s) in which the pixel follows the head. With R the rotation from the source's pose to the
+    wanted one, z' over z their zooms and t the shift, the pixel moves by
+
+        D(s) = w(s) (z'/z R X(s) - X(s) + (z' - z) o + t),
+
+    exactly zero at rest, one small matrix product a frame. The flow of a frame's pixel q back to the source solves
+    ``f(q) = -D(q + f(q))``.
+    """
+
+    scales: Tensor
+
+    def __init__(self, size: AnchoredSize, scales: tuple[float, ...]):
+        super().__init__()
+        self.input_size = size.warp_size
+        self.register_buffer("scales", torch.tensor(scales, device="cpu"), persistent=False)
+        # Normalised, it hides a spike in a corner of its maps to steer their scale, and the spike shows as a flow.
+        self.encoder = SourceEncoder(3 + len(ANCHORS) + 2, size.warp_channels, normalised=False)
+        self.embed = nn.Sequential(nn.Linear(len(POSE), size.condition), nn.SiLU())
+        self.decoder = EditDecoder(size.warp_channels, 4, size.condition, normalised=False)
+
+    def prepare(self, picture: Tensor, anchors: Tensor, pose: Tensor) -> Tensor:
+        """Maps w (X, 1, o), (B, 6, S, S), from picture (B, 3, H, H), anchors (B, 7, 2), source pose (B, 6)."""
+        small = F.interpolate(picture, size=(self.input_size,) * 2, mode="bilinear", antialias=True)
+        grid = pixel_grid(self.input_size, picture).expand(len(picture), -1, -1, -1).permute(0, 3, 1, 2)
+        maps = self.encoder(torch.cat([small, heatmaps(anchors, self.input_size), grid], 1))
+        out = self.decoder(self.decoder.prepare(maps), self.embed(pose)).float()
+        guess = guess_head(grid, anchors, pose * self.scales)
+        share = (out[:, 3:] + guess.share).sigmoid()
+        pivot = guess.pivot[..., None, None].expand(-1, -1, *share.shape[2:])
+        return share * torch.cat([out[:, :3] + guess.place, torch.ones_like(share), pivot], 1)
+
+    def displacement(self, maps: Tensor, source: Tensor, target: Tensor) -> Tensor:
+        """Where the source's pixels go, D (N, 2, S, S) in grid coordinates; arguments as for ``forward``."""
+        source, target = source * self.scales, target * self.scales
+        zoom, zoomed = 1 + POSE_ZOOM * source[:, 5:, None], 1 + POSE_ZOOM * target[:, 5:, None]
+        turn = zoomed / zoom * head_rotation(target) @ head_rotation(source).mT - torch.eye(3, device=zoom.device)
+        shift = 2 * POSE_SHIFT * (target - source)[:, 3:5, None]
+        grown = (zoomed - zoom) * torch.eye(2, device=zoom.device)
+        moves = torch.cat([turn[:, :2], shift, grown], 2)  # (N, 2, 6)
+        if len(maps) == 1:
+            return (moves.flatten(0, 1) @ maps[0].flatten(1)).view(-1, 2, *maps.shape[2:])
+        return torch.einsum("nck,nkhw->nchw", moves, maps)
+
+    def forward(self, maps: Tensor, source: Tensor, target: Tensor) -> Tensor:
+        """Flow (N, 2, S, S) in grid coordinates from poses (1 or N, 6) to (N, 6), over ``prepare``'s maps."""
+        moved = self.displacement(maps, source, target)
+        grid = pixel_grid(self.input_size, moved)
+        flow = -moved
+        for _ in range(INVERSIONS):
+            at = grid + flow.permute(0, 2, 3, 1)
+            flow = -F.grid_sample(moved, at, padding_mode="border", align_corners=False)
+        return flow
