@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from floatcli.config import ANCHORS, POSE, AnchoredSize, ModelConfig
 from floatcli.models.head_warp import HeadWarp
-from floatcli.models.landmark_net import LandmarkNet
+from floatcli.models.landmark_net import LandmarkNet, plausible
 from floatcli.models.patches import (
     MOUTH_BOTTOM,
     eye_frames,
@@ -183,7 +183,7 @@ class AnchoredDecoder(nn.Module):
         """
         small = F.interpolate(picture, size=(self.size.work_size,) * 2, mode="bilinear", antialias=True)
         if anchors is None:
-            anchors = self.landmarks(small)
+            anchors = plausible(self.landmarks(small))
         left, right = eye_frames(anchors)
         pose = self.part(coeffs, POSE)
         return AnchoredFeatures(

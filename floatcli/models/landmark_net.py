@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from floatcli.config import ANCHORS, AnchoredSize
 from floatcli.models.patches import pixel_grid
 from floatcli.models.unet import ConvBlock, SourceEncoder
+
+_LEFT_EYE, _RIGHT_EYE, *_CORNERS, _UPPER_LIP, _LOWER_LIP, _ = range(len(ANCHORS))
+CORNER_OUT = 0.42  # of a mouth at rest from its middle, in distances between the eyes
+CORNER_AWAY = 0.35  # farther from there, in the same, is no corner of this mouth
+
+
+def plausible(anchors: Tensor) -> Tensor:
+    """Anchors (B, 7, 2) with corners of the mouth that lie far from its lips put where they should be.
+
+    On photographs a corner is what is most easily mistaken, for a fold or for a collar; eyes and lips are not.
+    """
+    along = anchors[:, _RIGHT_EYE] - anchors[:, _LEFT_EYE]
+    middle = anchors[:, [_UPPER_LIP, _LOWER_LIP]].mean(1)
+    expected = middle[:, None] + CORNER_OUT * torch.stack([-along, along], 1)
+    found = anchors[:, _CORNERS]
+    astray = (found - expected).norm(dim=-1) > CORNER_AWAY * along.norm(dim=-1)[:, None]
+    result = anchors.clone()
+    result[:, _CORNERS] = torch.where(astray[..., None], expected, found)
+    return result
 
 
 class LandmarkNet(nn.Module):

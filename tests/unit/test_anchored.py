@@ -11,6 +11,7 @@ from floatcli.config import ANCHORS, POSE, AnchoredSize
 from floatcli.models.anchored_decoder import LEFT_EYE, MOUTH, mirror_gaze, render
 from floatcli.models.float_model import FloatModel
 from floatcli.models.head_warp import HeadWarp, head_rotation
+from floatcli.models.landmark_net import plausible
 from floatcli.models.patches import eye_frames, heatmaps, mouth_frame, pixel_grid, soft_window, to_patch, to_picture
 from floatcli.train.drawn.pose import Framing, Pose
 from floatcli.train.parameters import NAMES, SCALE
@@ -208,3 +209,14 @@ def test_saves_and_loads(model, portrait, tmp_path):
     again = load_model(tmp_path / "a.safetensors").requires_grad_(False)
     assert torch.allclose(frame_of(again, portrait, jaw=1.0), frame_of(model, portrait, jaw=1.0), atol=1e-4)
     assert set(MOUTH) <= set(again.config.coefficient_names)
+
+
+def test_a_corner_far_from_the_lips_is_put_beside_them():
+    lips = FACE[:, 4:6].mean(1)
+    stray = FACE.clone()
+    stray[0, 2] = torch.tensor([-0.2, 0.7])  # at the collar
+    mended = plausible(stray)
+    assert torch.equal(plausible(FACE), FACE)
+    assert torch.equal(mended[:, 3:], FACE[:, 3:])
+    assert (mended[0, 2] - FACE[0, 2]).norm() < 0.1
+    assert mended[0, 2, 1] == pytest.approx(lips[0, 1].item(), abs=1e-6)
