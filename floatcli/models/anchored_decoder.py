@@ -35,6 +35,7 @@ MOUTH = ("jaw", "round", "smile", "upper_lip", "lower_lip", "lip_press", "sneer"
 LEFT_EYE = ("lid_left", "gaze_x", "gaze_y", "brow_left", "furrow", "smile")
 RIGHT_EYE = ("lid_right", "gaze_x", "gaze_y", "brow_right", "furrow", "smile")
 
+SHARPEST = 256  # frames up to this side are looked up bicubically, for which larger ones take too long on a CPU
 FLOW_REACH = 0.6  # furthest a patch's flow looks, in half sides of the patch
 
 
@@ -102,8 +103,12 @@ def apply_edit(picture: Tensor, edit: Edit, frame: Tensor, points: Tensor) -> Te
 
 def along_flow(flow: Tensor, size: int) -> Tensor:
     """Where the pixels of a picture of ``size`` a side look along a coarser flow (N, 2, S, S): (N, size, size, 2)."""
-    fine = F.interpolate(flow, size=(size, size), mode="bilinear", align_corners=False)
-    return pixel_grid(size, flow) + fine.permute(0, 2, 3, 1)
+    return pixel_grid(size, flow) + _resized(flow, size).permute(0, 2, 3, 1)
+
+
+def _resized(maps: Tensor, size: int) -> Tensor:
+    """Maps (N, C, S, S) at ``size`` pixels a side."""
+    return F.interpolate(maps, size=(size, size), mode="bilinear", align_corners=False)
 
 
 def look_up(picture: Tensor, at: Tensor, mode: str = "bilinear", beyond: str = "border") -> Tensor:
@@ -233,8 +238,10 @@ def render(picture: Tensor, edits: Tensor, flow: Tensor) -> Tensor:
         edits: By place in the source: where to look instead, mask, colour, (N, 2 + 1 + 3, S, S).
         flow: From places in the frames to places in the source, (N, 2, S', S').
     """
-    at = along_flow(flow, picture.shape[-1])
-    move, mask, colour = look_up(edits, at).split([2, 1, 3], 1)
-    at = at + move.permute(0, 2, 3, 1)
-    seen = look_up(picture.expand(len(at), -1, -1, -1), at, "bicubic", "reflection")
+    size = picture.shape[-1]
+    drawn = look_up(edits, along_flow(flow, edits.shape[-1]))  # no finer than they are
+    offset, mask, colour = _resized(drawn, size).split([2, 1, 3], 1)
+    at = along_flow(flow, size) + offset.permute(0, 2, 3, 1)
+    mode = "bicubic" if size <= SHARPEST else "bilinear"
+    seen = look_up(picture.expand(len(at), -1, -1, -1), at, mode, "reflection")
     return torch.lerp(seen, colour, mask)
