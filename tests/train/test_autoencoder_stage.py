@@ -91,7 +91,7 @@ def test_each_part_descends_on_one_batch(settings, name):
         return torch.stack(list(part.losses(batch, np.random.default_rng(3)).values())).sum()
 
     first = total().item()
-    for _ in range(40):
+    for _ in range(80):
         optimiser.zero_grad()
         total().backward()
         optimiser.step()
