@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from floatcli.config import ANCHORS, POSE, AnchoredSize, ModelConfig
 from floatcli.models.head_warp import HeadWarp
-from floatcli.models.landmark_net import LandmarkNet, plausible
+from floatcli.models.landmark_net import LandmarkNet
 from floatcli.models.patches import (
     MOUTH_BOTTOM,
     eye_frames,
@@ -79,7 +79,8 @@ class PatchEditor(nn.Module):
     def forward(self, prepared: list[Tensor], coeffs: Tensor) -> Edit:
         """Edits for target coefficients (N, P)."""
         out = self.decoder(prepared, self.embed(coeffs)).float()  # half precision is too coarse for flows
-        return Edit(out[:, :2].tanh() * FLOW_REACH, (out[:, 2:3] - 3).sigmoid(), out[:, 3:].tanh() * 1.05)
+        flow = F.avg_pool2d(out[:, :2], 3, 1, 1, count_include_pad=False)  # upsampled maps are chequered
+        return Edit(flow.tanh() * FLOW_REACH, (out[:, 2:3] - 3).sigmoid(), out[:, 3:].tanh() * 1.05)
 
 
 def apply_edit(picture: Tensor, edit: Edit, frame: Tensor, points: Tensor) -> Tensor:
@@ -188,7 +189,7 @@ class AnchoredDecoder(nn.Module):
         """
         small = F.interpolate(picture, size=(self.size.work_size,) * 2, mode="bilinear", antialias=True)
         if anchors is None:
-            anchors = plausible(self.landmarks(small))
+            anchors = self.landmarks(small)
         left, right = eye_frames(anchors)
         pose = self.part(coeffs, POSE)
         return AnchoredFeatures(

@@ -12,22 +12,31 @@ from floatcli.models.unet import ConvBlock, SourceEncoder
 
 _LEFT_EYE, _RIGHT_EYE, *_CORNERS, _UPPER_LIP, _LOWER_LIP, _ = range(len(ANCHORS))
 CORNER_OUT = 0.42  # of a mouth at rest from its middle, in distances between the eyes
-CORNER_AWAY = 0.35  # farther from there, in the same, is no corner of this mouth
+CORNER_SPREAD = 0.15  # standard deviation about there, in the same
 
 
-def plausible(anchors: Tensor) -> Tensor:
-    """Anchors (B, 7, 2) with corners of the mouth that lie far from its lips put where they should be.
+def centres(heat: Tensor) -> Tensor:
+    """Logits (B, P, S, S) -> the centres of mass (B, P, 2) of the heatmaps they make, in grid coordinates."""
+    return heat.flatten(2).softmax(-1) @ pixel_grid(heat.shape[-1], heat).flatten(0, 1)
+
+
+def near_lips(heat: Tensor, anchors: Tensor) -> Tensor:
+    """Logits (B, 7, S, S) with those of the mouth's corners weighed by how likely they are beside these lips.
 
     On photographs a corner is what is most easily mistaken, for a fold or for a collar; eyes and lips are not.
+
+    Args:
+        heat: Logits as the network gives them.
+        anchors: Their ``centres``, (B, 7, 2).
     """
     along = anchors[:, _RIGHT_EYE] - anchors[:, _LEFT_EYE]
     middle = anchors[:, [_UPPER_LIP, _LOWER_LIP]].mean(1)
     expected = middle[:, None] + CORNER_OUT * torch.stack([-along, along], 1)
-    found = anchors[:, _CORNERS]
-    astray = (found - expected).norm(dim=-1) > CORNER_AWAY * along.norm(dim=-1)[:, None]
-    result = anchors.clone()
-    result[:, _CORNERS] = torch.where(astray[..., None], expected, found)
-    return result
+    away = pixel_grid(heat.shape[-1], heat) - expected[:, :, None, None]  # (B, 2, S, S, 2)
+    spread = CORNER_SPREAD * along.norm(dim=-1)[:, None, None, None]
+    weighed = heat.clone()
+    weighed[:, _CORNERS] -= away.square().sum(-1) / (2 * spread**2)
+    return weighed
 
 
 class LandmarkNet(nn.Module):
@@ -44,12 +53,16 @@ class LandmarkNet(nn.Module):
         self.up = ConvBlock(channels[-1], channels[-2])
         self.heat = nn.Conv2d(channels[-2], len(ANCHORS), 1)
 
-    def forward(self, picture: Tensor) -> Tensor:
-        """(B, 3, H, H) in [-1, 1] -> anchors (B, 7, 2) in grid coordinates."""
+    def logits(self, picture: Tensor) -> Tensor:
+        """(B, 3, H, H) in [-1, 1] -> logits of one heatmap an anchor, (B, 7, S, S)."""
         x = F.interpolate(picture, size=(self.input_size, self.input_size), mode="bilinear", antialias=True)
         *_, fine, coarse = self.encoder(x)
         deep = F.interpolate(self.down(coarse), scale_factor=2.0, mode="nearest")
         x = self.mid(coarse + deep)
         x = self.up(F.interpolate(x, scale_factor=2.0, mode="nearest") + self.lateral(fine))
-        heat = self.heat(x).float().flatten(2).softmax(-1)
-        return heat @ pixel_grid(x.shape[-1], heat).flatten(0, 1)
+        return self.heat(x).float()
+
+    def forward(self, picture: Tensor) -> Tensor:
+        """(B, 3, H, H) in [-1, 1] -> anchors (B, 7, 2) in grid coordinates."""
+        heat = self.logits(picture)
+        return centres(near_lips(heat, centres(heat)))

@@ -134,7 +134,7 @@ def train_emotion(
     def losses(part: nn.Module, rng: np.random.Generator) -> Losses:
         frames = int(rng.choice([75, 100, 150, corpus.motion.shape[1]], p=[0.25, 0.35, 0.25, 0.15]))
         clips, _, waveform = _draw(corpus, loop.batch, frames, rng)
-        return part.losses(waveform, torch.from_numpy(corpus.emotion[clips]))  # type: ignore[operator]
+        return part.losses(waveform, torch.from_numpy(corpus.manner[clips]))  # type: ignore[operator]
 
     run.train(losses, log)
     return run.average.encoder.eval()  # type: ignore[union-attr, return-value, operator]

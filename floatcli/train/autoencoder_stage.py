@@ -28,9 +28,18 @@ from floatcli.models.anchored_decoder import (
     mirror_gaze,
 )
 from floatcli.models.head_warp import HeadWarp
-from floatcli.models.landmark_net import LandmarkNet
+from floatcli.models.landmark_net import LandmarkNet, centres
 from floatcli.models.motion_encoder import MotionEncoder
-from floatcli.models.patches import MOUTH_BOTTOM, eye_frames, mouth_frame, pixel_grid, soft_window, to_patch, to_picture
+from floatcli.models.patches import (
+    MOUTH_BOTTOM,
+    eye_frames,
+    heatmaps,
+    mouth_frame,
+    pixel_grid,
+    soft_window,
+    to_patch,
+    to_picture,
+)
 from floatcli.train.drawn import LANDMARKS
 from floatcli.train.drawn_data import EXPRESSIONS, FRAMES, OTHERS, POSES, SOURCE, Batch, DrawnSets, anchor_columns
 from floatcli.train.loop import LoopConfig, Losses, Run
@@ -40,6 +49,7 @@ from floatcli.train.sheets import mark_points, save_curves, save_pictures
 
 ANCHOR_COLUMNS = anchor_columns(LANDMARKS)
 SCALES = torch.from_numpy(SCALE)
+HEAT_SPOT = 0.04  # standard deviation of the spot that a heatmap should show, in grid coordinates
 
 
 def coeffs_of(parameters: Tensor, names: tuple[str, ...]) -> Tensor:
@@ -55,6 +65,8 @@ class EncoderPart(nn.Module):
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.encoder = MotionEncoder(config)
+        for layer in self.encoder.to_coeffs:  # five random matrices in a row would let few directions through
+            nn.init.orthogonal_(layer.weight, layer.weight.shape[1] ** 0.5)
         self.size = config.image_size
 
     def read(self, batch: Batch) -> Tensor:
@@ -93,10 +105,18 @@ class LandmarksPart(nn.Module):
         save_pictures(list(marked.unflatten(0, batch.landmarks.shape[:2]).unbind(1)), path)
 
     def losses(self, batch: Batch, rng: np.random.Generator) -> Losses:
-        """L1 in grid coordinates (x 10: of the order of one)."""
-        anchors = self.net(batch.small_images(self.net.input_size))
+        """L1 in grid coordinates (x 10: of the order of one), and cross entropy against a spot at the truth.
+
+        The centre of mass alone is content with two guesses on either side; the cross entropy is not.
+        """
+        heat = self.net.logits(batch.small_images(self.net.input_size))
         truth = batch.landmarks[:, :, ANCHOR_COLUMNS].flatten(0, 1)
-        return {"anchors": 10 * (anchors - truth).abs().mean()}
+        spots = heatmaps(truth, heat.shape[-1], HEAT_SPOT).flatten(2)
+        spots = spots / spots.sum(-1, keepdim=True).clamp(min=1e-6)
+        return {
+            "anchors": 10 * (centres(heat) - truth).abs().mean(),
+            "heat": -0.2 * (spots * heat.flatten(2).log_softmax(-1)).sum(-1).mean(),
+        }
 
 
 def jitter(anchors: Tensor, rng: np.random.Generator) -> Tensor:

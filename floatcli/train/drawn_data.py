@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -111,11 +113,19 @@ def _open(folder: Path, stem: str) -> list[np.ndarray]:
 
 
 def draw_shards(config: DrawnConfig, log: Callable[[str], None]) -> None:
-    """Draws every shard that is missing."""
+    """Draws every shard that is missing, on all cores."""
     count = -(-config.identities // config.shard)
-    for index in range(count):
-        draw_shard(config, index)
-        log(f"drawn {index + 1}/{count} shards of {config.shard} portraits")
+    missing = [index for index in range(count) if not _is_drawn(config, index)]
+    if not missing:
+        return
+    with multiprocessing.get_context("spawn").Pool(min(len(missing), os.cpu_count() or 1)) as pool:
+        for done, _ in enumerate(pool.imap_unordered(partial(draw_shard, config), missing), 1):
+            log(f"drawn {done}/{len(missing)} shards of {config.shard} portraits")
+
+
+def _is_drawn(config: DrawnConfig, index: int) -> bool:
+    stems = [f"{index:04d}", *(f"{index:04d}-{version}" for version in range(1, config.restyled + 1))]
+    return all((Path(config.folder) / f"{stem}.pictures.npy").exists() for stem in stems)
 
 
 class DrawnSets:

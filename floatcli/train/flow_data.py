@@ -75,7 +75,7 @@ class FlowData:
         self.ref_motion = (corpus.portrait / SCALE) @ matrix
 
     def draw(self, batch: int, rng: np.random.Generator) -> FlowBatch:
-        """Emotions are the clip's own in three cases of five, else what the emotion encoder hears."""
+        """Emotions are the face's own, but where voice and face agree, two times of five what the encoder hears."""
         before, window = self.config.preceding, self.config.window
         clips = rng.integers(0, len(self.corpus), batch)
         first = rng.random(batch) < 0.1
@@ -86,6 +86,8 @@ class FlowData:
         motion = self.motion[clips[:, None], rows]
         features = np.stack([self.heard.features[c][r] for c, r in zip(clips, rows, strict=True)])
         named = np.eye(len(self.config.emotions), dtype=np.float32)[self.corpus.emotion[clips]]
-        emotion = np.where(rng.random((batch, 1)) < 0.6, named, self.heard.emotion[clips])
+        apart = self.corpus.emotion[clips] != self.corpus.manner[clips]
+        told = apart | (rng.random(batch) < 0.6)
+        emotion = np.where(told[:, None], named, self.heard.emotion[clips])
         arrays = (motion, self.ref_motion[clips], features.astype(np.float32), emotion.astype(np.float32), first)
         return FlowBatch(*map(torch.from_numpy, arrays))

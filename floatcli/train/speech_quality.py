@@ -127,7 +127,7 @@ def _emotion_accuracy(encoder: EmotionEncoder, corpus: SpeechCorpus, at_once: in
         waveform = normalise_waveform(torch.from_numpy(np.stack([corpus.sound(i) for i in clips])))
         with torch.inference_mode():
             heard = encoder(waveform).argmax(-1).numpy()
-        correct += int((heard == corpus.emotion[start : start + at_once]).sum())
+        correct += int((heard == corpus.manner[start : start + at_once]).sum())
     return correct / len(corpus)
 
 
