@@ -10,11 +10,19 @@ from typing import TYPE_CHECKING, Any
 from floatcli.version import __version__
 
 if TYPE_CHECKING:
+    from floatcli.edits import BasisEdit, edited
+    from floatcli.motion import Motion
     from floatcli.pipeline import Clip, FloatPipeline
 
-__all__ = ["Clip", "FloatPipeline", "__version__"]
+__all__ = ["BasisEdit", "Clip", "FloatPipeline", "Motion", "__version__", "edited"]
 
-_LAZY = {"FloatPipeline": "floatcli.pipeline", "Clip": "floatcli.pipeline"}
+_LAZY = {
+    "BasisEdit": "floatcli.edits",
+    "Clip": "floatcli.pipeline",
+    "FloatPipeline": "floatcli.pipeline",
+    "Motion": "floatcli.motion",
+    "edited": "floatcli.edits",
+}
 
 
 def __getattr__(name: str) -> Any:

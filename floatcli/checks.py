@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from floatcli.errors import InputError, UsageError
 from floatcli.flow.solvers import solver_steps
 
 AUTO = "auto"
+_RECTANGLE = re.compile(r"\s*-?[0-9]{1,9}\s*(,\s*-?[0-9]{1,9}\s*){3}")
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,3})?")
 DTYPES = (AUTO, "float32", "bfloat16", "float16")
 PRESETS = (
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow",
@@ -39,11 +42,17 @@ def check_crop(crop: CropConfig) -> None:
         raise UsageError("a head can be levelled only where a face is looked for", "--align goes with --crop auto")
     if crop.mode in (AUTO, "none"):
         return
-    parts = crop.mode.split(",")
-    if len(parts) != 4 or not all(part.strip().lstrip("-").isdigit() for part in parts):
-        raise UsageError(f"crop {crop.mode!r} is not understood", "give auto, none or x,y,w,h in whole pixels")
-    if min(int(part) for part in parts[2:]) < 1:
-        raise UsageError(f"crop {crop.mode!r} has no area", "width and height must be at least 1")
+    parse_rectangle(crop.mode)
+
+
+def parse_rectangle(text: str) -> tuple[int, int, int, int]:
+    """x, y, width, height of "x,y,w,h". Raises UsageError where it is no rectangle."""
+    if not _RECTANGLE.fullmatch(text):
+        raise UsageError(f"crop {text!r} is not understood", "give auto, none or x,y,w,h in whole pixels")
+    x, y, w, h = (int(part) for part in text.split(","))
+    if min(w, h) < 1:
+        raise UsageError(f"crop {text!r} has no area", "width and height must be at least 1")
+    return x, y, w, h
 
 
 def check_video(video: VideoConfig) -> None:
@@ -60,8 +69,7 @@ def check_run(run: RunConfig) -> None:
     """Raise UsageError where the networks cannot be run like this on any machine."""
     if run.dtype not in DTYPES:
         raise UsageError(f"there is no dtype {run.dtype!r}", f"choose from {', '.join(DTYPES)}")
-    kind, _, index = run.device.partition(":")
-    if kind not in (AUTO, "cpu", "cuda", "mps") or (index and not index.isdigit()):
+    if not _DEVICE.fullmatch(run.device):
         raise UsageError(f"there is no device {run.device!r}", "choose from auto, cpu, cuda, cuda:N, mps")
     if run.batch_size < 1:
         raise UsageError(f"batch-size must be at least 1, not {run.batch_size}", "8 suits most machines")
@@ -69,7 +77,7 @@ def check_run(run: RunConfig) -> None:
 
 def check_source(path: Path, what: str) -> None:
     """Raise InputError where a file to be read is not there, or is no file."""
-    if not path.exists():
+    if not is_there(path):
         raise InputError(f"{path} is not there", f"check the {what}'s path")
     if path.is_dir():
         raise InputError(f"{path} is a folder, not a {what}", f"name one {what} in it")
@@ -79,6 +87,15 @@ def check_source(path: Path, what: str) -> None:
         raise InputError(f"{path} may not be read", "check the file's permissions")
     if not path.stat().st_size:
         raise InputError(f"{path} is empty", f"check the {what}'s path")
+
+
+def is_there(path: Path) -> bool:
+    """Whether something has this path. Raises InputError where nobody can tell: too long a name, a closed folder."""
+    try:
+        return path.exists()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{str(path)[:80]!r} is no usable path: {reason}", "name it otherwise") from error
 
 
 def match_emotion(name: str, labels: Sequence[str]) -> int | None:

@@ -11,11 +11,13 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import numpy as np
+from torch import Tensor
 
 from floatcli.checkpoint.store import file_digest
 from floatcli.checks import check_video
 from floatcli.config import VideoConfig
 from floatcli.media.video import VideoWriter
+from floatcli.motion import Making, Motion
 
 
 def ignore(*_: object) -> None:
@@ -46,41 +48,67 @@ class Clip:
     Iterating yields frames (height, width, 3) uint8 RGB. Every iteration starts afresh and yields the same frames.
 
     Attributes:
-        make: Starts the frames: calls yield batches (n, height, width, 3) uint8.
+        windows: Starts the motion: calls yield latents (n, D), window by window.
+        decode: Latents (n, D) to batches of frames (b, height, width, 3) uint8.
+        portrait: The crop that moves, uint8 (H, H, 3), and its anchors (7, 2) in grid coordinates or None.
+        making: How the motion comes about.
+        track: What the field is told of emotion, (1, E) or (T, E).
         frames: How many frames there are, T.
         fps: Frames per second.
         size: Width and height in pixels.
         sample_rate: Of ``speech`` where it is samples, in Hz.
         speech: Where the sound comes from: a file, or mono samples (n,) float32 in [-1, 1].
-        seed: Seed of the motion.
-        emotion: Probability of every emotion the model knows, as used for this clip.
         stages: Seconds by stage.
         digests: SHA-256 of the files read and, once saved, of "output".
         notices: What was out of the ordinary, in one line each.
     """
 
-    make: Callable[[], Iterator[np.ndarray]]
+    windows: Callable[[], Iterator[Tensor]]
+    decode: Callable[[Tensor], Iterator[np.ndarray]]
+    portrait: tuple[np.ndarray, np.ndarray | None]
+    making: Making
+    track: np.ndarray
     frames: int
     fps: int
     size: tuple[int, int]
     sample_rate: int
     speech: Path | np.ndarray
-    seed: int
-    emotion: dict[str, float]
     stages: Stages
     digests: dict[str, str]
     notices: list[str]
+    _latents: np.ndarray | None = None
 
     def __len__(self) -> int:
         return self.frames
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        for batch in self.make():
+        for batch in self.batches():
             yield from batch
 
     def batches(self) -> Iterator[np.ndarray]:
         """Frames in the batches they are decoded in, (n, height, width, 3) uint8."""
-        return self.make()
+        kept: list[np.ndarray] = []
+        for window in self.windows():
+            kept.append(window.cpu().numpy())
+            yield from self.decode(window)
+        self._latents = np.concatenate(kept)
+
+    @property
+    def seed(self) -> int:
+        """Seed of the motion."""
+        return self.making.sample.seed
+
+    @property
+    def emotion(self) -> dict[str, float]:
+        """Share of every emotion the model knows, as used for this clip, on average over its frames."""
+        return dict(zip(self.making.emotions, self.track.mean(0).tolist(), strict=True))
+
+    @property
+    def motion(self) -> Motion:
+        """The motion of all frames: what the last iteration made, or made now without decoding anything."""
+        if self._latents is None:
+            self._latents = np.concatenate([window.cpu().numpy() for window in self.windows()])
+        return Motion(self._latents, self.track, *self.portrait, self.making)
 
     def save(
         self,
@@ -108,7 +136,7 @@ class Clip:
         with ExitStack() as closing:
             speech = closing.enter_context(self._speech_file())
             writer = closing.enter_context(VideoWriter(path, *self.size, self.fps, video, speech, self.frames))
-            for batch in self.make():
+            for batch in self.batches():
                 with self.stages("write"):
                     writer.write(batch)
                 done += len(batch)

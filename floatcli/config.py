@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
+from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
@@ -173,6 +174,8 @@ def build(cls: type, values: Any, where: str) -> Any:
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
     """A JSON value as its dataclass field wants it: lists become tuples, everything keeps its type."""
+    if get_origin(hint) is UnionType:  # of one type and None
+        return None if value is None else _convert(get_args(hint)[0], value, where)
     if dataclasses.is_dataclass(hint):
         return build(hint, value, where)  # type: ignore[arg-type]
     if get_origin(hint) is tuple:

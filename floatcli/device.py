@@ -31,7 +31,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_dtype(name: str) -> torch.dtype:
-    """The number format of a name. "auto" is float32: exact, and the same motion on every device."""
+    """The number format of a name. "auto" is float32, as the weights were trained."""
     return torch.float32 if name == AUTO else getattr(torch, name)
 
 
@@ -46,11 +46,29 @@ def mixed(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
         DeviceError: the device ran out of memory.
     """
     half = dtype is not torch.float32
-    try:
-        with torch.inference_mode(), torch.autocast(device.type, dtype if half else None, enabled=half):
+    with memory_told(device), exactly(), torch.inference_mode():
+        with torch.autocast(device.type, dtype if half else None, enabled=half):
             yield
         if device.type == "cuda":  # its errors and seconds belong to the stage that made them
             torch.cuda.synchronize(device)
+
+
+@contextmanager
+def exactly() -> Iterator[None]:
+    """Let float32 be float32: cuDNN would round a convolution's factors to 19 bits."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
+
+
+@contextmanager
+def memory_told(device: torch.device) -> Iterator[None]:
+    """Raise DeviceError where the device runs out of memory."""
+    try:
+        yield
     except (RuntimeError, MemoryError) as error:
         if not _out_of_memory(error):
             raise

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cached_property, partial
-from os import PathLike
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,17 +21,15 @@ from floatcli.checkpoint.store import file_digest, find_weights
 from floatcli.checks import AUTO, check_crop, check_run, check_sample, match_emotion
 from floatcli.clip import Clip, Stages, ignore
 from floatcli.config import CropConfig, ModelConfig, RunConfig, SampleConfig
-from floatcli.device import choose_device, choose_dtype, mixed
-from floatcli.errors import InputError
-from floatcli.face.crop import plan_crop
+from floatcli.device import choose_device, choose_dtype, memory_told, mixed
+from floatcli.errors import WeightsError
+from floatcli.face.crop import Crop, plan_crop
 from floatcli.face.detect import FaceDetector, default_detector
 from floatcli.face.landmarks import AnchorFinder, default_anchor_finder
 from floatcli.flow.sampler import sample_motion
-from floatcli.media.audio import load_speech
-from floatcli.media.image import load_picture
+from floatcli.inputs import ARRAYS, Source, file_source, read_picture, read_speech, recording_of
 from floatcli.models.float_model import FloatModel, Portrait
-
-Source: TypeAlias = "str | PathLike[str] | np.ndarray | Tensor"
+from floatcli.motion import FileSource, Making, Motion
 
 
 class FloatPipeline:
@@ -58,7 +55,8 @@ class FloatPipeline:
         self.device = choose_device(run.device)
         self.dtype = choose_dtype(run.dtype)
         self.batch_size = run.batch_size
-        self.model = model.to(self.device).eval()
+        with memory_told(self.device):
+            self.model = model.to(self.device).eval()
         self.config = model.config
         self.weights = weights
         self.notices = _Remarks(notice)
@@ -146,54 +144,132 @@ class FloatPipeline:
         chosen = match_emotion(emotion, self.config.emotions)
         stages, remarks = Stages(self.stages.begin, dict(self.stages.seconds)), _Remarks(self._tell)
         with stages("portrait"), mixed(self.device, torch.float32):
-            image = self._cut(face, crop, remarks)
-            portrait = self.model.encode(_to_network(image, self.device), self._anchors(image))
+            image, plan = self._cut(face, crop, remarks)
+            anchors = self._anchors(image)
+            portrait = self._encode(image, anchors)
         with stages("speech"), mixed(self.device, self.dtype):
-            samples = self._samples(speech)
+            samples = read_speech(speech, self.config.sample_rate, remarks)
             audio_cond = self.model.hear(samples.to(self.device)).float()
         with stages("emotion"), mixed(self.device, self.dtype):
             felt = self._emotion(samples, chosen)
-        return Clip(
-            make=partial(self._frames, portrait, audio_cond, felt, sample, stages),
-            frames=audio_cond.shape[1],
+        making = Making(
+            weights=self._origin,
+            model=self.config.name,
             fps=self.config.fps,
-            size=(image.shape[1], image.shape[0]),
-            speech=samples[0].numpy() if isinstance(speech, (np.ndarray, Tensor)) else Path(speech),
+            emotions=self.config.emotions,
+            coefficient_names=self.config.coefficient_names,
+            basis_size=self.config.basis_size,
+            window=self.config.window,
+            face=file_source(face),
+            speech=file_source(speech),
+            crop=(plan.left, plan.top, plan.side, plan.angle),
+            sample=sample,
+        )
+
+        def windows() -> Iterator[Tensor]:
+            return self._sampled(portrait, audio_cond, felt, sample, stages)
+
+        return self._clip(
+            windows,
+            audio_cond.shape[1],
+            Still(image, anchors, portrait),
+            making,
+            felt.cpu().numpy(),
+            samples[0].numpy() if isinstance(speech, ARRAYS) else Path(speech),
+            stages,
+            remarks,
+        )
+
+    def replay(self, motion: Motion, speech: Source | None = None) -> Clip:
+        """Show a motion again, as it was or edited; nothing is sampled.
+
+        With the weights and the batch size it was made with, an unedited motion gives the same frames, bit for bit.
+
+        Args:
+            motion: As animate kept it.
+            speech: As for ``animate``; None takes the recording the motion was made from, if it is there still.
+
+        Raises:
+            WeightsError: the motion was made with other weights.
+            InputError: the recording is missing or was changed.
+        """
+        making = motion.making
+        if making.weights is not None and self.digest not in (None, making.weights.digest):
+            found = f"made with other weights, {making.model} at {making.weights.path}"
+            raise WeightsError(f"the motion was {found}", "give those with --weights")
+        if motion.latents.shape[1] != self.config.motion_dim:
+            found = f"{motion.latents.shape[1]} numbers a frame, the weights have {self.config.motion_dim}"
+            raise WeightsError(f"the motion has {found}", "give the weights it was made with")
+        stages, remarks = Stages(self.stages.begin, dict(self.stages.seconds)), _Remarks(self._tell)
+        sound = recording_of(making) if speech is None else speech
+        with stages("portrait"), mixed(self.device, torch.float32):
+            still = Still(motion.portrait, motion.anchors, self._encode(motion.portrait, motion.anchors))
+        latents = torch.from_numpy(motion.latents).to(self.device)
+        return self._clip(
+            lambda: iter(latents.split(making.window)),
+            len(latents),
+            still,
+            making,
+            motion.emotion,
+            read_speech(sound, self.config.sample_rate)[0].numpy() if isinstance(sound, ARRAYS) else Path(sound),
+            stages,
+            remarks,
+        )
+
+    def _clip(
+        self,
+        windows: Callable[[], Iterator[Tensor]],
+        frames: int,
+        still: Still,
+        making: Making,
+        track: np.ndarray,
+        speech: np.ndarray | Path,
+        stages: Stages,
+        remarks: _Remarks,
+    ) -> Clip:
+        return Clip(
+            windows=windows,
+            decode=partial(self._decoded, still.portrait, stages),
+            portrait=(still.image, still.anchors),
+            making=making,
+            track=track,
+            frames=frames,
+            fps=self.config.fps,
+            size=(still.image.shape[1], still.image.shape[0]),
+            speech=speech,
             sample_rate=self.config.sample_rate,
-            seed=sample.seed,
-            emotion=dict(zip(self.config.emotions, felt[0].tolist(), strict=True)),
             stages=stages,
-            digests=_digests(face=face, speech=speech),
+            digests={name: of.digest for name in ("face", "speech") if (of := getattr(making, name)) is not None},
             notices=self.notices.lines + remarks.lines,
         )
 
-    def _cut(self, face: Source, crop: CropConfig, notice: Callable[[str], None]) -> np.ndarray:
-        """The square of a picture to animate, uint8 (H, H, 3), as large as the frames shall be."""
-        picture = _picture(face, crop)
-        name = "the picture" if isinstance(face, (np.ndarray, Tensor)) else str(face)
+    @property
+    def _origin(self) -> FileSource | None:
+        """The weights file."""
+        return FileSource(str(self.weights), self.digest) if self.weights and self.digest else None
+
+    def _cut(self, face: Source, crop: CropConfig, notice: Callable[[str], None]) -> tuple[np.ndarray, Crop]:
+        """The square of a picture to animate, uint8 (H, H, 3), as large as the frames shall be, and where it lay."""
+        picture = read_picture(face, crop)
+        name = "the picture" if isinstance(face, ARRAYS) else str(face)
         finder = self.anchor_finder if crop.align else None
         plan = plan_crop(picture, crop, lambda: self.detector, notice, name, finder)
-        return plan.cut(picture, _frame_size(plan.side, self.config))
+        return plan.cut(picture, _frame_size(plan.side, self.config)), plan
 
-    def _anchors(self, image: np.ndarray) -> Tensor | None:
-        """Landmarks (1, 7, 2) in grid coordinates; None where the decoder needs none or shall find them itself."""
+    def _encode(self, image: np.ndarray, anchors: np.ndarray | None) -> Portrait:
+        """The portrait that a crop uint8 (H, H, 3) shows."""
+        found = None if anchors is None else torch.from_numpy(anchors)[None].to(self.device)
+        return self.model.encode(_to_network(image, self.device), found)
+
+    def _anchors(self, image: np.ndarray) -> np.ndarray | None:
+        """Landmarks (7, 2) in grid coordinates; None where the decoder needs none or shall find them itself."""
         if self.config.decoder != "anchored" or self.anchor_finder is None:
             return None
         faces = self.detector.detect(image)
+        middle = len(image) / 2  # a larger face may lie beside the one that was cut out
+        faces.sort(key=lambda box: abs(box.x1 + box.x2 - 2 * middle) + abs(box.y1 + box.y2 - 2 * middle))
         points = self.anchor_finder.anchors(image, faces[0]) if faces else None
-        if points is None:
-            return None
-        return torch.from_numpy(points * (2 / len(image)) - 1)[None].to(self.device)
-
-    def _samples(self, speech: Source) -> Tensor:
-        """Speech (1, samples) float32 on the CPU."""
-        if not isinstance(speech, (np.ndarray, Tensor)):
-            return load_speech(Path(speech), self.config.sample_rate)[None]
-        samples = torch.as_tensor(speech).cpu().float()
-        if samples.ndim != 1 or not len(samples) or not samples.isfinite().all():
-            shape = tuple(samples.shape)
-            raise InputError(f"speech as an array must be finite samples (n,), not {shape}", "mix it down to mono")
-        return samples[None]
+        return None if points is None else (points * (2 / len(image)) - 1).astype(np.float32)
 
     def _emotion(self, samples: Tensor, chosen: int | None) -> Tensor:
         """Probabilities (1, E): those heard in the speech, or the chosen emotion alone."""
@@ -201,20 +277,32 @@ class FloatPipeline:
             return self.model.feel(samples.to(self.device)).float()
         return self.model.emotion(self.config.emotions[chosen])
 
-    def _frames(
+    def _sampled(
         self, portrait: Portrait, audio_cond: Tensor, emotion: Tensor, sample: SampleConfig, stages: Stages
-    ) -> Iterator[np.ndarray]:
-        """Batches of frames (n, H, W, 3) uint8: each window of motion is decoded before the next one is made."""
+    ) -> Iterator[Tensor]:
+        """Windows of motion (n, D), each sampled when it is asked for."""
         windows = sample_motion(self.model.field, portrait.ref_motion, audio_cond, emotion, sample, self.config)
         while True:
             with stages("motion"), mixed(self.device, self.dtype):
                 window = next(windows, None)
             if window is None:
                 return
-            for motion in window[0].split(self.batch_size):
-                with stages("decode"), mixed(self.device, self.dtype):
-                    pixels = _to_pixels(self.model.decode(portrait, motion))
-                yield pixels
+            yield window[0]
+
+    def _decoded(self, portrait: Portrait, stages: Stages, window: Tensor) -> Iterator[np.ndarray]:
+        """Batches of frames (n, H, W, 3) uint8 of a window of motion."""
+        for motion in window.split(self.batch_size):
+            with stages("decode"), mixed(self.device, self.dtype):
+                pixels = _to_pixels(self.model.decode(portrait, motion))
+            yield pixels
+
+
+class Still(NamedTuple):
+    """A portrait before it moves."""
+
+    image: np.ndarray  # the crop, uint8 (H, H, 3)
+    anchors: np.ndarray | None  # (7, 2) in grid coordinates
+    portrait: Portrait
 
 
 class _Remarks:
@@ -237,17 +325,6 @@ def _frame_size(side: int, config: ModelConfig) -> int:
     return max((size for size in sizes if size <= side), default=sizes[0])
 
 
-def _picture(face: Source, crop: CropConfig) -> np.ndarray:
-    """A picture uint8 (H, W, 3) RGB."""
-    if not isinstance(face, (np.ndarray, Tensor)):
-        return load_picture(Path(face), crop.background)
-    picture = face.cpu().numpy() if isinstance(face, Tensor) else face
-    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
-        found = f"{picture.dtype} {picture.shape}"
-        raise InputError(f"a face as an array must be uint8 (H, W, 3), not {found}", "convert it to 8-bit RGB")
-    return picture
-
-
 def _to_network(image: np.ndarray, device: torch.device) -> Tensor:
     """uint8 (H, W, 3) to (1, 3, H, W) float32 in [-1, 1]."""
     return torch.from_numpy(image).to(device).permute(2, 0, 1)[None].float() / 127.5 - 1
@@ -257,12 +334,3 @@ def _to_pixels(frames: Tensor) -> np.ndarray:
     """Frames (n, 3, H, W) about [-1, 1] to uint8 (n, H, W, 3)."""
     pixels = ((frames.float().clamp(-1, 1) + 1) * 127.5).round().byte()
     return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
-
-
-def _digests(**sources: Source) -> dict[str, str]:
-    """SHA-256 of those sources that are files."""
-    return {
-        name: file_digest(Path(source))
-        for name, source in sources.items()
-        if not isinstance(source, (np.ndarray, Tensor))
-    }

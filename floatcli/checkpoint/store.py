@@ -8,6 +8,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
+from floatcli.checks import is_there
 from floatcli.config import EMOTIONS, ModelConfig
 from floatcli.errors import WeightsError
 
@@ -24,7 +25,7 @@ def find_weights(source: str | Path | None) -> Path:
     if source is None:
         return _embedded()
     path = Path(source).expanduser()
-    if not path.exists():
+    if not is_there(path):
         raise WeightsError(f"there are no weights at {path}", "leave --weights out to use the embedded set")
     return path
 

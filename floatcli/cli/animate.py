@@ -14,8 +14,6 @@ from typer import Option
 from floatcli.checkpoint.store import emotion_labels, find_weights
 from floatcli.checks import (
     AUTO,
-    DTYPES,
-    PRESETS,
     check_crop,
     check_run,
     check_sample,
@@ -23,17 +21,18 @@ from floatcli.checks import (
     check_video,
     match_emotion,
 )
+from floatcli.cli import options
 from floatcli.cli.console import ProgressLine
+from floatcli.cli.options import FACE, MOTION
 from floatcli.config import DEFAULT_NFE, CropConfig, RunConfig, SampleConfig, VideoConfig
 from floatcli.errors import UsageError
 from floatcli.flow.solvers import ADAPTIVE_SOLVERS, FIXED_SOLVERS
 from floatcli.media.video import check_output
+from floatcli.motion import motion_beside
 
 if TYPE_CHECKING:
     from floatcli.clip import Clip
     from floatcli.pipeline import FloatPipeline
-
-MODEL, MOTION, FACE, VIDEO, MACHINE = "Model", "Motion", "Face", "Video", "Machine"
 
 
 def animate(
@@ -43,11 +42,14 @@ def animate(
     ],
     output: Annotated[
         Path | None,
-        Option("--output", "-o", help="Video to write: mp4, mov, mkv, webm or gif.", show_default="FACE-SPEECH.mp4"),
+        Option(
+            "--output",
+            "-o",
+            help="Video to write: mp4, mov, mkv, webm, or gif (silent).",
+            show_default="FACE-SPEECH.mp4",
+        ),
     ] = None,
-    weights: Annotated[
-        Path | None, Option(help="Weights file.", show_default="the embedded set", rich_help_panel=MODEL)
-    ] = None,
+    weights: options.Weights = None,
     emotion: Annotated[
         str, Option(help="Emotion to show; auto hears it in the speech.", rich_help_panel=MOTION)
     ] = AUTO,
@@ -74,7 +76,11 @@ def animate(
         int, Option(help="The same seed gives the same motion.", rich_help_panel=MOTION)
     ] = SampleConfig.seed,
     crop: Annotated[
-        str, Option(help="auto, none (the whole picture) or x,y,w,h in pixels.", rich_help_panel=FACE)
+        str,
+        Option(
+            help="auto, none (the whole picture, or its central square), or x,y,w,h in pixels, grown to a square.",
+            rich_help_panel=FACE,
+        ),
     ] = CropConfig.mode,
     margin: Annotated[
         float, Option(help="Half side of the crop over half side of the face.", rich_help_panel=FACE)
@@ -88,36 +94,22 @@ def animate(
     background: Annotated[
         str, Option(help="Colour behind transparent parts, by name or #rrggbb.", rich_help_panel=FACE)
     ] = "#{:02x}{:02x}{:02x}".format(*CropConfig.background),
-    crf: Annotated[
-        int, Option(help="Quality of the video: less is better and larger.", rich_help_panel=VIDEO)
-    ] = VideoConfig.crf,
-    preset: Annotated[
-        str, Option(help=f"Effort of the encoder: {', '.join(PRESETS)}.", rich_help_panel=VIDEO)
-    ] = VideoConfig.preset,
-    audio_bitrate: Annotated[
-        int, Option(help="Sound, in kbit/s, where it is encoded anew.", rich_help_panel=VIDEO)
-    ] = VideoConfig.audio_bitrate,
-    copy_audio: Annotated[
-        bool,
-        Option("--copy-audio/--no-copy-audio", help="Keep the sound as it is, where OUT can.", rich_help_panel=VIDEO),
-    ] = VideoConfig.copy_audio,
-    overwrite: Annotated[
-        bool, Option("--overwrite/--no-overwrite", help="Replace OUT where it is there.", rich_help_panel=VIDEO)
-    ] = VideoConfig.overwrite,
-    device: Annotated[str, Option(help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=MACHINE)] = RunConfig.device,
-    dtype: Annotated[
-        str, Option(help=f"{', '.join(DTYPES)}; auto is float32, exact.", rich_help_panel=MACHINE)
-    ] = RunConfig.dtype,
-    batch_size: Annotated[
-        int, Option(help="Frames decoded at a time.", rich_help_panel=MACHINE)
-    ] = RunConfig.batch_size,
-    quiet: Annotated[bool, Option("--quiet", "-q", help="Nothing on stderr but errors.")] = False,
-    as_json: Annotated[bool, Option("--json", help="Print the result on stdout, as one JSON object.")] = False,
+    crf: options.Crf = VideoConfig.crf,
+    preset: options.Preset = VideoConfig.preset,
+    audio_bitrate: options.AudioBitrate = VideoConfig.audio_bitrate,
+    copy_audio: options.CopyAudio = VideoConfig.copy_audio,
+    overwrite: options.Overwrite = VideoConfig.overwrite,
+    save_motion: options.SaveMotion = True,
+    device: options.Device = RunConfig.device,
+    dtype: options.Dtype = RunConfig.dtype,
+    batch_size: options.BatchSize = RunConfig.batch_size,
+    quiet: options.Quiet = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Turn a portrait and a recording into a talking video.
 
     Without -o, the video goes to the current folder and is named after both: face.png and speech.wav make
-    face-speech.mp4.
+    face-speech.mp4. Its motion goes beside it, as face-speech.motion.safetensors, for `floatcli edit`.
     """
     job = Job(
         face=face,
@@ -129,6 +121,7 @@ def animate(
         sample=SampleConfig(audio_scale, emotion_scale, ref_scale, nfe, solver, tolerance, seed),
         video=VideoConfig(crf, preset, audio_bitrate, copy_audio, overwrite),
         run=RunConfig(device, dtype, batch_size),
+        save_motion=save_motion,
     )
     job.check()
     result = job.do(ProgressLine(quiet))
@@ -158,6 +151,7 @@ class Job:
     sample: SampleConfig
     video: VideoConfig
     run: RunConfig
+    save_motion: bool
 
     def check(self) -> None:
         """Find what can be found wrong without torch: usage first, then files."""
@@ -186,15 +180,17 @@ class Job:
             )
             clip = pipeline.animate(self.face, self.speech, self.crop, self.sample, self.emotion)
             clip.save(self.output, self.video, progress.frames)
+            motion = clip.motion.save(motion_beside(self.output)) if self.save_motion else None
         progress.done(f"{self.output}: {clip.frames} frames, {clip.frames / clip.fps:.1f} s")
-        return _result(self.output, clip, pipeline)
+        return result_of(self.output, motion, clip, pipeline)
 
 
-def _result(output: Path, clip: Clip, pipeline: FloatPipeline) -> dict[str, Any]:
-    """What ``--json`` prints."""
+def result_of(output: Path, motion: Path | None, clip: Clip, pipeline: FloatPipeline) -> dict[str, Any]:
+    """What ``--json`` prints of a clip that was saved."""
     width, height = clip.size
     return {
         "path": os.fspath(output),
+        "motion": os.fspath(motion) if motion else None,
         "frames": clip.frames,
         "fps": clip.fps,
         "seconds": clip.frames / clip.fps,

@@ -38,7 +38,7 @@ class ProgressLine:
     def __init__(self, quiet: bool):
         console = Console(stderr=True)
         self.quiet = quiet
-        self.shown = not quiet and console.is_terminal
+        self.shown = not quiet and sys.stderr.isatty()  # rich's own answer heeds FORCE_COLOR
         self.progress = Progress(
             TextColumn("{task.description:<8}"),
             BarColumn(),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from floatcli.checks import parse_rectangle
 from floatcli.config import CropConfig
 from floatcli.errors import InputError, UsageError
 from floatcli.face.detect import DETECTION_HEIGHT, FaceBox, FaceDetector
@@ -111,14 +112,16 @@ def plan_crop(
         face = _choose(finder.detect(picture), config.face, notice, name)
         anchors = anchor_finder.anchors(picture, face) if config.align and anchor_finder is not None else None
         tilt = face.angle if anchors is None else tilt_of_anchors(anchors)
-        return _around(face, config.margin, tilt if config.align else 0.0, picture)
+        if config.align and tilt is None:
+            notice(f"the tilt of the head in {name} can't be told: it is left as it is")
+        return _around(face, config.margin, tilt or 0.0 if config.align else 0.0, picture)
     if config.align:
         raise UsageError("a head can be levelled only where a face is looked for", "--align goes with --crop auto")
     height, width = picture.shape[:2]
     if config.mode == "none":
         side = min(width, height)
         return Crop((width - side) // 2, (height - side) // 2, side)
-    return _rectangle(_parse(config.mode), width, height, name)
+    return _rectangle(parse_rectangle(config.mode), width, height, name)
 
 
 def _choose(faces: list[FaceBox], wanted: int, notice: Callable[[str], None], name: str) -> FaceBox:
@@ -141,16 +144,6 @@ def _around(face: FaceBox, margin: float, tilt: float, picture: np.ndarray) -> C
     if 2 * half > LARGEST * max(picture.shape):
         raise UsageError(f"a margin of {margin} leaves nearly nothing of the face", "1.6 shows head and shoulders")
     return Crop(int((x1 + x2) / 2) - half, int((y1 + y2) / 2) - half, 2 * half, tilt)
-
-
-def _parse(mode: str) -> tuple[int, int, int, int]:
-    try:
-        x, y, w, h = (int(part) for part in mode.split(","))
-    except ValueError as error:
-        raise UsageError(f"crop {mode!r} is not understood", "give auto, none or x,y,w,h in whole pixels") from error
-    if w < 1 or h < 1:
-        raise UsageError(f"crop {mode!r} has no area", "width and height must be at least 1")
-    return x, y, w, h
 
 
 def _rectangle(rectangle: tuple[int, int, int, int], width: int, height: int, name: str) -> Crop:

@@ -21,7 +21,7 @@ class FaceBox(NamedTuple):
     x2: float
     y2: float
     score: float = 1.0
-    angle: float = 0.0  # tilt in degrees, clockwise as seen; 0 where the detector doesn't tell
+    angle: float | None = None  # tilt in degrees, clockwise as seen; None where the detector doesn't tell
 
     @property
     def area(self) -> float:

@@ -7,6 +7,7 @@ import os
 import struct
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
@@ -26,12 +27,13 @@ _WIDEST_RATIO = 1000  # torchaudio's resampling kernel grows with the square of 
 _COMMON_RATE = 48000
 
 
-def load_speech(path: str | Path, sample_rate: int) -> torch.Tensor:
+def load_speech(path: str | Path, sample_rate: int, notice: Callable[[str], None] = lambda line: None) -> torch.Tensor:
     """The first sound of a file: mono (the average of its channels), from its first sample on.
 
     Args:
         path: Any file ffmpeg reads; the sound of a video will do.
         sample_rate: Of the result, in Hz.
+        notice: Told in one line where the recording breaks off.
 
     Returns:
         float32 (samples,), in [-1, 1] up to overshoot; finite; all zeros where the recording is digital silence.
@@ -41,7 +43,9 @@ def load_speech(path: str | Path, sample_rate: int) -> torch.Tensor:
         FfmpegError: ffmpeg is missing.
     """
     path = Path(path)
-    rate, samples = _decode(path, _inspect(path))
+    rate, samples, broken = _decode(path, _inspect(path))
+    if broken:
+        notice(f"{path} breaks off after {len(samples) / rate:.1f} s: {broken}")
     if len(samples) < SHORTEST * rate:
         raise InputError(
             f"{path} is too short ({1000 * len(samples) / rate:.0f} ms)", f"it takes at least {1000 * SHORTEST:.0f} ms"
@@ -68,8 +72,8 @@ def _inspect(path: Path) -> MediaInfo:
     return info
 
 
-def _decode(path: Path, info: MediaInfo) -> tuple[int, np.ndarray]:
-    """Sample rate and mono samples float32 (n,), decoded block by block.
+def _decode(path: Path, info: MediaInfo) -> tuple[int, np.ndarray, str]:
+    """Sample rate, mono samples float32 (n,), decoded block by block, and why there are no more, if something broke.
 
     Rates with hardly a common factor with others are left to ffmpeg's resampler.
     """
@@ -85,11 +89,12 @@ def _decode(path: Path, info: MediaInfo) -> tuple[int, np.ndarray]:
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said) as process:
             assert process.stdout is not None
             rate, samples = _read_au(process.stdout)
-        if not len(samples):
-            said.seek(0)
-            reason = last_word(said.read()) if process.returncode else "no samples in it"
-            raise InputError(f"the sound of {path} can't be decoded: {reason}", "convert it to WAV, or record it again")
-    return rate, samples
+        said.seek(0)
+        broken = last_word(said.read()) if process.returncode else ""
+    if not len(samples):
+        reason = broken or "no samples in it"
+        raise InputError(f"the sound of {path} can't be decoded: {reason}", "convert it to WAV, or record it again")
+    return rate, samples, broken
 
 
 def _read_au(stream: IO[bytes]) -> tuple[int, np.ndarray]:

@@ -18,6 +18,7 @@ from typing import Any
 import ffmpeg
 import numpy as np
 
+from floatcli.checks import is_there
 from floatcli.config import VideoConfig
 from floatcli.errors import FfmpegError, InputError, UsageError
 from floatcli.media.ffmpeg import ffmpeg_executable, file_argument, last_word, media_info
@@ -73,13 +74,14 @@ def check_output(path: str | Path, config: VideoConfig, inputs: Iterable[str | P
     if path.suffix.lower() not in CONTAINERS:
         kinds = ", ".join(suffix[1:] for suffix in CONTAINERS)
         raise UsageError(f"{path} names no known kind of video", f"end it in one of {kinds}")
+    taken = is_there(path)
     if path.is_dir():
         raise InputError(f"{path} is a folder", "name a file in it")
     if not path.parent.is_dir():
         raise InputError(f"there is no folder {path.parent}", f"create it: mkdir -p '{path.parent}'")
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise InputError(f"the folder {path.parent} can't be written to", "choose another, or change its permissions")
-    if not path.exists():
+    if not taken:
         return
     if any(Path(other).exists() and path.samefile(other) for other in inputs):
         raise UsageError(f"{path} is an input too", "name another output")
@@ -199,9 +201,11 @@ class VideoWriter:
         """Why ffmpeg ended, in its own words."""
         self._process.wait()
         self._said.seek(0)
-        return FfmpegError(
-            f"ffmpeg failed to write {self.path}: {last_word(self._said.read())}", "mend that, and retry"
-        )
+        reason = last_word(self._said.read())
+        hint = "mend that, and retry"
+        if "unknown encoder" in reason.lower():
+            hint = f"{self._command[0]} is built without it: install a fuller ffmpeg, or take it off the PATH"
+        return FfmpegError(f"ffmpeg failed to write {self.path}: {reason}", hint)
 
     def _remove(self) -> None:
         """End what still runs and remove what is incomplete; after success there is neither."""

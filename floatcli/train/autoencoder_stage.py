@@ -6,6 +6,7 @@ The parts share no weights, so they train one by one, or side by side in process
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -66,7 +67,8 @@ class EncoderPart(nn.Module):
         super().__init__()
         self.encoder = MotionEncoder(config)
         for layer in self.encoder.to_coeffs:  # five random matrices in a row would let few directions through
-            nn.init.orthogonal_(layer.weight, layer.weight.shape[1] ** 0.5)
+            weight = layer.get_parameter("weight")
+            nn.init.orthogonal_(weight, math.sqrt(weight.shape[1]))
         self.size = config.image_size
 
     def read(self, batch: Batch) -> Tensor:

@@ -119,6 +119,14 @@ def test_several_faces_are_announced(options, speech_file, tmp_path, capsys, mon
     assert "cascade" in lines[0]
 
 
+def test_off_a_terminal_there_is_none_whatever_the_colours(options, face_file, speech_file, tmp_path):
+    import os
+
+    command = [sys.executable, "-m", "floatcli", "animate", face_file, speech_file, "-o", tmp_path / "out.mp4"]
+    said = subprocess.run([*command, *options], env={**os.environ, "FORCE_COLOR": "1"}, capture_output=True, check=True)
+    assert said.stderr == b""
+
+
 def test_on_a_terminal_there_is_progress(options, face_file, speech_file, tmp_path):
     import os
     import pty
@@ -138,5 +146,5 @@ def test_on_a_terminal_there_is_progress(options, face_file, speech_file, tmp_pa
         assert process.stdout.read() == b""
     os.close(ours)
     assert process.returncode == 0
-    for expected in (b"63/63", b"frames/s", b"decode", b"out.mp4: 63 frames, 2.5 s"):
+    for expected in (b"63/63", b"frames/s", b"0:00:0", b"decode", b"out.mp4: 63 frames, 2.5 s"):
         assert expected in seen

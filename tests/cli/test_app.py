@@ -51,6 +51,7 @@ USAGE = [
     ("animate", "a", "b", "--loud"), ("animate", "a", "b", "--nfe", "0"), ("animate", "a", "b", "--crop", "1,2"),
     ("animate", "a", "b", "--emotion", "bored"), ("animate", "a", "b", "--device", "abacus"),
     ("animate", "a", "b", "--crf", "99"), ("animate", "a", "b", "--solver", "guess"), ("animate", "a", "b"),
+    ("train",), ("train", "--help"), ("train", "draw"), ("train", "autoencoder", "x.toml", "--part", "ears"),
 ]  # fmt: skip
 
 

@@ -10,7 +10,9 @@ import torch
 from PIL import Image
 
 from floatcli.errors import InputError
+from floatcli.media import audio
 from floatcli.media.audio import load_speech
+from floatcli.media.ffmpeg import ffmpeg_executable
 from tests.media.conftest import tone
 
 RATE = 16000
@@ -73,6 +75,18 @@ def test_a_recording_cut_short_gives_what_is_there(recording) -> None:
     path = recording("a.wav", tone(1.0, RATE)[:, None], RATE)
     path.write_bytes(path.read_bytes()[:16001])
     assert 0.4 < len(load_speech(path, RATE)) / RATE <= 0.5
+
+
+def test_a_recording_that_breaks_off_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recording) -> None:
+    """With an ffmpeg that gives its whole output, and then fails."""
+    fails = tmp_path / "ffmpeg"
+    fails.write_text(f'#!/bin/sh\n"{ffmpeg_executable()}" "$@"\necho "x: Error while decoding" >&2\nexit 1\n')
+    fails.chmod(0o755)
+    path = recording("a.wav", tone(1.0, RATE)[:, None], RATE)
+    monkeypatch.setattr(audio, "ffmpeg_executable", lambda: str(fails))
+    said: list[str] = []
+    assert len(load_speech(path, RATE, said.append)) == RATE
+    assert said == [f"{path} breaks off after 1.0 s: x: Error while decoding"]
 
 
 def test_recordings_that_are_none(tmp_path: Path, recording) -> None:

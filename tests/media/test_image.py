@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
@@ -43,6 +44,20 @@ def test_exif_rotation_is_undone(tmp_path: Path, orientation: int) -> None:
     exif[0x0112] = orientation
     loaded = load_picture(save(tmp_path / "p.png", stored, exif=exif), WHITE)
     np.testing.assert_array_equal(loaded, upright)
+
+
+def test_jpegs_in_ink_colours_are_converted(tmp_path: Path) -> None:
+    red = Image.new("CMYK", (32, 32), (0, 255, 255, 0))
+    loaded = load_picture(save(tmp_path / "p.jpg", red, quality=95), WHITE)
+    assert loaded[16, 16, 0] > 220
+    assert loaded[16, 16, 1:].max() < 60
+
+
+def test_sixteen_bits_a_colour_are_scaled_down(tmp_path: Path) -> None:
+    colours = np.array([[0, 32768, 65535]], np.uint16).repeat(32 * 32, 0).reshape(32, 32, 3)
+    path = tmp_path / "p.png"
+    cv2.imwrite(str(path), colours[..., ::-1])
+    np.testing.assert_allclose(load_picture(path, WHITE)[16, 16], [0, 128, 255], atol=1)
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "PA"])

@@ -16,7 +16,7 @@ from floatcli.config import CropConfig
 from floatcli.face import networks
 from floatcli.face.cascade import CascadeDetector
 from floatcli.face.crop import plan_crop
-from floatcli.face.detect import default_detector
+from floatcli.face.detect import NetworkDetector, default_detector
 
 SFD_BOX = np.array([175.3, 72.8, 272.9, 186.2])  # face-alignment's on the astronaut
 
@@ -85,6 +85,23 @@ def test_several_faces_the_largest_first(cascade: CascadeDetector) -> None:
     assert len(faces) == 2
     assert faces[0].area > faces[1].area
     assert faces[1].x1 < 320 < faces[0].x1
+
+
+def test_boxes_of_the_network_are_in_pixels_of_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    from face_alignment.detection import sfd
+
+    class Network:
+        def __init__(self, device: str, path_to_detector: str) -> None: ...
+
+        def detect_from_image(self, picture: np.ndarray) -> list[list[float]]:
+            assert picture.shape == (360, 180, 3)
+            return [[10, 10, 20, 20, 0.9], [30, 60, 90, 150, 0.8]]
+
+    monkeypatch.setattr(sfd, "FaceDetector", Network)
+    large, small = NetworkDetector("cpu", "weights").detect(np.zeros((720, 360, 3), np.uint8))
+    assert large[:5] == (60, 120, 180, 300, 0.8)
+    assert small[:5] == (20, 20, 40, 40, 0.9)
+    assert large.angle is None
 
 
 @pytest.mark.parametrize("picture", [brick(), np.full((64, 64), 128, np.uint8), np.zeros((20, 30), np.uint8)])

@@ -4,7 +4,7 @@ import torch
 from floatcli.config import ModelConfig
 from floatcli.models.conditions import WindowCondition
 from floatcli.models.float_model import FloatModel
-from floatcli.models.fmt import near, position_table
+from floatcli.models.fmt import modulate, near, position_table
 
 
 def condition(config: ModelConfig, batch: int = 1) -> WindowCondition:
@@ -79,3 +79,11 @@ def test_tables() -> None:
     assert table[3, 2].item() == pytest.approx(torch.sin(torch.tensor(3 / 10000**0.25)).item())
     assert table[3, 3].item() == pytest.approx(torch.cos(torch.tensor(3 / 10000**0.25)).item())
     assert near(5, 1).int().tolist()[2] == [0, 1, 1, 1, 0]
+
+
+def test_the_norm_hardly_lifts_what_is_nearly_constant():
+    """The epsilon of SPEC section 4: with the usual 1e-5 this row would come out a quarter as large."""
+    row = torch.tensor([[[1e-3, -1e-3]]])
+    nothing = torch.zeros_like(row)
+    expected = row / (1e-6 + 1e-6) ** 0.5
+    assert torch.allclose(modulate(row, nothing, nothing), expected, rtol=1e-4)

@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from floatcli.face.landmarks import ANCHORS, anchors_of_landmarks, default_anchor_finder, tilt_of_anchors
+from floatcli.face.detect import FaceBox
+from floatcli.face.landmarks import (
+    ANCHORS,
+    LandmarkNetwork,
+    anchors_of_landmarks,
+    default_anchor_finder,
+    tilt_of_anchors,
+)
 
 
 def landmarks() -> np.ndarray:
@@ -40,6 +47,25 @@ def test_the_tilt_is_clockwise_as_seen(degrees: float) -> None:
     turn = np.radians(degrees)  # y points down, so that this matrix turns clockwise
     matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     assert tilt_of_anchors(anchors_of_landmarks(landmarks() @ matrix.T)) == pytest.approx(degrees, abs=1e-4)
+
+
+def test_the_network_is_asked_about_the_face_that_was_found(monkeypatch) -> None:
+    import face_alignment
+
+    class Network:
+        def __init__(self, *_: object, **__: object) -> None:
+            self.asked: list[list[float]] = []
+
+        def get_landmarks_from_image(self, picture: np.ndarray, detected_faces: list[np.ndarray]) -> list[np.ndarray]:
+            self.asked += [face.tolist() for face in detected_faces]
+            return [landmarks()] if picture.any() else []
+
+    monkeypatch.setattr(face_alignment, "FaceAlignment", Network)
+    finder = LandmarkNetwork("cpu")
+    found = finder.anchors(np.ones((100, 100, 3), np.uint8), FaceBox(10, 20, 90, 95))
+    np.testing.assert_array_equal(found, anchors_of_landmarks(landmarks()))
+    assert finder._network.asked == [[10, 20, 90, 95]]
+    assert finder.anchors(np.zeros((100, 100, 3), np.uint8), FaceBox(10, 20, 90, 95)) is None
 
 
 def test_without_the_networks_there_is_none(tmp_path, monkeypatch) -> None:

@@ -169,6 +169,36 @@ def test_too_little_memory_is_told_with_what_to_lower(pipe, face_file, speech_fi
         first_frame(pipe, face_file, speech_file)
 
 
+def test_too_little_memory_for_the_weights_is_told_too(pipe, monkeypatch):
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(pipe.model, "to", full)
+    with pytest.raises(DeviceError, match="too little memory"):
+        FloatPipeline(pipe.model, RunConfig(device="cpu"))
+
+
+def test_anchors_are_those_of_the_face_that_was_cut_out(monkeypatch):
+    from floatcli.face.detect import FaceBox
+    from floatcli.models.float_model import FloatModel
+    from tests.unit.test_anchored import CONFIG
+
+    class Faces:
+        name = "two"
+
+        def detect(self, picture: np.ndarray) -> list[FaceBox]:
+            return [FaceBox(40, 0, 64, 30), FaceBox(20, 20, 44, 44)]
+
+    class Corners:
+        def anchors(self, picture: np.ndarray, box: FaceBox) -> np.ndarray:
+            return np.tile([box.x1, box.y1], (7, 1))
+
+    pipe = FloatPipeline(FloatModel(CONFIG), RunConfig(device="cpu"))
+    pipe.__dict__.update(detector=Faces(), anchor_finder=Corners())
+    anchors = pipe._anchors(np.zeros((64, 64, 3), np.uint8))
+    np.testing.assert_allclose(anchors, np.full((7, 2), 20 / 32 - 1))
+
+
 def test_other_failures_are_not_taken_for_a_lack_of_memory(pipe, face_file, speech_file, monkeypatch):
     def broken(*_: object) -> None:
         raise RuntimeError("size mismatch")

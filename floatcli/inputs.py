@@ -1,0 +1,68 @@
+"""What a clip is made from: pictures and speech, as files or as arrays."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from os import PathLike
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from floatcli.checkpoint.store import file_digest
+from floatcli.config import CropConfig
+from floatcli.errors import InputError
+from floatcli.media.audio import load_speech
+from floatcli.media.image import load_picture
+from floatcli.motion import FileSource, Making
+
+Source: TypeAlias = "str | PathLike[str] | np.ndarray | Tensor"
+ARRAYS: Final = (np.ndarray, Tensor)
+
+
+def read_picture(face: Source, crop: CropConfig) -> np.ndarray:
+    """A picture uint8 (H, W, 3) RGB."""
+    if not isinstance(face, ARRAYS):
+        return load_picture(Path(face), crop.background)
+    picture = face.cpu().numpy() if isinstance(face, Tensor) else face
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
+        found = f"{picture.dtype} {picture.shape}"
+        raise InputError(f"a face as an array must be uint8 (H, W, 3), not {found}", "convert it to 8-bit RGB")
+    return picture
+
+
+def read_speech(speech: Source, sample_rate: int, notice: Callable[[str], None] = lambda line: None) -> Tensor:
+    """Speech (1, samples) float32 on the CPU."""
+    if not isinstance(speech, ARRAYS):
+        return load_speech(Path(speech), sample_rate, notice)[None]
+    samples = torch.as_tensor(speech).cpu().float()
+    if samples.ndim != 1 or not len(samples) or not samples.isfinite().all():
+        shape = tuple(samples.shape)
+        raise InputError(f"speech as an array must be finite samples (n,), not {shape}", "mix it down to mono")
+    return samples[None]
+
+
+def file_source(source: Source) -> FileSource | None:
+    """A file with its digest; None for arrays."""
+    if isinstance(source, ARRAYS):
+        return None
+    return FileSource(os.path.abspath(source), file_digest(Path(source)))
+
+
+def recording_of(making: Making) -> Path:
+    """The recording that a motion was made from.
+
+    Raises:
+        InputError: it is unknown, gone, or not what it was.
+    """
+    if making.speech is None:
+        raise InputError("the motion does not say which recording it belongs to", "give it with --speech")
+    path = Path(making.speech.path)
+    if not path.is_file():
+        raise InputError(f"the recording {path} is not there any more", "say where it is with --speech")
+    if file_digest(path) != making.speech.digest:
+        raise InputError(f"{path} has changed since the motion was made", "give the right one with --speech")
+    return path

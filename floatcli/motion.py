@@ -1,0 +1,161 @@
+"""A motion that is kept: what a portrait does in a clip, with all that is needed to show it again. Imports no torch.
+
+The file is a safetensors: ``latents`` (T, D), ``emotion``, ``portrait`` (the crop as a PNG file's bytes) and, where
+they were found by a landmark network of others, ``anchors``; what made it is JSON in the metadata.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from floatcli.config import SampleConfig, build
+from floatcli.errors import InputError
+
+FORMAT_VERSION = 1
+SUFFIX = ".motion.safetensors"
+_VERSION_KEY, _MAKING_KEY = "floatcli.motion", "floatcli.making"
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """A file that a clip was made from."""
+
+    path: str
+    digest: str  # SHA-256
+
+
+@dataclass(frozen=True)
+class Making:
+    """How a motion came about."""
+
+    weights: FileSource | None  # None where the model did not come from a file
+    model: str
+    fps: int
+    emotions: tuple[str, ...]  # the labels that the emotion track counts
+    coefficient_names: tuple[str, ...]
+    basis_size: int
+    window: int  # frames that were sampled, and are decoded, at a time
+    face: FileSource | None  # None for arrays
+    speech: FileSource | None
+    crop: tuple[float, ...]  # left, top, side in pixels of the picture, degrees
+    sample: SampleConfig
+    edits: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """Latents of a clip, with the portrait that they move.
+
+    Attributes:
+        latents: (T, D) float32.
+        emotion: What the field was told, (1, E) for the whole clip or (T, E) frame by frame, float32.
+        portrait: The crop, uint8 (H, H, 3) RGB.
+        anchors: Landmarks (7, 2) in grid coordinates; None where the set finds them itself.
+        making: How it came about.
+    """
+
+    latents: np.ndarray
+    emotion: np.ndarray
+    portrait: np.ndarray
+    anchors: np.ndarray | None
+    making: Making
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasts."""
+        return len(self.latents) / self.making.fps
+
+    def save(self, path: str | Path) -> Path:
+        """Write the motion through a temporary sibling.
+
+        Raises:
+            InputError: the place can't be written to.
+        """
+        path = Path(path)
+        tensors: dict[str, np.ndarray] = {
+            "latents": np.ascontiguousarray(self.latents, np.float32),
+            "emotion": np.ascontiguousarray(self.emotion, np.float32),
+            "portrait": np.frombuffer(_to_png(self.portrait), np.uint8),
+        }
+        if self.anchors is not None:
+            tensors["anchors"] = np.ascontiguousarray(self.anchors, np.float32)
+        metadata = {_VERSION_KEY: str(FORMAT_VERSION), _MAKING_KEY: json.dumps(dataclasses.asdict(self.making))}
+        temporary = path.with_name(f".floatcli-{secrets.token_hex(6)}{SUFFIX}")
+        try:
+            temporary.touch()
+            mode = temporary.stat().st_mode
+            save_file(tensors, temporary, metadata)  # which would leave it to its owner alone
+            temporary.chmod(mode)
+            os.replace(temporary, path)
+        except OSError as error:
+            raise InputError(f"{path} can't be written: {error.strerror}", "choose another place with -o") from error
+        finally:
+            temporary.unlink(missing_ok=True)
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path) -> Motion:
+        """Read a motion.
+
+        Raises:
+            InputError: the file is missing, truncated, of a newer version or no motion.
+        """
+        making = read_making(path)
+        with _opened(path) as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        try:
+            portrait = np.asarray(Image.open(io.BytesIO(arrays["portrait"].tobytes())).convert("RGB"))
+            motion = cls(arrays["latents"], arrays["emotion"], portrait, arrays.get("anchors"), making)
+        except (KeyError, OSError) as error:
+            raise InputError(f"{path} is no whole motion: it lacks {error}", "animate again") from error
+        if motion.latents.ndim != 2 or not len(motion.latents) or not np.isfinite(motion.latents).all():
+            raise InputError(f"{path} holds no motion: latents {motion.latents.shape}", "animate again")
+        return motion
+
+
+def read_making(path: str | Path) -> Making:
+    """How a motion came about, without reading the motion. Raises InputError as ``Motion.load``."""
+    with _opened(path) as file:
+        metadata = file.metadata() or {}
+    version = metadata.get(_VERSION_KEY, "")
+    if not version.isdigit():
+        raise InputError(f"{path} is no motion of floatcli", f"give a {SUFFIX} file, as animate writes it")
+    if int(version) > FORMAT_VERSION:
+        raise InputError(f"{path} is of format {version}, newer than this floatcli's {FORMAT_VERSION}", "upgrade")
+    try:
+        return build(Making, json.loads(metadata[_MAKING_KEY]), "making")
+    except (KeyError, ValueError, TypeError) as error:
+        raise InputError(f"{path} does not say how it was made: {error}", "animate again") from error
+
+
+def motion_beside(video: str | Path) -> Path:
+    """Where the motion of a video lies: out.mp4 has out.motion.safetensors."""
+    return Path(video).with_suffix(SUFFIX)
+
+
+def _opened(path: str | Path) -> Any:
+    try:
+        return safe_open(path, framework="numpy")
+    except FileNotFoundError:
+        raise InputError(f"{path} is not there", "animate writes it beside the video") from None
+    except (OSError, SafetensorError) as error:
+        reason = (str(error).splitlines() or ["damaged"])[0]
+        raise InputError(f"{path} cannot be read: {reason}", "it is truncated or no motion; animate again") from error
+
+
+def _to_png(picture: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, "png", compress_level=6)
+    return stream.getvalue()
