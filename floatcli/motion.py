@@ -116,7 +116,7 @@ class Motion:
         with _opened(path) as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         try:
-            portrait = np.asarray(Image.open(io.BytesIO(arrays["portrait"].tobytes())).convert("RGB"))
+            portrait = np.array(Image.open(io.BytesIO(arrays["portrait"].tobytes())).convert("RGB"))
             motion = cls(arrays["latents"], arrays["emotion"], portrait, arrays.get("anchors"), making)
         except (KeyError, OSError) as error:
             raise InputError(f"{path} is no whole motion: it lacks {error}", "animate again") from error

@@ -22,10 +22,10 @@ from floatcli.checks import AUTO, check_crop, check_run, check_sample, match_emo
 from floatcli.clip import Clip, Stages, ignore
 from floatcli.config import CropConfig, ModelConfig, RunConfig, SampleConfig
 from floatcli.device import choose_device, choose_dtype, memory_told, mixed
-from floatcli.errors import WeightsError
+from floatcli.errors import InputError, WeightsError
 from floatcli.face.crop import Crop, plan_crop
 from floatcli.face.detect import FaceDetector, default_detector
-from floatcli.face.landmarks import AnchorFinder, default_anchor_finder
+from floatcli.face.landmarks import AnchorFinder, anchors_of_box, default_anchor_finder
 from floatcli.flow.sampler import sample_motion
 from floatcli.inputs import ARRAYS, Source, file_source, read_picture, read_speech, recording_of
 from floatcli.models.float_model import FloatModel, Portrait
@@ -194,16 +194,11 @@ class FloatPipeline:
             InputError: the recording is missing or was changed.
         """
         making = motion.making
-        if making.weights is not None and self.digest not in (None, making.weights.digest):
-            found = f"made with other weights, {making.model} at {making.weights.path}"
-            raise WeightsError(f"the motion was {found}", "give those with --weights")
-        if motion.latents.shape[1] != self.config.motion_dim:
-            found = f"{motion.latents.shape[1]} numbers a frame, the weights have {self.config.motion_dim}"
-            raise WeightsError(f"the motion has {found}", "give the weights it was made with")
+        self.check_weights(motion)
         stages, remarks = Stages(self.stages.begin, dict(self.stages.seconds)), _Remarks(self._tell)
         sound = recording_of(making) if speech is None else speech
-        with stages("portrait"), mixed(self.device, torch.float32):
-            still = Still(motion.portrait, motion.anchors, self._encode(motion.portrait, motion.anchors))
+        with stages("portrait"):
+            still = self.still(motion)
         latents = torch.from_numpy(motion.latents).to(self.device)
         return self._clip(
             lambda: iter(latents.split(making.window)),
@@ -215,6 +210,43 @@ class FloatPipeline:
             stages,
             remarks,
         )
+
+    def still(self, motion: Motion) -> Still:
+        """The portrait that a motion moves."""
+        with mixed(self.device, torch.float32):
+            return Still(motion.portrait, motion.anchors, self._encode(motion.portrait, motion.anchors))
+
+    def decode(self, still: Still, latents: np.ndarray) -> np.ndarray:
+        """Frames (n, H, W, 3) uint8 of a portrait in motions (n, D)."""
+        window = torch.from_numpy(latents.astype(np.float32)).to(self.device)
+        return np.concatenate(list(self._decoded(still.portrait, self.stages, window)))
+
+    def anchors(self, still: Still) -> np.ndarray:
+        """Where the anchors (7, 2) of a portrait lie, in grid coordinates: found, or guessed from the face's box.
+
+        Raises:
+            InputError: there is no face.
+        """
+        if self.config.decoder == "anchored":
+            return still.portrait.features.anchors[0].float().cpu().numpy()
+        faces = self.detector.detect(still.image)
+        if not faces:
+            raise InputError("no face found in the portrait", "animate it with --crop auto")
+        if self.anchor_finder is not None:
+            found = self.anchor_finder.anchors(still.image, faces[0])
+            if found is not None:
+                return (found * (2 / len(still.image)) - 1).astype(np.float32)
+        return anchors_of_box(faces[0]) * (2 / len(still.image)) - 1
+
+    def check_weights(self, motion: Motion) -> None:
+        """Raise WeightsError where a motion was made with other weights."""
+        made_with = motion.making.weights
+        if made_with is not None and self.digest not in (None, made_with.digest):
+            found = f"{motion.making.model} at {made_with.path}"
+            raise WeightsError(f"the motion was made with other weights, {found}", "give those with --weights")
+        if motion.latents.shape[1] != self.config.motion_dim:
+            found = f"{motion.latents.shape[1]} numbers a frame, the weights have {self.config.motion_dim}"
+            raise WeightsError(f"the motion has {found}", "give the weights it was made with")
 
     def _clip(
         self,

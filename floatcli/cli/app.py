@@ -12,7 +12,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from floatcli.cli import animate, console, train
+from floatcli.cli import animate, console, edit, train
+from floatcli.cli.orders import InOrder
 from floatcli.errors import ExitCode, FloatCliError
 from floatcli.version import __version__
 
@@ -29,6 +30,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(name="animate")(animate.animate)
+app.command(name="edit", cls=InOrder)(edit.edit)
 app.add_typer(train.app, name="train")
 
 

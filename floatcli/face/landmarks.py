@@ -22,6 +22,10 @@ POINTS_OF_ANCHOR = {
 }
 
 
+#: Where anchors lie in a face's box from brow to chin, as shares of its sides.
+_TYPICAL = np.array([(0.3, 0.3), (0.7, 0.3), (0.34, 0.74), (0.66, 0.74), (0.5, 0.69), (0.5, 0.81), (0.5, 0.98)])
+
+
 class AnchorFinder(Protocol):
     """Anything that finds a face's anchors."""
 
@@ -55,6 +59,11 @@ def anchors_of_landmarks(points: np.ndarray) -> np.ndarray:
     """The anchors (7, 2) float32 of 68 landmarks (68, 2)."""
     assert points.shape == (68, 2)
     return np.stack([points[list(POINTS_OF_ANCHOR[name])].mean(axis=0) for name in ANCHORS]).astype(np.float32)
+
+
+def anchors_of_box(box: FaceBox) -> np.ndarray:
+    """Where the anchors (7, 2) of an upright face lie in its box, on average."""
+    return np.array([box.x1, box.y1]) + _TYPICAL * (box.x2 - box.x1, box.y2 - box.y1)
 
 
 def tilt_of_anchors(anchors: np.ndarray) -> float:

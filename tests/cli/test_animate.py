@@ -29,6 +29,7 @@ def test_json_is_one_object_and_tells_everything(options, tiny_weights, face_fil
     emotion, stages = result.pop("emotion"), result.pop("stages")
     assert result == {
         "path": str(output),
+        "motion": str(tmp_path / "out.motion.safetensors"),
         "frames": 63,
         "fps": 25,
         "seconds": 2.52,

@@ -1,0 +1,242 @@
+"""``floatcli edit``: change single coefficients of a motion, and decode it again."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer import Option
+
+from floatcli.checks import check_run, check_source, check_video
+from floatcli.cli import options
+from floatcli.cli.animate import result_of
+from floatcli.cli.console import ProgressLine, say
+from floatcli.cli.options import MOTION
+from floatcli.cli.orders import RIGHT_FORM, pair_up
+from floatcli.config import RunConfig, VideoConfig
+from floatcli.edits import FITS, BasisEdit, borrowed, coefficients, edited
+from floatcli.errors import InputError, UsageError
+from floatcli.media.video import CONTAINERS, check_output
+from floatcli.motion import SUFFIX, Making, motion_beside, read_making
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from floatcli.motion import Motion
+    from floatcli.pipeline import FloatPipeline
+
+_PICTURES = (".png", ".html")
+
+
+def edit(
+    context: typer.Context,
+    clip: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[CLIP]",
+            help=f"Motion file, or a video with its {SUFFIX} beside it.",
+            show_default="the newest motion here",
+        ),
+    ] = None,
+    basis: Annotated[
+        list[str] | None,
+        Option(help="Basis vector, by number from 0 or by name; what follows happens to it.", rich_help_panel=MOTION),
+    ] = None,
+    scale: Annotated[
+        list[float] | None, Option(help="Multiply its coefficient (about 0).", rich_help_panel=MOTION)
+    ] = None,
+    offset: Annotated[list[float] | None, Option(help="Add to its coefficient.", rich_help_panel=MOTION)] = None,
+    freeze: Annotated[
+        bool, Option("--freeze", help="Hold its coefficient at its mean.", rich_help_panel=MOTION)
+    ] = False,
+    curve: Annotated[
+        list[str] | None,
+        Option(
+            help="Scale over time, as seconds:value pairs (0:1,1.5:2) or a file of them; offset=0:0,1:2 for an offset.",
+            rich_help_panel=MOTION,
+        ),
+    ] = None,
+    about: Annotated[
+        list[str] | None,
+        Option(help="Where scaling starts from: zero, or the coefficient's own mean.", rich_help_panel=MOTION),
+    ] = None,
+    reference: Annotated[
+        Path | None, Option(help="Take the vectors' coefficients from this motion first.", rich_help_panel=MOTION)
+    ] = None,
+    fit: Annotated[
+        str, Option(help="A reference of another length: exact (refused), stretch or loop.", rich_help_panel=MOTION)
+    ] = "exact",
+    output: Annotated[
+        Path | None, Option("--output", "-o", help="Video to write.", show_default="CLIP-edit.mp4")
+    ] = None,
+    speech: Annotated[Path | None, Option(help="Its recording.", show_default="the one CLIP was made from")] = None,
+    sheet: Annotated[
+        Path | None, Option(help="Show what every basis vector does: a .png, or an .html that moves.")
+    ] = None,
+    plot: Annotated[Path | None, Option(help="Draw the coefficients over time, before and after: a .png.")] = None,
+    weights: options.Weights = None,
+    crf: options.Crf = VideoConfig.crf,
+    preset: options.Preset = VideoConfig.preset,
+    audio_bitrate: options.AudioBitrate = VideoConfig.audio_bitrate,
+    copy_audio: options.CopyAudio = VideoConfig.copy_audio,
+    overwrite: options.Overwrite = VideoConfig.overwrite,
+    save_motion: options.SaveMotion = True,
+    device: options.Device = RunConfig.device,
+    dtype: options.Dtype = RunConfig.dtype,
+    batch_size: options.BatchSize = RunConfig.batch_size,
+    quiet: options.Quiet = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Change what a portrait does in a clip, without sampling it anew.
+
+    Each --basis is followed by what happens to it: --scale, --offset, --freeze, --curve, --about. The coefficients of
+    all other vectors stay as they are. With --sheet or --plot and no --basis, nothing is written but the picture.
+    """
+    given = {"scale": scale, "offset": offset, "curve": curve, "about": about, "basis": basis}
+    orders = pair_up(context, {name: list(values or []) for name, values in given.items()}, reference)
+    place = find_clip(clip, say if not quiet else lambda line: None)
+    making = read_making(place)
+    job = Job(
+        clip=place,
+        making=making,
+        edits=tuple(order.resolve(making) for order in orders),
+        reference=reference,
+        fit=fit,
+        output=output or place.with_name(place.name.removesuffix(SUFFIX) + "-edit.mp4"),
+        speech=speech,
+        sheet=sheet,
+        plot=plot,
+        weights=weights,
+        video=VideoConfig(crf, preset, audio_bitrate, copy_audio, overwrite),
+        run=RunConfig(device, dtype, batch_size),
+        save_motion=save_motion,
+    )
+    job.check()
+    result = job.do(ProgressLine(quiet))
+    if as_json:
+        print(json.dumps(result))
+
+
+def find_clip(clip: Path | None, tell: Callable[[str], None]) -> Path:
+    """The motion file of a clip; None means the newest motion in the current folder, and ``tell`` says which."""
+    if clip is None:
+        here = sorted(Path().glob(f"*{SUFFIX}"), key=lambda path: path.stat().st_mtime)
+        if not here:
+            raise InputError("there is no motion in this folder", "name one, or animate first: it is kept beside OUT")
+        tell(f"editing {here[-1]}, the newest motion here")
+        return here[-1]
+    if clip.suffix.lower() in CONTAINERS:
+        beside = motion_beside(clip)
+        if not beside.is_file():
+            raise InputError(
+                f"{beside} is not there", "animate keeps a video's motion unless --no-save-motion is given"
+            )
+        return beside
+    check_source(clip, "motion")
+    return clip
+
+
+@dataclass(frozen=True)
+class Job:
+    """One motion to edit or to show, with every setting."""
+
+    clip: Path
+    making: Making
+    edits: tuple[BasisEdit, ...]
+    reference: Path | None
+    fit: str
+    output: Path
+    speech: Path | None
+    sheet: Path | None
+    plot: Path | None
+    weights: Path | None
+    video: VideoConfig
+    run: RunConfig
+    save_motion: bool
+
+    def check(self) -> None:
+        """Find what can be found wrong without torch."""
+        check_video(self.video)
+        check_run(self.run)
+        if not (self.edits or self.sheet or self.plot):
+            raise UsageError("there is nothing to do", f"{RIGHT_FORM}, or --sheet basis.png")
+        if self.fit not in FITS:
+            raise UsageError(f"there is no fit {self.fit!r}", f"choose from {', '.join(FITS)}")
+        for path, kinds in ((self.sheet, _PICTURES), (self.plot, _PICTURES[:1])):
+            if path is not None and path.suffix.lower() not in kinds:
+                raise UsageError(f"{path} names no known kind of picture", f"end it in {' or '.join(kinds)}")
+            if path is not None and not path.parent.is_dir():
+                raise InputError(f"there is no folder {path.parent}", f"create it: mkdir -p '{path.parent}'")
+        if self.reference is not None:
+            read_making(self.reference)
+        if self.speech is not None:
+            check_source(self.speech, "recording")
+        if self.edits:
+            check_output(self.output, self.video, [path for path in (self.clip, self.speech) if path])
+            if self.save_motion and motion_beside(self.output).resolve() == self.clip.resolve():
+                raise UsageError(f"{self.clip} would be replaced by its edit", "name another output with -o")
+
+    def do(self, progress: ProgressLine) -> dict[str, Any]:
+        """Edit, decode, draw; answer what there is to tell about it."""
+        with progress:
+            progress.stage("imports")
+            from floatcli.motion import Motion
+            from floatcli.pipeline import FloatPipeline
+
+            motion = Motion.load(self.clip)
+            pipeline = FloatPipeline.from_weights(
+                self.weights or self._own_weights(), self.run.device, self.run.dtype, self.run.batch_size,
+                progress.notice, progress.stage,
+            )  # fmt: skip
+            basis = pipeline.model.basis.matrix.detach().double().cpu().numpy()
+            after = motion
+            if self.reference is not None:
+                other = Motion.load(self.reference)
+                pipeline.check_weights(other)
+                after = borrowed(after, other, basis, [edit.basis for edit in self.edits], self.fit)
+            after = edited(after, basis, self.edits)
+            result: dict[str, Any] = {"clip": os.fspath(self.clip), "edits": list(after.making.edits)}
+            if self.edits:
+                result |= self._decode(pipeline, after, progress)
+            if self.plot is not None:
+                progress.stage("plot")
+                self._draw(motion, after, basis, pipeline.config.sample_rate)
+                result["plot"] = os.fspath(self.plot)
+            if self.sheet is not None:
+                from floatcli.sheet import basis_sheet
+
+                rows = basis_sheet(pipeline, motion, self.sheet, progress.frames)
+                result |= {"sheet": os.fspath(self.sheet), "basis": rows}
+        return result
+
+    def _draw(self, before: Motion, after: Motion, basis: np.ndarray, sample_rate: int) -> None:
+        from floatcli.inputs import read_speech, recording_of
+        from floatcli.plots import plot_coefficients
+
+        assert self.plot is not None
+        names = self.making.coefficient_names or [""] * self.making.basis_size
+        plot_coefficients(
+            self.plot,
+            coefficients(before, basis),
+            coefficients(after, basis),
+            [f"{k}  {name}" for k, name in enumerate(names)],
+            read_speech(self.speech or recording_of(self.making), sample_rate)[0].numpy(),
+            before.seconds,
+        )
+
+    def _own_weights(self) -> Path | None:
+        """The weights that made the motion, where they still are; else None, the embedded set."""
+        made_with = self.making.weights
+        return Path(made_with.path) if made_with is not None and Path(made_with.path).is_file() else None
+
+    def _decode(self, pipeline: FloatPipeline, motion: Motion, progress: ProgressLine) -> dict[str, Any]:
+        clip = pipeline.replay(motion, self.speech)
+        clip.save(self.output, self.video, progress.frames)
+        kept = motion.save(motion_beside(self.output)) if self.save_motion else None
+        progress.done(f"{self.output}: {clip.frames} frames, {clip.frames / clip.fps:.1f} s")
+        return result_of(self.output, kept, clip, pipeline)

@@ -1,0 +1,135 @@
+"""What ``floatcli edit`` is asked to do to which basis vector, from the order in which options were typed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import typer
+from typer.core import TyperCommand
+
+from floatcli.checks import check_source
+from floatcli.edits import ABOUT, BasisEdit, Curve, check_basis, constant
+from floatcli.errors import UsageError
+from floatcli.motion import Making
+
+RIGHT_FORM = "name a vector, then what happens to it: --basis 3 --scale 1.5 --basis 5 --offset 0.2"
+_ORDER = "floatcli.order"
+
+
+class InOrder(TyperCommand):
+    """A command that knows in which order its options were given."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As the base does; the names of the options go to ``ctx.meta``."""
+        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        ctx.meta[_ORDER] = [parameter.name for parameter in order]
+        return super().parse_args(ctx, args)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What was asked for one basis vector, as it was typed."""
+
+    basis: str
+    scale: float | None = None
+    offset: float | None = None
+    freeze: bool = False
+    curve: str | None = None
+    about: str | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is to happen to it."""
+        return self == Order(self.basis)
+
+    def resolve(self, making: Making) -> BasisEdit:
+        """The edit, of a vector that this motion's basis has."""
+        curves: dict[str, Any] = {}
+        for name in ("scale", "offset"):
+            value = getattr(self, name)
+            if value is not None and not math.isfinite(value):
+                raise UsageError(f"{name} must be a finite number, not {value}", "1 and 0 change nothing")
+            if value is not None:
+                curves[name] = constant(value)
+        about = self.about or ABOUT[0]
+        if about not in ABOUT:
+            raise UsageError(f"scaling about {about!r} is not known", f"choose from {', '.join(ABOUT)}")
+        if self.curve is not None:
+            curves |= self._read_curve(self.curve)
+        if self.about and "scale" not in curves:
+            raise UsageError(f"basis {self.basis} has --about and no scale", "it says where --scale starts from")
+        return BasisEdit(basis_number(self.basis, making), about=about, freeze=self.freeze, **curves)
+
+    def _read_curve(self, text: str) -> dict[str, Curve]:
+        name, _, keys = text.rpartition("=")
+        name = name or "scale"
+        if name not in ("scale", "offset"):
+            raise UsageError(f"there is no curve of {name!r}", "give scale=... or offset=...")
+        if getattr(self, name) is not None:
+            raise UsageError(f"basis {self.basis} has both --{name} and a curve of it", "leave one out")
+        return {name: read_curve(keys)}
+
+
+def pair_up(context: typer.Context, given: dict[str, list[Any]], reference: Path | None) -> list[Order]:
+    """What happens to which vector, by the order in which the options of an ``InOrder`` command stood.
+
+    Raises:
+        UsageError: an option stands before any --basis, stands twice for one, or a --basis has none.
+    """
+    values = {name: iter(of) for name, of in given.items()}
+    orders: list[Order] = []
+    for name in context.meta[_ORDER]:
+        if name == "basis":
+            orders.append(Order(next(values["basis"])))
+        elif name in ("scale", "offset", "curve", "about", "freeze"):
+            if not orders:
+                raise UsageError(f"--{name} stands before any --basis", RIGHT_FORM)
+            if getattr(orders[-1], name) not in (None, False):
+                raise UsageError(f"basis {orders[-1].basis} has --{name} twice", RIGHT_FORM)
+            value: Any = True if name == "freeze" else next(values[name])
+            changed: dict[str, Any] = {name: value}
+            orders[-1] = replace(orders[-1], **changed)
+    for each in orders:
+        if each.empty and reference is None:
+            raise UsageError(f"nothing is to happen to basis {each.basis}", RIGHT_FORM)
+        if each.freeze and (each.scale is not None or each.about is not None):
+            raise UsageError(f"basis {each.basis} is both frozen and scaled", "--freeze goes with --offset alone")
+    if reference is not None and not orders:
+        raise UsageError("which coefficients of the reference?", "name them: --reference OTHER --basis 3 --basis 5")
+    return orders
+
+
+def basis_number(text: str, making: Making) -> int:
+    """A basis vector's number, from its number or its name."""
+    if text in making.coefficient_names:
+        return making.coefficient_names.index(text)
+    if not text.lstrip("-").isascii() or not text.lstrip("-").isdigit():
+        known = ", ".join(making.coefficient_names) or f"0 to {making.basis_size - 1}"
+        raise UsageError(f"there is no basis vector {text!r}", f"choose from {known}")
+    check_basis(int(text), making.basis_size)
+    return int(text)
+
+
+def read_curve(text: str) -> Curve:
+    """Keyframes from "0:1,1.5:2", or from a file with one "seconds:value" or "seconds,value" a line."""
+    lines = text.split(",")
+    if ":" not in text:
+        path = Path(text)
+        check_source(path, "curve")
+        lines = [line.replace(",", ":") for line in path.read_text(errors="replace").splitlines() if line.strip()]
+    keys = []
+    for number, line in enumerate(lines, 1):
+        time, _, value = line.partition(":")
+        try:
+            keys.append((float(time), float(value)))
+        except ValueError:
+            raise UsageError(f"keyframe {number}, {line.strip()!r}, is no seconds:value", "as in 0:1,1.5:2") from None
+    if not all(math.isfinite(number) for key in keys for number in key):
+        raise UsageError(f"a keyframe of {text!r} is not finite", "as in 0:1,1.5:2")
+    if any(later[0] <= earlier[0] for earlier, later in pairwise(keys)):
+        raise UsageError(f"the times of {text!r} do not rise", "put the keyframes in order, each time once")
+    return Curve(*(tuple(column) for column in zip(*keys, strict=True)))
