@@ -98,6 +98,19 @@ def is_there(path: Path) -> bool:
         raise InputError(f"{str(path)[:80]!r} is no usable path: {reason}", "name it otherwise") from error
 
 
+def is_track(emotion: str | Path) -> bool:
+    """Whether an emotion is given as a file with a track of them."""
+    return isinstance(emotion, Path) or emotion.lower().endswith(".csv")
+
+
+def check_windows(window: float | None, hop: float) -> None:
+    """Raise UsageError where speech cannot be heard in windows like these, in seconds."""
+    if window is not None and not (math.isfinite(window) and window >= 0.1):
+        raise UsageError(f"window must be at least 0.1 s, not {window}", "2 seconds tell an emotion")
+    if not (math.isfinite(hop) and hop >= 0.02):
+        raise UsageError(f"hop must be at least 0.02 s, not {hop}", "0.5 gives two rows a second")
+
+
 def match_emotion(name: str, labels: Sequence[str]) -> int | None:
     """Index of an emotion among the labels, in any case; None for "auto" (to be heard in the speech).
 

@@ -134,7 +134,7 @@ class Clip:
         path = Path(path)
         done = 0
         with ExitStack() as closing:
-            speech = closing.enter_context(self._speech_file())
+            speech = closing.enter_context(self.speech_file())
             writer = closing.enter_context(VideoWriter(path, *self.size, self.fps, video, speech, self.frames))
             for batch in self.batches():
                 with self.stages("write"):
@@ -147,7 +147,7 @@ class Clip:
         return path
 
     @contextmanager
-    def _speech_file(self) -> Iterator[Path]:
+    def speech_file(self) -> Iterator[Path]:
         """The speech as a file that ffmpeg can read."""
         if isinstance(self.speech, Path):
             yield self.speech

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from floatcli.checkpoint.load import load_model
 from floatcli.checkpoint.store import file_digest, find_weights
-from floatcli.checks import AUTO, check_crop, check_run, check_sample, match_emotion
+from floatcli.checks import AUTO, check_crop, check_run, check_sample, check_windows, is_track, match_emotion
 from floatcli.clip import Clip, Stages, ignore
 from floatcli.config import CropConfig, ModelConfig, RunConfig, SampleConfig
 from floatcli.device import choose_device, choose_dtype, memory_told, mixed
@@ -30,6 +30,7 @@ from floatcli.flow.sampler import sample_motion
 from floatcli.inputs import ARRAYS, Source, file_source, read_picture, read_speech, recording_of
 from floatcli.models.float_model import FloatModel, Portrait
 from floatcli.motion import FileSource, Making, Motion
+from floatcli.tracks import EmotionTrack, read_track
 
 
 class FloatPipeline:
@@ -120,7 +121,7 @@ class FloatPipeline:
         speech: Source,
         crop: CropConfig = CropConfig(),
         sample: SampleConfig = SampleConfig(),
-        emotion: str = AUTO,
+        emotion: str | Path | EmotionTrack = AUTO,
     ) -> Clip:
         """Make a portrait say something.
 
@@ -131,7 +132,8 @@ class FloatPipeline:
             speech: Any file with sound, or mono samples (n,) in [-1, 1] at the model's sample rate.
             crop: How the face is cut out.
             sample: How motion is sampled.
-            emotion: One of the model's labels, or "auto" to hear it in the speech.
+            emotion: One of the model's labels, "auto" to hear it in the speech, or a track of them over time,
+                itself or as a .csv file.
 
         Raises:
             UsageError: settings that cannot be meant.
@@ -141,7 +143,7 @@ class FloatPipeline:
         """
         check_crop(crop)
         check_sample(sample)
-        chosen = match_emotion(emotion, self.config.emotions)
+        felt_as = self._meant(emotion)
         stages, remarks = Stages(self.stages.begin, dict(self.stages.seconds)), _Remarks(self._tell)
         with stages("portrait"), mixed(self.device, torch.float32):
             image, plan = self._cut(face, crop, remarks)
@@ -151,7 +153,7 @@ class FloatPipeline:
             samples = read_speech(speech, self.config.sample_rate, remarks)
             audio_cond = self.model.hear(samples.to(self.device)).float()
         with stages("emotion"), mixed(self.device, self.dtype):
-            felt = self._emotion(samples, chosen)
+            felt = self._emotion(samples, felt_as, audio_cond.shape[1])
         making = Making(
             weights=self._origin,
             model=self.config.name,
@@ -174,7 +176,7 @@ class FloatPipeline:
             audio_cond.shape[1],
             Still(image, anchors, portrait),
             making,
-            felt.cpu().numpy(),
+            felt.flatten(0, -2).cpu().numpy(),
             samples[0].numpy() if isinstance(speech, ARRAYS) else Path(speech),
             stages,
             remarks,
@@ -303,11 +305,50 @@ class FloatPipeline:
         points = self.anchor_finder.anchors(image, faces[0]) if faces else None
         return None if points is None else (points * (2 / len(image)) - 1).astype(np.float32)
 
-    def _emotion(self, samples: Tensor, chosen: int | None) -> Tensor:
-        """Probabilities (1, E): those heard in the speech, or the chosen emotion alone."""
-        if chosen is None:
+    def _meant(self, emotion: str | Path | EmotionTrack) -> int | EmotionTrack | None:
+        """A label's number, None for what is to be heard, or a track."""
+        if isinstance(emotion, EmotionTrack):
+            return emotion
+        if is_track(emotion):
+            return read_track(emotion, self.config.emotions)
+        return match_emotion(str(emotion), self.config.emotions)
+
+    def _emotion(self, samples: Tensor, meant: int | EmotionTrack | None, frames: int) -> Tensor:
+        """What the field is told: probabilities (1, E) for the whole clip, or (1, frames, E)."""
+        if meant is None:
             return self.model.feel(samples.to(self.device)).float()
-        return self.model.emotion(self.config.emotions[chosen])
+        if isinstance(meant, EmotionTrack):
+            return torch.from_numpy(meant.frames(frames, self.config.fps))[None].to(self.device)
+        return self.model.emotion(self.config.emotions[meant])
+
+    def feel(self, speech: Source, window: float | None = None, hop: float = 0.5) -> EmotionTrack:
+        """The emotions heard in speech.
+
+        Args:
+            speech: As for ``animate``.
+            window: Seconds heard at a time; None hears all of it at once.
+            hop: Seconds from one window to the next.
+
+        Returns:
+            A row for each window, at the time of its middle; of the whole, one row at 0.
+
+        Raises:
+            UsageError: a window or a hop of no length.
+            InputError: a recording that cannot be used.
+        """
+        check_windows(window, hop)
+        samples = read_speech(speech, self.config.sample_rate, self.notices)
+        if window is None:
+            pieces, times = [samples], np.zeros(1)
+        else:
+            length, step = (max(1, round(s * self.config.sample_rate)) for s in (window, hop))
+            starts = range(0, max(1, samples.shape[1] - length + step), step)
+            pieces = [samples[:, start : start + length] for start in starts]
+            ends = [(start + min(start + length, samples.shape[1])) / 2 for start in starts]
+            times = np.array(ends) / self.config.sample_rate
+        with self.stages("emotion"), mixed(self.device, self.dtype):
+            heard = [self.model.feel(piece.to(self.device)).float().cpu().numpy()[0] for piece in pieces]
+        return EmotionTrack(self.config.emotions, times, np.stack(heard))
 
     def _sampled(
         self, portrait: Portrait, audio_cond: Tensor, emotion: Tensor, sample: SampleConfig, stages: Stages

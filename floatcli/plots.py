@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from floatcli.tracks import EmotionTrack
+
 WIDTH, ROW, LEFT, TOP = 1280, 58, 130, 12
 _FINE = 2  # drawn larger by this, then scaled down: smooth lines
 BEFORE, AFTER = "#9aa0a6", "#d9480f"
@@ -97,3 +99,15 @@ def envelope(sound: np.ndarray, columns: int = 800) -> tuple[np.ndarray, np.ndar
     pieces = np.array_split(sound / max(float(np.abs(sound).max()), 1e-6), min(columns, len(sound)))
     low, high = (np.array([of(piece) for piece in pieces]) for of in (np.min, np.max))
     return 0.5 + 0.48 * low, 0.5 + 0.48 * high
+
+
+def plot_track(path: Path, track: EmotionTrack, sound: np.ndarray, seconds: float) -> None:
+    """Draw shares of emotions over time against the waveform (n,) of ``seconds``."""
+    plot = Plot(seconds, len(track.labels) + 1)
+    plot.label(0, "speech")
+    plot.fill(0, *envelope(sound), "#4c6ef5")
+    shares = track.frames(max(2, round(25 * seconds)), 25)
+    for k, label in enumerate(track.labels):
+        plot.label(k + 1, label)
+        plot.fill(k + 1, np.zeros(len(shares)), shares[:, k], "#ffa94d")
+    plot.save(path)

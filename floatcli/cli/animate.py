@@ -19,6 +19,7 @@ from floatcli.checks import (
     check_sample,
     check_source,
     check_video,
+    is_track,
     match_emotion,
 )
 from floatcli.cli import options
@@ -29,6 +30,7 @@ from floatcli.errors import UsageError
 from floatcli.flow.solvers import ADAPTIVE_SOLVERS, FIXED_SOLVERS
 from floatcli.media.video import check_output
 from floatcli.motion import motion_beside
+from floatcli.tracks import read_track
 
 if TYPE_CHECKING:
     from floatcli.clip import Clip
@@ -51,7 +53,8 @@ def animate(
     ] = None,
     weights: options.Weights = None,
     emotion: Annotated[
-        str, Option(help="Emotion to show; auto hears it in the speech.", rich_help_panel=MOTION)
+        str,
+        Option(help="Emotion to show, or a track.csv of them; auto hears it in the speech.", rich_help_panel=MOTION),
     ] = AUTO,
     audio_scale: Annotated[
         float, Option(help="How strongly lips and head follow the speech.", rich_help_panel=MOTION)
@@ -162,7 +165,12 @@ class Job:
         check_source(self.face, "picture")
         check_source(self.speech, "recording")
         check_output(self.output, self.video, [self.face, self.speech])
-        match_emotion(self.emotion, emotion_labels(find_weights(self.weights)))
+        labels = emotion_labels(find_weights(self.weights))
+        if is_track(self.emotion):
+            check_source(Path(self.emotion), "track")
+            read_track(self.emotion, labels)
+        else:
+            match_emotion(self.emotion, labels)
 
     def do(self, progress: ProgressLine) -> dict[str, Any]:
         """Make the video; answer what there is to tell about it."""

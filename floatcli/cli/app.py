@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from floatcli.cli import animate, console, edit, train
+from floatcli.cli import animate, console, edit, emotion, train
 from floatcli.cli.orders import InOrder
 from floatcli.errors import ExitCode, FloatCliError
 from floatcli.version import __version__
@@ -31,6 +31,7 @@ app = typer.Typer(
 )
 app.command(name="animate")(animate.animate)
 app.command(name="edit", cls=InOrder)(edit.edit)
+app.command(name="emotion")(emotion.emotion)
 app.add_typer(train.app, name="train")
 
 

@@ -12,7 +12,7 @@ from floatcli.models.unet import ConvBlock, SourceEncoder
 
 _LEFT_EYE, _RIGHT_EYE, *_CORNERS, _UPPER_LIP, _LOWER_LIP, _ = range(len(ANCHORS))
 CORNER_OUT = 0.42  # of a mouth at rest from its middle, in distances between the eyes
-CORNER_SPREAD = 0.15  # standard deviation about there, in the same
+CORNER_SPREAD = 0.3  # standard deviation about there, in the same
 
 
 def centres(heat: Tensor) -> Tensor:

@@ -1,0 +1,73 @@
+"""Several clips in one video, side by side, with words above columns and beside rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from floatcli.clip import Clip, ignore
+from floatcli.config import VideoConfig
+from floatcli.media.video import VideoWriter
+
+CELL = 256  # pixels a side
+_LEFT, _TOP = 110, 34
+
+
+def save_grid(
+    path: Path,
+    clips: Sequence[Sequence[Clip]],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    video: VideoConfig = VideoConfig(),
+    progress: Callable[[int, int], None] = ignore,
+) -> Path:
+    """Write clips of one speech as a labelled grid, frame by frame, with that speech.
+
+    Args:
+        path: The video.
+        clips: By row, then by column; all equally long.
+        rows: A word for each row.
+        columns: A word for each column.
+        video: How to encode.
+        progress: Told the frames written so far and in all.
+
+    Raises:
+        UsageError, InputError, FfmpegError: as ``Clip.save``.
+    """
+    paper = _paper(rows, columns)
+    first = clips[0][0]
+    height, width = paper.shape[:2]
+    with ExitStack() as closing:
+        speech = closing.enter_context(first.speech_file())
+        writer = closing.enter_context(VideoWriter(path, width, height, first.fps, video, speech, first.frames))
+        for done, frame in enumerate(_frames(paper, clips), 1):
+            writer.write(frame[None])
+            progress(done, first.frames)
+    return path
+
+
+def _paper(rows: Sequence[str], columns: Sequence[str]) -> np.ndarray:
+    """The grid without pictures, uint8 (H, W, 3)."""
+    sheet = Image.new("RGB", (_LEFT + CELL * len(columns), _TOP + CELL * len(rows)), "white")
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(18)
+    for k, word in enumerate(columns):
+        pen.text((_LEFT + CELL * (k + 0.5), _TOP / 2), word, "black", font, "mm")
+    for k, word in enumerate(rows):
+        pen.text((_LEFT / 2, _TOP + CELL * (k + 0.5)), word, "black", font, "mm")
+    return np.array(sheet)
+
+
+def _frames(paper: np.ndarray, clips: Sequence[Sequence[Clip]]) -> Iterator[np.ndarray]:
+    """The grid's frames: all clips go forward together, so that none is held."""
+    for frames in zip(*(clip for row in clips for clip in row), strict=True):
+        grid = paper.copy()
+        for k, frame in enumerate(frames):
+            row, column = divmod(k, len(clips[0]))
+            y, x = _TOP + CELL * row, _LEFT + CELL * column
+            grid[y : y + CELL, x : x + CELL] = cv2.resize(frame, (CELL, CELL), interpolation=cv2.INTER_AREA)
+        yield grid

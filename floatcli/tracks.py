@@ -1,0 +1,116 @@
+"""Emotion over time, as a CSV file: a column ``time`` in seconds, then a share for each emotion. Imports no torch."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from floatcli.errors import InputError
+
+_OFF = 1e-3  # how far shares may be from adding up to 1: files are written by hand and rounded
+
+
+@dataclass(frozen=True, eq=False)
+class EmotionTrack:
+    """Mixtures of emotions at times; linear between them, held before the first and after the last.
+
+    Attributes:
+        labels: The emotions, in the order of the columns.
+        times: (n,) seconds, rising.
+        shares: (n, E), from 0 up, each row adding up to 1.
+    """
+
+    labels: tuple[str, ...]
+    times: np.ndarray
+    shares: np.ndarray
+
+    def frames(self, count: int, fps: int) -> np.ndarray:
+        """Mixtures (count, E) float32 at the beginning of every frame."""
+        at = np.arange(count) / fps
+        return np.stack([np.interp(at, self.times, column) for column in self.shares.T], 1).astype(np.float32)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the track through a temporary sibling. Raises InputError where the place can't be written to."""
+        path = Path(path)
+        temporary = path.with_name(f".floatcli-{secrets.token_hex(6)}.csv")
+        try:
+            with temporary.open("w", newline="") as stream:
+                writer = csv.writer(stream)
+                writer.writerow(["time", *self.labels])
+                for time, row in zip(self.times, self.shares, strict=True):
+                    writer.writerow([f"{time:g}", *(f"{share:.6f}" for share in row)])
+            os.replace(temporary, path)
+        except OSError as error:
+            raise InputError(f"{path} can't be written: {error.strerror}", "choose another place with -o") from error
+        finally:
+            temporary.unlink(missing_ok=True)
+        return path
+
+
+def read_track(path: str | Path, labels: Sequence[str]) -> EmotionTrack:
+    """A track for a model that knows ``labels``; emotions without a column have no share.
+
+    Raises:
+        InputError: the file is missing or empty, or a line of it, which is named, cannot be meant.
+    """
+    path = Path(path)
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read as a track of emotions: {error}", "give a CSV file") from error
+    rows = [(number, row) for number, row in enumerate(csv.reader(lines), 1) if any(cell.strip() for cell in row)]
+    if not rows:
+        raise InputError(f"{path} is empty", "it starts with a line time,happy,sad,...")
+    columns = _columns(path, *rows[0], labels)
+    if len(rows) < 2:
+        raise InputError(f"{path} has no rows", "below its first line, give times and shares: 0,1,0")
+    table = [_row(path, number, row, len(columns)) for number, row in rows[1:]]
+    for (number, _), earlier, later in zip(rows[2:], table, table[1:], strict=False):
+        if later[0] <= earlier[0]:
+            said = f"{path}, line {number}: {later[0]:g} s does not come after {earlier[0]:g} s"
+            raise InputError(said, "sort the lines by time, each time once")
+    values = np.array(table)
+    shares = np.zeros((len(values), len(labels)))
+    shares[:, columns] = values[:, 1:]
+    return EmotionTrack(tuple(labels), values[:, 0], shares)
+
+
+def _columns(path: Path, number: int, header: list[str], labels: Sequence[str]) -> list[int]:
+    """Which label each column after the first is of."""
+    names = [cell.strip().casefold() for cell in header]
+    known = [label.casefold() for label in labels]
+    if names[0] != "time":
+        raise InputError(f"{path}, line {number}: the first column is {header[0]!r}, not time", "start with time,happy")
+    for name in names[1:]:
+        if name not in known:
+            said = f"{path}, line {number}: the model knows no emotion {name!r}"
+            raise InputError(said, f"choose from {', '.join(labels)}")
+    if len(set(names)) < len(names) or len(names) < 2:
+        raise InputError(f"{path}, line {number}: every emotion needs one column", "as in time,happy,sad")
+    return [known.index(name) for name in names[1:]]
+
+
+def _row(path: Path, number: int, cells: list[str], count: int) -> list[float]:
+    """Time and shares of one line."""
+    where = f"{path}, line {number}"
+    if len(cells) != count + 1:
+        raise InputError(f"{where}: {len(cells)} values for {count + 1} columns", "give every column one value")
+    try:
+        values = [float(cell) for cell in cells]
+    except ValueError:
+        raise InputError(f"{where}: {','.join(cells)!r} are not all numbers", "as in 0.5,0.8,0.2") from None
+    if not all(map(math.isfinite, values)):
+        raise InputError(f"{where}: {','.join(cells)!r} are not all finite", "as in 0.5,0.8,0.2")
+    time, *shares = values
+    if min(values) < 0:
+        raise InputError(f"{where}: {min(values):g} is negative", "times and shares start at 0")
+    if abs(sum(shares) - 1) > _OFF:
+        raise InputError(f"{where}: the shares add up to {sum(shares):g}, not 1", "let them add up to 1")
+    return [time, *(share / sum(shares) for share in shares)]
