@@ -12,6 +12,7 @@ import torch
 from floatcli.errors import WeightsError
 from floatcli.face.crop import Crop
 from floatcli.models.float_model import FloatModel
+from floatcli.train.emotion_judge import EmotionJudge, measure_emotions
 from floatcli.train.lip_judge import measure_lips
 from floatcli.train.measure import Figures, measure_drawn, measure_sweeps, to_tensor
 from floatcli.train.parameters import INDEX
@@ -67,5 +68,8 @@ def evaluate_model(
         sentences = corpora["sentences"]
         sounds = np.stack([sentences.sound(k) for k in range(videos)])
         read = measure_lips(model, sounds, np.asarray(sentences.motion)[:videos, :, INDEX["jaw"]])
+        log(f"seven emotions of {videos} portraits")
+        confusion = measure_emotions(model, sounds, EmotionJudge(np.random.default_rng(0)))
+    figures["emotions"] = confusion.figures()
     figures["pixels"] = {"jaw_r_median": float(np.median(read)), "jaw_r_worst": float(min(read))}
     return figures

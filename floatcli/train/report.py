@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from floatcli.config import EMOTIONS
 from floatcli.train.measure import Figures
 
 _DRAWN, _READ = "drawn faces, motion as drawn", "drawn faces, motion as read"
@@ -69,4 +70,15 @@ def table(figures: dict[str, Figures]) -> str:
     for row in ROWS:
         shown = " / ".join(row.form.format(figures[group][key]) for group, key in row.figures)
         lines.append(f"| {row.words} | {shown} | {row.bar} |")
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *_confusion(figures["emotions"])])
+
+
+def _confusion(counts: Figures) -> list[str]:
+    """Named emotions against what a judge of pixels takes them for, as a table of its own."""
+    lines = ["| told to be | " + " | ".join(f"taken for {name}" for name in EMOTIONS) + " | not neutral |"]
+    lines.append("|---" * (len(EMOTIONS) + 2) + "|")
+    for shown in EMOTIONS:
+        row = " | ".join(f"{counts[f'{shown} taken for {taken}']:.0f}" for taken in EMOTIONS)
+        told = counts.get(f"{shown} told from neutral")
+        lines.append(f"| {shown} | {row} | {'' if told is None else f'{told:.0%}'} |")
+    return lines

@@ -6,8 +6,10 @@ import torch
 
 pytest.importorskip("skia")
 
+from floatcli.config import EMOTIONS
 from floatcli.train import lip_judge, report
 from floatcli.train.drawn import draw, random_identity
+from floatcli.train.emotion_judge import Confusion, EmotionJudge
 from floatcli.train.measure import box_around, face_boxes, gradient_energy, psnr, share_inside
 from floatcli.train.parameters import INDEX, rest
 
@@ -54,12 +56,33 @@ def test_the_judge_reads_the_jaw_of_true_drawings(monkeypatch):
     assert np.corrcoef(read, true)[0, 1] > 0.9
 
 
+def test_the_judge_tells_emotions_of_true_drawings():
+    judge = EmotionJudge(np.random.default_rng(0), examples=280)
+    rng = np.random.default_rng(1)
+    right = [
+        judge.scores(judge._example(emotion, rng)).argmax() == k for k, emotion in enumerate(EMOTIONS) for _ in range(6)
+    ]
+    assert np.mean(right) > 0.7
+
+
+def test_confusions_are_counted_by_row():
+    counts = np.eye(7, dtype=int) * 3
+    counts[EMOTIONS.index("sad")] = np.eye(7, dtype=int)[EMOTIONS.index("neutral")] * 4
+    figures = Confusion(counts).figures()
+    assert figures["sad taken for neutral"] == 4
+    assert figures["sad told from neutral"] == 0
+    assert figures["happy told from neutral"] == 1
+    assert "neutral told from neutral" not in figures
+
+
 def test_the_table_shows_every_figure_it_names():
     figures = {group: {} for row in report.ROWS for group, _ in row.figures}
     for row in report.ROWS:
         for group, key in row.figures:
             figures[group][key] = 0.5
-    lines = report.table(figures).splitlines()
+    figures["emotions"] = Confusion(np.eye(7, dtype=int)).figures()
+    lines, confusion = (part.splitlines() for part in report.table(figures).split("\n\n"))
     assert len(lines) == 2 + len(report.ROWS)
+    assert "| sad | 0 | 0 | 0 | 0 | 0 | 1 | 0 | 100% |" in confusion
     assert "| photograph: blink inside the eye boxes | 0.50 | .8 |" in lines
     assert all(len(line.split(" | ")) == 3 for line in lines[2:])
