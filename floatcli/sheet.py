@@ -25,7 +25,7 @@ from floatcli.pipeline import FloatPipeline
 
 STEPS = (-3, -2, -1, 0, 1, 2, 3)  # standard deviations
 KINDS = ("mouth", "eyes", "brows", "shift", "rotation", "scale", "elsewhere")
-CELL = 144  # pixels a side of a picture on the sheet
+CELL, HEAD = 144, 26  # pixels: side of a picture on the sheet, height of its head
 _MEASURED = 256  # pixels a side that changes are measured at
 _LABEL = 230  # pixels beside a row
 _TELLING = 0.15  # share of the change that a label speaks of
@@ -168,13 +168,12 @@ def _moves(similarity: np.ndarray, head: np.ndarray) -> dict[str, float]:
 
 def _picture(rows: list[Row]) -> Image.Image:
     """The sheet: a vector a row, its label on the left."""
-    head = 26
-    sheet = Image.new("RGB", (_LABEL + CELL * len(STEPS), head + CELL * len(rows)), "white")
+    sheet = Image.new("RGB", (_LABEL + CELL * len(STEPS), HEAD + CELL * len(rows)), "white")
     pen, large, small = ImageDraw.Draw(sheet), ImageFont.load_default(20), ImageFont.load_default(13)
     for column, step in enumerate(STEPS):
-        pen.text((_LABEL + CELL * (column + 0.5), 13), f"{step:+d} sd" if step else "mean", "black", small, "mm")
+        pen.text((_LABEL + CELL * (column + 0.5), HEAD / 2), f"{step:+d} sd" if step else "mean", "black", small, "mm")
     for line, row in enumerate(rows):
-        top = head + CELL * line
+        top = HEAD + CELL * line
         pen.text((10, top + 30), f"{row.number}  {row.name}", "black", large)
         pen.text((10, top + 60), row.label.replace(", ", "\n"), "black", small)
         pen.text((10, top + CELL - 22), f"mean {row.mean:+.2f}, sd {row.spread:.2f}", "grey", small)

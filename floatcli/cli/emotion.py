@@ -44,7 +44,10 @@ def emotion(
         Path | None, Option(help="Portrait that says SPEECH in other emotions.", rich_help_panel=FACE)
     ] = None,
     to: Annotated[
-        str | None, Option(help="Emotions to show, as in happy,sad: a row each.", rich_help_panel=MOTION)
+        str | None,
+        Option(
+            help="Emotions to show, as in happy,sad: a row each (a column each at one scale).", rich_help_panel=MOTION
+        ),
     ] = None,
     scale: Annotated[
         str, Option(help="Emotion scales to show them at, as in 0.5,1,2: a column each.", rich_help_panel=MOTION)
@@ -206,8 +209,10 @@ class Job:
             clip = clips[0][0]
             clip.save(self.output, self.video, progress.frames)
             return result_of(self.output, clip.motion.save(motion_beside(self.output)), clip, pipeline)
-        columns = [f"emotion scale {scale:g}" for scale in self.scales]
-        save_grid(self.output, clips, self.to, columns, self.video, progress.frames)
+        rows, columns = list(self.to), [f"emotion scale {scale:g}" for scale in self.scales]
+        if len(columns) == 1:  # a wide video rather than a tall one
+            clips, rows, columns = [[row[0] for row in clips]], [f"scale {self.scales[0]:g}"], rows
+        save_grid(self.output, clips, rows, columns, self.video, progress.frames)
         return {
             "path": os.fspath(self.output),
             "to": list(self.to),

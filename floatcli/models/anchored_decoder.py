@@ -19,7 +19,10 @@ from floatcli.config import ANCHORS, POSE, AnchoredSize, ModelConfig
 from floatcli.models.head_warp import HeadWarp
 from floatcli.models.landmark_net import LandmarkNet
 from floatcli.models.patches import (
-    MOUTH_BOTTOM,
+    EYE_EXTENT,
+    MOUTH_EXTENT,
+    WHOLE,
+    Extent,
     eye_frames,
     heatmaps,
     mouth_frame,
@@ -56,9 +59,9 @@ class Edit(NamedTuple):
 class PatchEditor(nn.Module):
     """Edits one kind of patch: source patch and target coefficients -> Edit."""
 
-    def __init__(self, coeffs: int, patch: int, size: AnchoredSize, bottom: float = 1.0):
+    def __init__(self, coeffs: int, patch: int, size: AnchoredSize, extent: Extent = WHOLE):
         super().__init__()
-        self.patch, self.bottom = patch, bottom
+        self.patch, self.extent = patch, extent
         self.encoder = SourceEncoder(3 + len(ANCHORS) + 2, size.patch_channels)
         self.embed = nn.Sequential(
             nn.Linear(coeffs, size.condition),
@@ -126,7 +129,7 @@ class Placed(NamedTuple):
     window: Tensor  # (1, 1, h, w)
 
 
-def place(frame: Tensor, size: int, bottom: float) -> Placed:
+def place(frame: Tensor, size: int, extent: Extent) -> Placed:
     """Where a patch of frame (1, 2, 3) lies on a picture of ``size`` pixels a side, clipped to it."""
     corners = to_picture(frame, frame.new_tensor([[[-1, -1], [1, -1], [1, 1], [-1, 1]]]))[0]
     box = (corners + 1) * size / 2
@@ -134,7 +137,7 @@ def place(frame: Tensor, size: int, bottom: float) -> Placed:
     x2, y2 = box.amax(0).ceil().long().clamp(1, size).tolist()
     rows, columns = slice(y1, max(y2, y1 + 1)), slice(x1, max(x2, x1 + 1))
     points = to_patch(frame, pixel_grid(size, frame)[rows, columns][None])
-    return Placed(rows, columns, points, soft_window(points, bottom)[:, None])
+    return Placed(rows, columns, points, soft_window(points, extent)[:, None])
 
 
 class AnchoredFeatures(NamedTuple):
@@ -168,8 +171,8 @@ class AnchoredDecoder(nn.Module):
             part: [names.index(name) for name in part] for part in (MOUTH, LEFT_EYE, RIGHT_EYE, POSE)
         }
         self.landmarks = LandmarkNet(self.size)
-        self.mouth = PatchEditor(len(MOUTH), self.size.mouth_patch, self.size, MOUTH_BOTTOM)
-        self.eye = PatchEditor(len(LEFT_EYE), self.size.eye_patch, self.size)
+        self.mouth = PatchEditor(len(MOUTH), self.size.mouth_patch, self.size, MOUTH_EXTENT)
+        self.eye = PatchEditor(len(LEFT_EYE), self.size.eye_patch, self.size, EYE_EXTENT)
         scales = tuple(config.coefficient_scales[k] for k in self.columns[POSE])
         self.warp = HeadWarp(self.size, scales)
 
@@ -216,7 +219,7 @@ class AnchoredDecoder(nn.Module):
             _put(
                 edits,
                 editor(prepared, self.part(coeffs, names)),
-                place(frame, self.size.work_size, editor.bottom),
+                place(frame, self.size.work_size, editor.extent),
                 frame,
             )
         flow = self.warp(features.warp, features.pose, self.part(coeffs, POSE))

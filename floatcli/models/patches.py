@@ -6,6 +6,8 @@ the last, x before y. Anchors are (B, 7, 2) in the order of ``ANCHORS``.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -16,7 +18,6 @@ _CORNERS = [ANCHORS.index("mouth_left"), ANCHORS.index("mouth_right")]
 
 # Half sides and offsets down the face, in distances between the eyes.
 MOUTH_HALF, MOUTH_DOWN = 1.05, 0.2
-MOUTH_BOTTOM = 0.75  # of the half side: below the chin, the neck and what it wears stay
 EYE_HALF, EYE_DOWN = 0.6, -0.1
 
 
@@ -61,10 +62,22 @@ def pixel_grid(size: int, like: Tensor) -> Tensor:
     return torch.stack([x, y], -1)
 
 
-def soft_window(points: Tensor, bottom: float = 1.0, soft: float = 0.28) -> Tensor:
-    """Weight (...) of a patch at patch coordinates (..., 2): 1 inside, smoothly 0 at its edges and at ``bottom``."""
+class Extent(NamedTuple):
+    """How far a patch reaches to either side and down, in half sides."""
+
+    side: float = 1.0
+    bottom: float = 1.0
+
+
+WHOLE = Extent()
+MOUTH_EXTENT = Extent(0.75, 0.65)  # the face's outline, the neck and what it wears stay
+EYE_EXTENT = Extent(0.75, 0.75)  # so do temples, nose and cheeks
+
+
+def soft_window(points: Tensor, extent: Extent = WHOLE, soft: float = 0.28) -> Tensor:
+    """Weight (...) of a patch at patch coordinates (..., 2): 1 inside, smoothly 0 at its edges and its extent's."""
     x, y = points.unbind(-1)
-    inside = torch.minimum(1 - x.abs(), torch.minimum(1 + y, bottom - y))
+    inside = torch.minimum(extent.side - x.abs(), torch.minimum(1 + y, extent.bottom - y))
     ramp = (inside / soft).clamp(0, 1)
     return ramp * ramp * (3 - 2 * ramp)
 

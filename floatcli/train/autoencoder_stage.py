@@ -32,7 +32,8 @@ from floatcli.models.head_warp import HeadWarp
 from floatcli.models.landmark_net import LandmarkNet, centres
 from floatcli.models.motion_encoder import MotionEncoder
 from floatcli.models.patches import (
-    MOUTH_BOTTOM,
+    EYE_EXTENT,
+    MOUTH_EXTENT,
     eye_frames,
     heatmaps,
     mouth_frame,
@@ -180,7 +181,7 @@ def try_patch(editor: PatchEditor, batch: Batch, frame: Tensor, anchors: Tensor,
         apply_edit(sources, edit, wide, grid),
         F.grid_sample(targets.flatten(0, 1), at, padding_mode="border", align_corners=False),
         F.grid_sample(sources, at, padding_mode="border", align_corners=False),
-        soft_window(grid, editor.bottom)[:, None],
+        soft_window(grid, editor.extent)[:, None],
         to_patch(wide, batch.landmarks[:, EXPRESSIONS].flatten(0, 1)),
         to_patch(frame, batch.landmarks[:, SOURCE]).repeat_interleave(count, 0),
     )
@@ -222,7 +223,7 @@ class MouthPart(PatchPart):
 
     def __init__(self, config: ModelConfig):
         super().__init__()
-        self.editor = PatchEditor(len(MOUTH), config.anchored.mouth_patch, config.anchored, MOUTH_BOTTOM)
+        self.editor = PatchEditor(len(MOUTH), config.anchored.mouth_patch, config.anchored, MOUTH_EXTENT)
 
     def edits(self, batch: Batch, rng: np.random.Generator) -> PatchTrial:
         """Edits of the source's mouth."""
@@ -236,7 +237,7 @@ class EyesPart(PatchPart):
 
     def __init__(self, config: ModelConfig):
         super().__init__()
-        self.editor = PatchEditor(len(LEFT_EYE), config.anchored.eye_patch, config.anchored)
+        self.editor = PatchEditor(len(LEFT_EYE), config.anchored.eye_patch, config.anchored, EYE_EXTENT)
 
     def edits(self, batch: Batch, rng: np.random.Generator) -> PatchTrial:
         """Edits of the source's left or (mirrored) right eye."""

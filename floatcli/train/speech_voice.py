@@ -141,13 +141,13 @@ def _fit(waveform: np.ndarray, samples: int) -> np.ndarray:
 def disturb(waveform: np.ndarray, other: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """What each training step adds to a recording: a filter, hiss, somebody else far away. Float32, same shape."""
     result = waveform
-    if rng.random() < 0.5:
+    if rng.random() < 0.4:
         taps = rng.standard_normal(24) * np.exp(-np.arange(24) / rng.uniform(0.5, 5)) * rng.uniform(0, 0.5)
         taps[0] = rng.choice([-1, 1])
         result = signal.lfilter(taps, 1, result)
     level = np.sqrt(np.mean(result**2))
-    if rng.random() < 0.4:
-        result = result + level * 10 ** -rng.uniform(0.3, 2) * rng.standard_normal(len(result))
-    if rng.random() < 0.15:
+    if rng.random() < 0.25:
+        result = result + level * 10 ** -rng.uniform(0.6, 2) * rng.standard_normal(len(result))
+    if rng.random() < 0.1:
         result = result + other * 10 ** -rng.uniform(0.5, 1.2) * level / (np.sqrt(np.mean(other**2)) + 1e-6)
     return result.astype(np.float32)
