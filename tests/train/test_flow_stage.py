@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -74,6 +75,20 @@ def test_windows_are_consecutive_frames_of_one_clip_with_its_own_sound(data, cor
         assert np.allclose(corpus.portrait[clip] / SCALE, ref, atol=1e-5)
         assert np.allclose(data.heard.features[clip, start : last + 1], features[CONFIG.preceding :])
     assert torch.allclose(batch.emotion.sum(1), torch.ones(16))
+
+
+def test_where_voice_and_face_differ_the_face_is_told(data, corpus):
+    apart = copy.copy(corpus)
+    apart.emotion, apart.manner = np.array([0, 1, 2]), np.array([3, 1, 2])
+    apart_data = FlowData(apart, data.heard, named_basis(CONFIG), CONFIG)
+    batch = apart_data.draw(400, np.random.default_rng(1))
+    named = (batch.emotion == 1).any(1)
+    refs = torch.from_numpy(corpus.portrait / SCALE)
+    coeffs = named_basis(CONFIG).coefficients(batch.ref_motion)
+    clips = (coeffs[:, None] - refs).abs().sum(-1).argmin(1)
+    assert (batch.emotion[clips == 0].argmax(1) == 0).all()
+    assert named[clips == 0].all()
+    assert 0.4 < named[clips != 0].float().mean() < 0.8
 
 
 def test_nothing_precedes_a_first_window(data, part):

@@ -150,6 +150,17 @@ def test_a_clip_is_the_same_for_the_same_seed_and_another_for_another():
     assert first.motion.shape == (SMALL.frames, 20)
 
 
+def test_in_training_half_of_the_faces_show_an_emotion_of_their_own():
+    always = dataclasses.replace(SMALL, faces_apart=1.0, quiet_share=0.0)
+    never = dataclasses.replace(SMALL, faces_apart=0.0, quiet_share=0.0)
+    for index in range(3):
+        clip = make_clip(never, "train", index)
+        assert clip.emotion == clip.manner
+        held_out = make_clip(always, "sentences", index)
+        assert held_out.emotion == held_out.manner
+    assert any(clip.emotion != clip.manner for clip in (make_clip(always, "train", k) for k in range(4)))
+
+
 def test_a_corpus_is_made_once(tmp_path):
     config = dataclasses.replace(SMALL, folder=str(tmp_path))
     made = speech_corpus(config, "voices")
