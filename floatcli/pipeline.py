@@ -97,7 +97,7 @@ class FloatPipeline:
             pipeline = cls(load_model(path), run, path, notice, stage)
         pipeline.stages = loading
         if source is None:
-            pipeline.notices(f"using the embedded weights ({path.stem}); --weights takes others")
+            pipeline.notices(_told(path))
         return pipeline
 
     @cached_property
@@ -368,6 +368,13 @@ class FloatPipeline:
             with stages("decode"), mixed(self.device, self.dtype):
                 pixels = _to_pixels(self.model.decode(portrait, motion))
             yield pixels
+
+
+def _told(weights: Path) -> str:
+    """Which weights were taken where none were named."""
+    if weights == find_weights(None, embedded=True):
+        return "using the embedded weights; the published ones: floatcli weights fetch float"
+    return "using the published weights, for research only; --weights embedded takes the free ones"
 
 
 class Still(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import wave
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from PIL import Image
 from floatcli.config import FieldSize, ModelConfig, Wav2Vec2Size
 
 os.environ.setdefault("FLOATCLI_OFFLINE", "1")
+os.environ["HF_HOME"] = tempfile.mkdtemp()  # whatever this machine has fetched is not for tests
 
 TINY_AUDIO = Wav2Vec2Size(
     hidden=32, layers=2, heads=2, intermediate=64, conv_dim=(16,) * 7, position_kernel=16, position_groups=4

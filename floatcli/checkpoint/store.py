@@ -8,6 +8,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
+from floatcli.checkpoint.manifest import known_sets
 from floatcli.checks import is_there
 from floatcli.config import EMOTIONS, ModelConfig
 from floatcli.errors import WeightsError
@@ -16,18 +17,37 @@ from floatcli.errors import WeightsError
 CONFIG_KEY = "floatcli.config"
 
 
-def find_weights(source: str | Path | None) -> Path:
-    """The weights file to load; None means the set that travels with the package.
+def find_weights(source: str | Path | None, embedded: bool = False) -> Path:
+    """The weights file to load.
+
+    Args:
+        source: A file, or a set's name as in the manifest. None means the published set where it has been fetched,
+            else the one that travels with the package.
+        embedded: Never the published set, where ``source`` is None.
 
     Raises:
-        WeightsError: there is no such file, or the installation carries no weights.
+        WeightsError: there is no such file, the set has not been fetched, or the installation carries no weights.
     """
     if source is None:
-        return _embedded()
+        return (None if embedded else _fetched("float")) or _embedded()
+    name = str(source)
+    if name in known_sets() and not is_there(Path(name)):
+        place = _embedded() if not known_sets()[name].sources else _fetched(name)
+        if place is None:
+            raise WeightsError(f"{name} has not been fetched", f"floatcli weights fetch {name}")
+        return place
     path = Path(source).expanduser()
     if not is_there(path):
         raise WeightsError(f"there are no weights at {path}", "leave --weights out to use the embedded set")
     return path
+
+
+def _fetched(name: str) -> Path | None:
+    """The main file of a set in the hub's cache, if all of it is there."""
+    from floatcli.checkpoint.hub import cached_origin
+
+    found = cached_origin(known_sets()[name])
+    return found[1] if found else None
 
 
 def _embedded() -> Path:

@@ -97,7 +97,7 @@ def test_notices_are_lines_on_stderr_unless_quiet(
     options, tiny_weights, face_file, speech_file, tmp_path, capsys, monkeypatch, quiet
 ):
     monkeypatch.setattr("floatcli.checkpoint.store._embedded", lambda: tiny_weights)
-    line = "using the embedded weights (tiny); --weights takes others"
+    line = "using the embedded weights; the published ones: floatcli weights fetch float"
     arguments = ["animate", str(face_file), str(speech_file), "-o", str(tmp_path / "out.mp4"), *options[2:], "--json"]
     assert run([*arguments, *["-q"] * quiet]) == 0
     said = capsys.readouterr()

@@ -234,4 +234,5 @@ def test_embedded_weights_are_announced(monkeypatch, tiny_weights):
     monkeypatch.setattr("floatcli.checkpoint.store._embedded", lambda: tiny_weights)
     heard: list[str] = []
     pipe = FloatPipeline.from_weights(device="cpu", notice=heard.append)
-    assert heard == pipe.notices.lines == ["using the embedded weights (tiny); --weights takes others"]
+    line = "using the embedded weights; the published ones: floatcli weights fetch float"
+    assert heard == pipe.notices.lines == [line]

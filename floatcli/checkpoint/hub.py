@@ -1,0 +1,194 @@
+"""Weights from a Hugging Face hub, through its own library: cached, resumed, and checked before they are used.
+
+A digest that the manifest knows is the one that counts. Of other files the hub's own SHA-256 is, and it is pinned on
+this machine, beside the cache: whatever changes later is seen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import secrets
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from floatcli.checkpoint.manifest import Origin, RemoteFile, WeightsSet
+from floatcli.checkpoint.store import file_digest
+from floatcli.errors import WeightsError
+
+Tell = Callable[[str], None]
+
+PUBLISHED, PINNED = "the published digest", "the digest pinned when it was fetched"
+
+
+def cached_origin(wanted: WeightsSet) -> tuple[Origin, Path] | None:
+    """The first source whose files are all in the cache, and the path of its main file."""
+    for origin in wanted.sources:
+        places = {file.path: cached_file(file) for file in origin.files}
+        main = places[origin.main]
+        if main is not None and all(places.values()):
+            return origin, main
+    return None
+
+
+def cached_file(file: RemoteFile) -> Path | None:
+    """A file's place in the cache; None where it is not there."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(file.repo, file.path)
+    return Path(found) if isinstance(found, str) and Path(found).exists() else None
+
+
+def fetch(wanted: WeightsSet, tell: Tell) -> Path:
+    """The main file of a set, fetched from the first source that gives all of it.
+
+    Raises:
+        WeightsError: no source does, or what came is not what it should be.
+    """
+    failures = []
+    for origin in wanted.sources:
+        try:
+            places = {file.path: fetch_file(file, tell) for file in origin.files}
+            return places[origin.main]
+        except WeightsError as error:
+            failures.append(error)
+            tell(f"{error.message}")
+    raise failures[0]
+
+
+def fetch_file(file: RemoteFile, tell: Tell) -> Path:
+    """One file, from the cache or fetched; its digest is checked and pinned.
+
+    Raises:
+        WeightsError: it can't be had, or has another digest; what came with a wrong digest is removed.
+    """
+    place = cached_file(file)
+    if place is None or pinned(file, place) is None:
+        tell(f"fetching {file.path} from {file.repo}")
+        place, theirs = _download(file)
+        digest = file_digest(place)
+        expected = file.sha256 or (theirs if re.fullmatch("[0-9a-f]{64}", theirs) else None)
+        git = _git_digest(place) if re.fullmatch("[0-9a-f]{40}", theirs) and not file.sha256 else theirs
+        if (expected is not None and digest != expected) or (expected is None and git != theirs):
+            _remove_file(place)
+            said = f"{file.repo}/{file.path} arrived with digest {digest[:12]}..., not {(expected or theirs)[:12]}..."
+            raise WeightsError(said, "fetch it again; if that does not help, the source has changed")
+        _pin(file, place, digest)
+    return place
+
+
+def pinned(file: RemoteFile, place: Path) -> str | None:
+    """The digest that was pinned for a file, if the file has not been touched since."""
+    entry = _pins().get(f"{file.repo}/{file.path}")
+    status = place.stat()
+    same = entry is not None and (entry["size"], entry["time"]) == (status.st_size, status.st_mtime_ns)
+    return entry["sha256"] if entry is not None and same else None
+
+
+def verify_file(file: RemoteFile) -> tuple[bool, str]:
+    """Whether a cached file has the digest it should have, read anew, and which digest that is."""
+    place = cached_file(file)
+    if place is None:
+        raise WeightsError(f"{file.repo}/{file.path} is not there", "fetch it: floatcli weights fetch")
+    digest = file_digest(place)
+    if file.sha256 is not None:
+        return digest == file.sha256, PUBLISHED
+    entry = _pins().get(f"{file.repo}/{file.path}")
+    if entry is None:
+        _pin(file, place, digest)
+        return True, "no digest known: pinned now"
+    return digest == entry["sha256"], PINNED
+
+
+def remove(wanted: WeightsSet) -> int:
+    """Take a set's files out of the cache; answers how many bytes that freed."""
+    freed = 0
+    pins = _pins()
+    for origin in wanted.sources:
+        for file in origin.files:
+            place = cached_file(file)
+            if place is not None:
+                freed += place.stat().st_size
+                _remove_file(place)
+                pins.pop(f"{file.repo}/{file.path}", None)
+    _save_pins(pins)
+    return freed
+
+
+def _download(file: RemoteFile) -> tuple[Path, str]:
+    """A file's place after hf_hub_download, and the hub's digest of it."""
+    from huggingface_hub import errors as hub
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+
+    endpoint = os.environ.get("HF_ENDPOINT")
+    where = f"{file.repo}/{file.path}"
+    try:
+        place = hf_hub_download(file.repo, file.path, endpoint=endpoint, tqdm_class=_bar())
+        metadata = get_hf_file_metadata(hf_hub_url(file.repo, file.path, endpoint=endpoint), endpoint=endpoint)
+    except hub.OfflineModeIsEnabled as error:
+        raise WeightsError(f"{where} is not in the cache, and HF_HUB_OFFLINE is set", "unset it to fetch") from error
+    except (hub.GatedRepoError, hub.RepositoryNotFoundError) as error:
+        raise WeightsError(f"the hub lets nobody have {where} without an account", "set HF_TOKEN, or retry") from error
+    except hub.EntryNotFoundError as error:
+        said = f"{where} can't be had: no such file, or no network"
+        raise WeightsError(said, "check the network, HF_ENDPOINT and proxies, and retry") from error
+    except (hub.HfHubHTTPError, OSError, RuntimeError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise WeightsError(f"{where} can't be fetched: {reason}", "mend that and fetch again: it resumes") from error
+    return Path(place), metadata.etag or ""
+
+
+def _bar() -> type:
+    """The hub's progress bar, silent where stderr is no terminal."""
+    from huggingface_hub.utils import tqdm
+
+    class Bar(tqdm):
+        def __init__(self, *args: Any, **kwargs: Any):
+            kwargs["disable"] = not sys.stderr.isatty()
+            super().__init__(*args, **kwargs)
+
+    return Bar
+
+
+def _git_digest(place: Path) -> str:
+    """SHA-1 of a small file as git counts it, which is the hub's digest of files it does not keep apart."""
+    data = place.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+
+
+def _remove_file(place: Path) -> None:
+    """A cached file, and the blob that it points to."""
+    blob = place.resolve()
+    place.unlink(missing_ok=True)
+    blob.unlink(missing_ok=True)
+
+
+def _pins_file() -> Path:
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    return Path(HF_HUB_CACHE) / "floatcli-pins.json"
+
+
+def _pins() -> dict[str, dict[str, Any]]:
+    try:
+        return json.loads(_pins_file().read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def _pin(file: RemoteFile, place: Path, digest: str) -> None:
+    status = place.stat()
+    entry = {"sha256": digest, "size": status.st_size, "time": status.st_mtime_ns}
+    _save_pins(_pins() | {f"{file.repo}/{file.path}": entry})
+
+
+def _save_pins(pins: dict[str, dict[str, Any]]) -> None:
+    path = _pins_file()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    temporary.write_text(json.dumps(pins, indent=1))
+    os.replace(temporary, path)

@@ -1,0 +1,195 @@
+"""``floatcli weights``: what there is, fetched, verified, converted."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer import Option
+
+from floatcli.checkpoint.manifest import WeightsSet, known_sets
+from floatcli.checkpoint.store import find_weights
+from floatcli.checks import is_there
+from floatcli.cli import console
+from floatcli.errors import InputError, UsageError, WeightsError
+
+app = typer.Typer(no_args_is_help=True, help="List, fetch, verify and convert weights.")
+DTYPES = ("float32", "float16", "bfloat16")
+EMBEDDED = "embedded"
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A set's name, as list shows it.", show_default=False)]
+
+
+def _set(name: str) -> WeightsSet:
+    sets = known_sets()
+    if name not in sets:
+        raise UsageError(f"there are no weights called {name!r}", f"choose from {', '.join(sets)}")
+    return sets[name]
+
+
+def _place(name: str) -> Path | None:
+    """The file to give to --weights; None where the set has not been fetched."""
+    from floatcli.checkpoint.hub import cached_origin
+
+    if name == EMBEDDED:
+        return find_weights(None, embedded=True)
+    found = cached_origin(_set(name))
+    return found[1] if found else None
+
+
+@app.command("list")
+def list_sets(as_json: Annotated[bool, Option("--json", help="As JSON on stdout.")] = False) -> None:
+    """Show every set: size, licence, where it is, whether it is there and verified."""
+    rows = [_row(name, entry) for name, entry in known_sets().items()]
+    if as_json:
+        print(json.dumps([asdict(row) for row in rows]))
+        return
+    for row in rows:
+        state = "not fetched" if row.path is None else "verified" if row.verified else "there, not verified"
+        size = f"{row.bytes / 1e6:,.0f} MB, " if row.bytes else ""
+        print(f"{row.name:<10} {size}{state}\n           {row.about}\n           {row.licence}")
+        print(f"           {row.path or f'floatcli weights fetch {row.name}'}")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One set as ``list`` shows it."""
+
+    name: str
+    about: str
+    licence: str
+    path: str | None
+    bytes: int
+    verified: bool
+
+
+def _row(name: str, entry: WeightsSet) -> Row:
+    from floatcli.checkpoint import hub
+
+    if not entry.sources:
+        own = find_weights(None, embedded=True)
+        return Row(name, entry.about, entry.licence, os.fspath(own), own.stat().st_size, True)
+    found = hub.cached_origin(entry)
+    if found is None:
+        return Row(name, entry.about, entry.licence, None, 0, False)
+    origin, main = found
+    places = {file: place for file in origin.files if (place := hub.cached_file(file)) is not None}
+    size = sum(place.stat().st_size for place in places.values())
+    verified = all(hub.pinned(file, place) for file, place in places.items())
+    return Row(name, entry.about, entry.licence, os.fspath(main), size, verified)
+
+
+@app.command()
+def fetch(
+    name: Name,
+    accept_licence: Annotated[
+        bool, Option("--accept-license", "--accept-licence", help="Accept its licence without being asked.")
+    ] = False,
+) -> None:
+    """Fetch a set from the Hugging Face hub, resumed and checked; print its path."""
+    from floatcli.checkpoint import hub
+
+    entry = _set(name)
+    if not entry.sources:
+        console.say(f"{name} travels with floatcli")
+        print(_place(name))
+        return
+    if entry.ask and not accept_licence:
+        _ask(name, entry)
+    print(hub.fetch(entry, console.say))
+
+
+def _ask(name: str, entry: WeightsSet) -> None:
+    """Have the licence accepted by a person."""
+    console.say(f"{name}: {entry.about}. Its licence is {entry.licence}")
+    if not sys.stdin.isatty():
+        raise UsageError(f"the licence of {name} has to be accepted", "add --accept-license if you do")
+    print("floatcli: accept it? [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise UsageError("the licence was not accepted, so nothing is fetched", "the embedded weights are free to use")
+
+
+@app.command()
+def verify(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="A set's name.", show_default="every set that is there")
+    ] = None,
+) -> None:
+    """Read a set's files anew and compare their digests."""
+    from floatcli.checkpoint import hub
+    from floatcli.checkpoint.tensors import read_tensors
+
+    wrong = []
+    for each in [name] if name else list(known_sets()):
+        entry = _set(each)
+        if each == EMBEDDED:
+            tensors, _ = read_tensors(find_weights(None, embedded=True))
+            print(f"{each}: whole, {len(tensors)} tensors; it comes with the package and has no digest of its own")
+            continue
+        found = hub.cached_origin(entry)
+        if found is None:
+            if name:
+                raise WeightsError(f"{name} has not been fetched", f"floatcli weights fetch {name}")
+            continue
+        for file in found[0].files:
+            right, kind = hub.verify_file(file)
+            print(f"{each}: {file.path}: {'right' if right else 'WRONG'} by {kind}")
+            wrong += [] if right else [file.path]
+    if wrong:
+        raise WeightsError(f"{', '.join(wrong)} changed", f"remove and fetch: floatcli weights remove {name or 'NAME'}")
+
+
+@app.command("path")
+def show_path(name: Name) -> None:
+    """Print the file of a set, for --weights."""
+    _set(name)
+    place = _place(name)
+    if place is None:
+        raise WeightsError(f"{name} has not been fetched", f"floatcli weights fetch {name}")
+    print(place)
+
+
+@app.command()
+def remove(name: Name) -> None:
+    """Delete a fetched set from the cache."""
+    from floatcli.checkpoint import hub
+
+    entry = _set(name)
+    if not entry.sources:
+        raise UsageError(f"{name} travels with floatcli and can't be removed", "fetched sets can")
+    freed = hub.remove(entry)
+    console.say(f"removed {freed / 1e6:,.0f} MB" if freed else f"{name} was not there")
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="SRC", help="Weights in any layout.", show_default=False)],
+    output: Annotated[Path, Option("--output", "-o", help="The .safetensors to write.", show_default=False)],
+    dtype: Annotated[str, Option(help=f"Number format in the file: {', '.join(DTYPES)}.")] = DTYPES[0],
+    overwrite: Annotated[bool, Option("--overwrite/--no-overwrite", help="Replace OUT where it is there.")] = True,
+) -> None:
+    """Write weights of any layout as one safetensors that describes itself and loads by memory map."""
+    if dtype not in DTYPES:
+        raise UsageError(f"there is no dtype {dtype!r}", f"choose from {', '.join(DTYPES)}")
+    if output.suffix != ".safetensors":
+        raise UsageError(f"{output} does not end in .safetensors", f"call it {output.stem}.safetensors")
+    place = find_weights(source)
+    if not output.parent.is_dir():
+        raise InputError(f"there is no folder {output.parent}", f"create it: mkdir -p '{output.parent}'")
+    if is_there(output) and (not overwrite or output.samefile(place)):
+        raise InputError(f"{output} is there already", "name another output")
+    import torch
+
+    from floatcli.checkpoint.load import load_model, save_model
+
+    model = load_model(place)
+    try:
+        save_model(model, output, getattr(torch, dtype))
+    except OSError as error:
+        raise InputError(f"{output} can't be written: {error.strerror or error}", "choose another place") from error
+    console.say(f"wrote {output}, {output.stat().st_size / 1e6:,.0f} MB")

@@ -1,0 +1,301 @@
+"""``floatcli weights``, against a small hub on this machine that serves small published files."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import pickle
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import torch
+
+from floatcli.checkpoint import manifest
+from floatcli.checkpoint.hub import cached_origin, fetch_file
+from floatcli.checkpoint.manifest import Origin, RemoteFile, WeightsSet, known_sets
+from floatcli.cli.app import run
+from floatcli.errors import WeightsError
+
+USAGE, INPUT, WEIGHTS = 2, 3, 4
+FILES = {"main.bin": b"main" * 50_000, "sub/config.json": b'{"a": 1}'}
+
+
+class Hub(BaseHTTPRequestHandler):
+    """Files as a hub gives them: with digests, in parts where parts are asked for."""
+
+    protocol_version = "HTTP/1.1"
+    files: dict[tuple[str, str], bytes]
+    asked: list[tuple[str, str, str | None]]
+    status: int  # for everything, where it is not 200
+    cut: int  # bytes after which a body breaks off, once
+
+    def do_HEAD(self) -> None:
+        self.answer(body=False)
+
+    def do_GET(self) -> None:
+        self.answer(body=True)
+
+    def answer(self, body: bool) -> None:
+        wanted, path = self.headers.get("Range"), re.fullmatch(r"/([^/]+/[^/]+)/resolve/main/(.+)", self.path)
+        self.asked.append((self.command, self.path.rsplit("main/", 1)[-1], wanted))
+        data = self.files.get((path[1], path[2])) if path else None
+        if data is None or self.status != 200:
+            self.send_response(404 if data is None else self.status)
+            self.send_header("X-Error-Code", "EntryNotFound" if data is None else "GatedRepo")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        start = int(re.match(r"bytes=(\d+)-", wanted)[1]) if wanted else 0
+        self.send_response(206 if wanted else 200)
+        self.send_header("ETag", f'"{hashlib.sha256(data).hexdigest()}"')
+        self.send_header("X-Repo-Commit", "0" * 40)
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("Content-Length", str(len(data) - start))
+        if wanted:
+            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        self.end_headers()
+        if body and self.cut:
+            self.wfile.write(data[start : start + self.cut])
+            type(self).cut = 0
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+        elif body:
+            self.wfile.write(data[start:])
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch) -> Iterator[type[Hub]]:
+    """A hub with a set ``small`` that two sources have, and an empty cache."""
+    digest = hashlib.sha256(FILES["main.bin"]).hexdigest()
+    first = Origin("main.bin", (RemoteFile("me/one", "main.bin", digest), RemoteFile("me/one", "sub/config.json")))
+    second = Origin("all.bin", (RemoteFile("me/two", "all.bin"),))
+    sets = {**known_sets(), "small": WeightsSet("a small set", "none but for tests", True, (first, second))}
+    monkeypatch.setattr(manifest, "known_sets", lambda: sets)
+    for module in ("floatcli.cli.weights", "floatcli.checkpoint.store"):
+        monkeypatch.setattr(f"{module}.known_sets", lambda: sets)
+    files = {("me/one", path): data for path, data in FILES.items()} | {("me/two", "all.bin"): b"all" * 1000}
+    served = type("Served", (Hub,), {"files": files, "asked": [], "status": 200, "cut": 0})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), served)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("huggingface_hub.file_download.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    yield served
+    server.shutdown()
+
+
+def listed(capsys, name: str = "small") -> dict:
+    capsys.readouterr()
+    assert run(["weights", "list", "--json"]) == 0
+    return next(row for row in json.loads(capsys.readouterr().out) if row["name"] == name)
+
+
+def fetch() -> int:
+    return run(["weights", "fetch", "small", "--accept-license"])
+
+
+def test_the_manifest_names_the_published_files():
+    published = known_sets()["float"]
+    main = published.sources[0].files[0]
+    assert (main.repo, main.path) == ("yuvraj108c/float", "float.pth")
+    assert main.sha256 == "f5cd815510908284eca7c5b9e81bdd63fc4cbef761f83bfb8fbe5e2880b2b830"
+    assert "not for commercial use" in published.licence
+    assert [origin.main for origin in published.sources] == ["float.pth", "FLOAT.safetensors"]
+
+
+def test_fetched_it_is_there_verified_and_has_a_path(hub, capsys):
+    assert listed(capsys)["path"] is None
+    assert fetch() == 0
+    path = Path(capsys.readouterr().out.strip())
+    assert path.read_bytes() == FILES["main.bin"]
+    assert (path.parent / "sub" / "config.json").read_bytes() == FILES["sub/config.json"]
+    row = listed(capsys)
+    assert (row["path"], row["verified"], row["bytes"]) == (str(path), True, sum(map(len, FILES.values())))
+    assert run(["weights", "path", "small"]) == 0
+    assert capsys.readouterr().out.strip() == str(path)
+    asked = len(hub.asked)
+    assert fetch() == 0
+    assert len(hub.asked) == asked  # nothing is asked for twice
+
+
+def test_without_the_licence_nothing_is_asked_for(hub, capsys):
+    assert run(["weights", "fetch", "small"]) == USAGE
+    said = capsys.readouterr().err
+    assert "Its licence is none but for tests" in said
+    assert "add --accept-license if you do" in said
+    assert hub.asked == []
+
+
+def test_a_fetch_that_breaks_off_is_resumed(hub, capsys, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 4096)
+    hub.cut = 70_000
+    code = fetch()
+    if code:
+        assert code == WEIGHTS
+        assert listed(capsys)["path"] is None
+        assert fetch() == 0
+    ranges = [wanted for method, path, wanted in hub.asked if path == "main.bin" and wanted]
+    assert any(re.fullmatch(r"bytes=[1-9]\d*-.*", wanted) for wanted in ranges)
+    assert listed(capsys)["verified"]
+
+
+def test_a_wrong_digest_is_refused_and_the_second_source_is_tried(hub, capsys):
+    hub.files["me/one", "main.bin"] = b"something else"
+    assert fetch() == 0
+    said = capsys.readouterr()
+    assert "me/one/main.bin arrived with digest" in said.err
+    assert Path(said.out.strip()).name == "all.bin"
+    assert cached_origin(manifest.known_sets()["small"])[0].main == "all.bin"
+
+
+def test_what_nobody_has_is_told_with_the_first_reason(hub, capsys):
+    hub.files.clear()
+    assert fetch() == WEIGHTS
+    assert "me/one/main.bin can't be had: no such file, or no network" in capsys.readouterr().err.splitlines()[-2]
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_closed_door_is_told(hub, capsys, status):
+    hub.status = status
+    assert fetch() == WEIGHTS
+    last, hint = capsys.readouterr().err.splitlines()[-2:]
+    assert last.startswith("floatcli: error: ")
+    assert hint.startswith("floatcli: hint: ")
+
+
+def test_no_network_is_told(hub, monkeypatch, capsys):
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    assert fetch() == WEIGHTS
+    assert "or no network" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_told(hub, monkeypatch, capsys):
+    def full(*_: object, **__: object) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", full)
+    assert fetch() == WEIGHTS
+    assert "No space left on device" in capsys.readouterr().err
+
+
+def test_verify_sees_what_changed_and_says_by_which_digest(hub, capsys):
+    assert fetch() == 0
+    capsys.readouterr()
+    assert run(["weights", "verify", "small"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "small: main.bin: right by the published digest",
+        "small: sub/config.json: right by the digest pinned when it was fetched",
+    ]
+    _, main = cached_origin(manifest.known_sets()["small"])
+    config = (main.parent / "sub" / "config.json").resolve()
+    config.write_bytes(b'{"a": 2}')
+    assert not listed(capsys)["verified"]
+    assert run(["weights", "verify"]) == WEIGHTS
+    said = capsys.readouterr()
+    assert "small: sub/config.json: WRONG by the digest pinned when it was fetched" in said.out
+    assert "sub/config.json changed" in said.err
+
+
+def test_removed_it_is_gone(hub, capsys, tmp_path):
+    assert fetch() == 0
+    assert run(["weights", "remove", "small"]) == 0
+    assert listed(capsys)["path"] is None
+    assert sum(path.stat().st_size for path in (tmp_path / "cache").rglob("*") if path.is_file()) < 1000
+    assert run(["weights", "remove", "small"]) == 0
+    assert "small was not there" in capsys.readouterr().err
+
+
+def test_a_pin_outlives_a_file_that_is_fetched_again(hub, capsys):
+    file = RemoteFile("me/two", "all.bin")
+    place = fetch_file(file, lambda line: None)
+    place.resolve().unlink()
+    place.unlink()
+    assert fetch_file(file, lambda line: None).read_bytes() == b"all" * 1000
+
+
+def test_offline_nothing_is_asked_for(hub, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(WeightsError, match=r"me/two/all.bin"):
+        fetch_file(RemoteFile("me/two", "all.bin"), lambda line: None)
+    assert hub.asked == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["path", "big"], USAGE, "there are no weights called 'big'"),
+        (["fetch", "big"], USAGE, "there are no weights called 'big'"),
+        (["path", "small"], WEIGHTS, "small has not been fetched"),
+        (["verify", "small"], WEIGHTS, "small has not been fetched"),
+        (["remove", "embedded"], USAGE, "embedded travels with floatcli and can't be removed"),
+        (["convert", "nowhere.pth", "-o", "x.safetensors"], WEIGHTS, "there are no weights at nowhere.pth"),
+        (["convert", "embedded", "-o", "x.bin"], USAGE, "x.bin does not end in .safetensors"),
+        (["convert", "embedded", "-o", "x.safetensors", "--dtype", "int8"], USAGE, "there is no dtype 'int8'"),
+        (["convert", "embedded", "-o", "no/x.safetensors"], INPUT, "there is no folder no"),
+    ],
+)
+def test_bad_input_gets_one_line_and_a_hint(hub, tmp_path, monkeypatch, capsys, arguments, code, message):
+    monkeypatch.chdir(tmp_path)
+    assert run(["weights", *arguments]) == code
+    first, hint = capsys.readouterr().err.splitlines()
+    assert first == f"floatcli: error: {message}"
+    assert hint.startswith("floatcli: hint: ")
+
+
+def test_animate_takes_a_set_by_its_name(hub, tiny_weights, face_file, speech_file, tmp_path, capsys, monkeypatch):
+    origin = Origin("tiny.safetensors", (RemoteFile("me/two", "tiny.safetensors"),))
+    manifest.known_sets()["small"] = WeightsSet("tiny", "none", False, (origin,))
+    hub.files["me/two", "tiny.safetensors"] = tiny_weights.read_bytes()
+    arguments = ["animate", str(face_file), str(speech_file), "-o", str(tmp_path / "a.mp4"), "--crop", "none"]
+    arguments += ["--nfe", "1", "--device", "cpu", "-q", "--no-save-motion", "--json", "--weights", "small"]
+    assert run(arguments) == WEIGHTS
+    assert "small has not been fetched" in capsys.readouterr().err
+    assert run(["weights", "fetch", "small"]) == 0
+    capsys.readouterr()
+    assert run(arguments) == 0
+    assert json.loads(capsys.readouterr().out)["weights"]["name"] == "tiny"
+
+
+def test_the_published_set_is_taken_where_it_is_there(hub, monkeypatch, tiny_weights):
+    from floatcli.checkpoint import store
+
+    assert store.find_weights(None) == store.find_weights("embedded")
+    monkeypatch.setattr(store, "_fetched", lambda name: tiny_weights if name == "float" else None)
+    assert store.find_weights(None) == tiny_weights
+    assert store.find_weights(None, embedded=True) == store.find_weights("embedded") != tiny_weights
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_converted_weights_are_the_same(tiny_weights, tmp_path, capsys, dtype):
+    from floatcli.checkpoint.load import load_model
+
+    output = tmp_path / "out.safetensors"
+    assert run(["weights", "convert", str(tiny_weights), "-o", str(output), "--dtype", dtype]) == 0
+    ours, theirs = load_model(tiny_weights), load_model(output)
+    tolerance = 0 if dtype == "float32" else 2e-3
+    for name, tensor in ours.state_dict().items():
+        torch.testing.assert_close(theirs.state_dict()[name], tensor, rtol=tolerance, atol=tolerance)
+    assert output.stat().st_size < tiny_weights.stat().st_size * (1.01 if dtype == "float32" else 0.55)
+
+
+def test_a_pickle_that_does_anything_is_refused(tmp_path, capsys):
+    class Malicious:
+        def __reduce__(self) -> tuple:
+            return os.mkdir, (str(tmp_path / "pwned"),)
+
+    path = tmp_path / "bad.pth"
+    for protocol in (torch.save, lambda value, place: place.write_bytes(pickle.dumps(value))):
+        protocol({"a": Malicious()}, path)
+        assert run(["weights", "convert", str(path), "-o", str(tmp_path / "x.safetensors")]) == WEIGHTS
+        assert not (tmp_path / "pwned").exists()
+        assert "holds more than tensors" in capsys.readouterr().err
