@@ -17,9 +17,9 @@ $(VENV)/.test: pyproject.toml constraints.txt
 
 demo: $(VENV)/.demo
 	mkdir -p demo
-	FLOATCLI_OFFLINE=1 $(BIN)/floatcli animate examples/portrait.png examples/speech.wav --crop none -o demo/portrait.mp4
+	FLOATCLI_OFFLINE=1 $(BIN)/floatcli animate --weights embedded examples/portrait.png examples/speech.wav --crop none -o demo/portrait.mp4
 	$(BIN)/python examples/photograph.py demo/photograph.png
-	FLOATCLI_OFFLINE=1 $(BIN)/floatcli animate demo/photograph.png examples/speech.wav -o demo/photograph.mp4
+	FLOATCLI_OFFLINE=1 $(BIN)/floatcli animate --weights embedded demo/photograph.png examples/speech.wav -o demo/photograph.mp4
 
 test: $(VENV)/.test
 	$(BIN)/pytest

@@ -6,6 +6,6 @@ out=$(realpath "${1:-examples/basis.png}")
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
-floatcli animate examples/portrait.png examples/speech.wav --crop none -o "$folder/clip.mp4"
+floatcli animate examples/portrait.png examples/speech.wav --crop none --weights embedded -o "$folder/clip.mp4"
 floatcli edit "$folder/clip.mp4" --sheet "$folder/sheet.png"
 python examples/rows.py "$folder/sheet.png" "$out" 0 1 2 7 9 11 14 16  # jaw, round, smile, lid, gaze, brow, yaw, roll

@@ -105,10 +105,10 @@ def is_track(emotion: str | Path) -> bool:
 
 def check_windows(window: float | None, hop: float) -> None:
     """Raise UsageError where speech cannot be heard in windows like these, in seconds."""
-    if window is not None and not (math.isfinite(window) and window >= 0.1):
-        raise UsageError(f"window must be at least 0.1 s, not {window}", "2 seconds tell an emotion")
-    if not (math.isfinite(hop) and hop >= 0.02):
-        raise UsageError(f"hop must be at least 0.02 s, not {hop}", "0.5 gives two rows a second")
+    if window is not None and not 0.1 <= window <= 3600:
+        raise UsageError(f"window must lie in 0.1..3600 s, not {window}", "2 seconds tell an emotion")
+    if not 0.02 <= hop <= 3600:
+        raise UsageError(f"hop must lie in 0.02..3600 s, not {hop}", "0.5 gives two rows a second")
 
 
 def match_emotion(name: str, labels: Sequence[str]) -> int | None:
@@ -122,7 +122,7 @@ def match_emotion(name: str, labels: Sequence[str]) -> int | None:
         return None
     known = [label.casefold() for label in labels]
     if wanted not in known:
-        raise UsageError(f"this model knows no emotion {name!r}", f"choose from auto, {', '.join(labels)}")
+        raise UsageError(f"this model knows no emotion {name!r}", f"choose from auto, {', '.join(labels)}, or a .csv")
     return known.index(wanted)
 
 

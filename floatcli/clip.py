@@ -5,7 +5,7 @@ from __future__ import annotations
 import wave
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -108,7 +108,8 @@ class Clip:
         """The motion of all frames: what the last iteration made, or made now without decoding anything."""
         if self._latents is None:
             self._latents = np.concatenate([window.cpu().numpy() for window in self.windows()])
-        return Motion(self._latents, self.track, *self.portrait, self.making)
+        making = replace(self.making, video=self.digests.get("output"))
+        return Motion(self._latents, self.track, *self.portrait, making)
 
     def save(
         self,

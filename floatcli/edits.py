@@ -85,9 +85,16 @@ def coefficients(motion: Motion, basis: np.ndarray) -> np.ndarray:
 
 
 def with_coefficients(motion: Motion, basis: np.ndarray, coeffs: np.ndarray, how: Sequence[str]) -> Motion:
-    """The motion with other coefficients (T, M); what lies outside the basis stays. ``how`` joins its history."""
+    """The motion with other coefficients (T, M); what lies outside the basis stays. ``how`` joins its history.
+
+    Raises:
+        UsageError: float32 has no room for the result.
+    """
     change = coeffs - coefficients(motion, basis)
-    latents = (motion.latents + change @ basis.T).astype(np.float32)
+    exact = motion.latents + change @ basis.T
+    if not np.abs(exact).max() < np.finfo(np.float32).max:
+        raise UsageError("the edit leads beyond all numbers", "take a smaller scale or offset")
+    latents = exact.astype(np.float32)
     making = dataclasses.replace(motion.making, edits=motion.making.edits + tuple(how))
     return dataclasses.replace(motion, latents=latents, making=making)
 
@@ -107,10 +114,17 @@ def edited(motion: Motion, basis: np.ndarray, edits: Sequence[BasisEdit]) -> Mot
     for edit in edits:
         check_basis(edit.basis, basis.shape[1])
         coeffs[:, edit.basis] = edit.apply(coeffs[:, edit.basis], motion.making.fps)
-    return with_coefficients(motion, basis, coeffs, [str(edit) for edit in edits])
+    return with_coefficients(motion, basis, coeffs, [str(edit) for edit in edits if edit != BasisEdit(edit.basis)])
 
 
-def borrowed(motion: Motion, other: Motion, basis: np.ndarray, which: Sequence[int], fit: str = "exact") -> Motion:
+def borrowed(
+    motion: Motion,
+    other: Motion,
+    basis: np.ndarray,
+    which: Sequence[int],
+    name: str = "another clip",
+    fit: str = FITS[0],
+) -> Motion:
     """The motion with some coefficients taken from another clip.
 
     Args:
@@ -118,6 +132,7 @@ def borrowed(motion: Motion, other: Motion, basis: np.ndarray, which: Sequence[i
         other: Where they come from; made with the same weights.
         basis: (D, M) orthonormal.
         which: Their numbers.
+        name: What the history shall call the other clip.
         fit: "exact": both are equally long; "stretch": the other is resampled; "loop": it is repeated or cut.
 
     Raises:
@@ -135,7 +150,7 @@ def borrowed(motion: Motion, other: Motion, basis: np.ndarray, which: Sequence[i
             mine[:, k] = np.interp(np.linspace(0, len(theirs) - 1, frames), np.arange(len(theirs)), theirs[:, k])
         else:
             mine[:, k] = theirs[rows % len(theirs), k]
-    return with_coefficients(motion, basis, mine, [f"basis {k} of another clip" for k in which])
+    return with_coefficients(motion, basis, mine, [f"basis {k} of {name}" for k in which])
 
 
 def check_basis(number: int, size: int) -> None:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-import os
-import secrets
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from safetensors.numpy import save_file
 
 from floatcli.config import SampleConfig, build
 from floatcli.errors import InputError
+from floatcli.files import replacing
 
 FORMAT_VERSION = 1
 SUFFIX = ".motion.safetensors"
@@ -52,6 +52,7 @@ class Making:
     crop: tuple[float, ...]  # left, top, side in pixels of the picture, degrees
     sample: SampleConfig
     edits: tuple[str, ...] = ()
+    video: str | None = None  # SHA-256 of the video it was kept beside
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,17 +93,8 @@ class Motion:
         if self.anchors is not None:
             tensors["anchors"] = np.ascontiguousarray(self.anchors, np.float32)
         metadata = {_VERSION_KEY: str(FORMAT_VERSION), _MAKING_KEY: json.dumps(dataclasses.asdict(self.making))}
-        temporary = path.with_name(f".floatcli-{secrets.token_hex(6)}{SUFFIX}")
-        try:
-            temporary.touch()
-            mode = temporary.stat().st_mode
-            save_file(tensors, temporary, metadata)  # which would leave it to its owner alone
-            temporary.chmod(mode)
-            os.replace(temporary, path)
-        except OSError as error:
-            raise InputError(f"{path} can't be written: {error.strerror}", "choose another place with -o") from error
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(path) as temporary:
+            save_file(tensors, temporary, metadata)
         return path
 
     @classmethod
@@ -115,14 +107,34 @@ class Motion:
         making = read_making(path)
         with _opened(path) as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        try:
-            portrait = np.array(Image.open(io.BytesIO(arrays["portrait"].tobytes())).convert("RGB"))
-            motion = cls(arrays["latents"], arrays["emotion"], portrait, arrays.get("anchors"), making)
-        except (KeyError, OSError) as error:
-            raise InputError(f"{path} is no whole motion: it lacks {error}", "animate again") from error
-        if motion.latents.ndim != 2 or not len(motion.latents) or not np.isfinite(motion.latents).all():
-            raise InputError(f"{path} holds no motion: latents {motion.latents.shape}", "animate again")
+        missing = [name for name in ("latents", "emotion", "portrait") if name not in arrays]
+        if missing:
+            raise InputError(f"{path} is no whole motion: it lacks {', '.join(missing)}", "animate again")
+        portrait = _from_png(arrays["portrait"].tobytes())
+        motion = cls(arrays["latents"], arrays["emotion"], portrait, arrays.get("anchors"), making)
+        fault = motion._fault()
+        if fault:
+            raise InputError(f"{path} holds no motion: {fault}", "animate again")
         return motion
+
+    def _fault(self) -> str:
+        """What of it cannot be; empty where all is well."""
+        frames = len(self.latents)
+        wanted = {
+            "latents": self.latents.ndim == 2 and frames > 0,
+            "emotion": self.emotion.ndim == 2 and self.emotion.shape[1] == len(self.making.emotions),
+            "portrait": self.portrait.size > 0 and self.portrait.shape[0] == self.portrait.shape[1],
+            "anchors": self.anchors is None or self.anchors.shape == (7, 2),
+        }
+        for name, right in wanted.items():
+            values = getattr(self, name)
+            if not right:
+                return f"{name} of shape {list(values.shape)}"
+            if values is not None and not np.isfinite(values).all():
+                return f"{name} that are not finite"
+        if len(self.emotion) not in (1, frames):
+            return f"{len(self.emotion)} emotions for {frames} frames"
+        return ""
 
 
 def read_making(path: str | Path) -> Making:
@@ -130,14 +142,17 @@ def read_making(path: str | Path) -> Making:
     with _opened(path) as file:
         metadata = file.metadata() or {}
     version = metadata.get(_VERSION_KEY, "")
-    if not version.isdigit():
+    if not re.fullmatch("[0-9]{1,9}", version):
         raise InputError(f"{path} is no motion of floatcli", f"give a {SUFFIX} file, as animate writes it")
     if int(version) > FORMAT_VERSION:
         raise InputError(f"{path} is of format {version}, newer than this floatcli's {FORMAT_VERSION}", "upgrade")
     try:
-        return build(Making, json.loads(metadata[_MAKING_KEY]), "making")
+        making = build(Making, json.loads(metadata[_MAKING_KEY]), "making")
     except (KeyError, ValueError, TypeError) as error:
         raise InputError(f"{path} does not say how it was made: {error}", "animate again") from error
+    if min(making.fps, making.window, making.basis_size) < 1:
+        raise InputError(f"{path} was not made by floatcli: fps, window or basis below 1", "animate again")
+    return making
 
 
 def motion_beside(video: str | Path) -> Path:
@@ -153,6 +168,14 @@ def _opened(path: str | Path) -> Any:
     except (OSError, SafetensorError) as error:
         reason = (str(error).splitlines() or ["damaged"])[0]
         raise InputError(f"{path} cannot be read: {reason}", "it is truncated or no motion; animate again") from error
+
+
+def _from_png(data: bytes) -> np.ndarray:
+    """uint8 (H, W, 3); of no size where it is no picture."""
+    try:
+        return np.array(Image.open(io.BytesIO(data)).convert("RGB"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return np.zeros((0, 0, 3), np.uint8)
 
 
 def _to_png(picture: np.ndarray) -> bytes:

@@ -7,6 +7,7 @@ clip.save("out.mp4")
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from functools import cached_property, partial
 from pathlib import Path
@@ -22,12 +23,14 @@ from floatcli.checks import AUTO, check_crop, check_run, check_sample, check_win
 from floatcli.clip import Clip, Stages, ignore
 from floatcli.config import CropConfig, ModelConfig, RunConfig, SampleConfig
 from floatcli.device import choose_device, choose_dtype, memory_told, mixed
-from floatcli.errors import InputError, WeightsError
+from floatcli.errors import InputError, UsageError, WeightsError
 from floatcli.face.crop import Crop, plan_crop
 from floatcli.face.detect import FaceDetector, default_detector
 from floatcli.face.landmarks import AnchorFinder, anchors_of_box, default_anchor_finder
 from floatcli.flow.sampler import sample_motion
+from floatcli.flow.solvers import resolved
 from floatcli.inputs import ARRAYS, Source, file_source, read_picture, read_speech, recording_of
+from floatcli.media.audio import inspect_recording
 from floatcli.models.float_model import FloatModel, Portrait
 from floatcli.motion import FileSource, Making, Motion
 from floatcli.tracks import EmotionTrack, read_track
@@ -165,7 +168,7 @@ class FloatPipeline:
             face=file_source(face),
             speech=file_source(speech),
             crop=(plan.left, plan.top, plan.side, plan.angle),
-            sample=sample,
+            sample=resolved(sample),
         )
 
         def windows() -> Iterator[Tensor]:
@@ -199,6 +202,8 @@ class FloatPipeline:
         self.check_weights(motion)
         stages, remarks = Stages(self.stages.begin, dict(self.stages.seconds)), _Remarks(self._tell)
         sound = recording_of(making) if speech is None else speech
+        if not isinstance(sound, ARRAYS):
+            inspect_recording(Path(sound))
         with stages("portrait"):
             still = self.still(motion)
         latents = torch.from_numpy(motion.latents).to(self.device)
@@ -244,8 +249,9 @@ class FloatPipeline:
         """Raise WeightsError where a motion was made with other weights."""
         made_with = motion.making.weights
         if made_with is not None and self.digest not in (None, made_with.digest):
-            found = f"{motion.making.model} at {made_with.path}"
-            raise WeightsError(f"the motion was made with other weights, {found}", "give those with --weights")
+            said = f"the motion was made with other weights, {motion.making.model} at {made_with.path}"
+            digests = f"SHA-256 {made_with.digest[:12]}..., not {str(self.digest)[:12]}..."
+            raise WeightsError(f"{said} ({digests})", "give those with --weights, or animate again")
         if motion.latents.shape[1] != self.config.motion_dim:
             found = f"{motion.latents.shape[1]} numbers a frame, the weights have {self.config.motion_dim}"
             raise WeightsError(f"the motion has {found}", "give the weights it was made with")
@@ -280,7 +286,7 @@ class FloatPipeline:
     @property
     def _origin(self) -> FileSource | None:
         """The weights file."""
-        return FileSource(str(self.weights), self.digest) if self.weights and self.digest else None
+        return FileSource(os.path.abspath(self.weights), self.digest) if self.weights and self.digest else None
 
     def _cut(self, face: Source, crop: CropConfig, notice: Callable[[str], None]) -> tuple[np.ndarray, Crop]:
         """The square of a picture to animate, uint8 (H, H, 3), as large as the frames shall be, and where it lay."""
@@ -308,6 +314,9 @@ class FloatPipeline:
     def _meant(self, emotion: str | Path | EmotionTrack) -> int | EmotionTrack | None:
         """A label's number, None for what is to be heard, or a track."""
         if isinstance(emotion, EmotionTrack):
+            if emotion.labels != self.config.emotions:
+                said = f"a track of {', '.join(emotion.labels)} is not of this model's emotions"
+                raise UsageError(said, f"they are {', '.join(self.config.emotions)}")
             return emotion
         if is_track(emotion):
             return read_track(emotion, self.config.emotions)
@@ -342,7 +351,8 @@ class FloatPipeline:
             pieces, times = [samples], np.zeros(1)
         else:
             length, step = (max(1, round(s * self.config.sample_rate)) for s in (window, hop))
-            starts = range(0, max(1, samples.shape[1] - length + step), step)
+            last = max(0, samples.shape[1] - length)
+            starts = sorted({*range(0, last + 1, step), last})
             pieces = [samples[:, start : start + length] for start in starts]
             ends = [(start + min(start + length, samples.shape[1])) / 2 for start in starts]
             times = np.array(ends) / self.config.sample_rate

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from floatcli.files import replacing
 from floatcli.tracks import EmotionTrack
 
 WIDTH, ROW, LEFT, TOP = 1280, 58, 130, 12
@@ -52,7 +53,8 @@ class Plot:
     def save(self, path: Path) -> None:
         """Write the plot."""
         width, height = self._image.size
-        self._image.resize((width // _FINE, height // _FINE), Image.Resampling.LANCZOS).save(path)
+        with replacing(path) as temporary:
+            self._image.resize((width // _FINE, height // _FINE), Image.Resampling.LANCZOS).save(temporary)
 
     def _bottom(self, row: int) -> float:
         return TOP + ROW * (row + 1)

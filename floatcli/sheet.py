@@ -3,7 +3,8 @@
 A vector's label comes from its two ends alone, at -3 and +3 of the clip's own standard deviations. Optical flow from
 one to the other gives the similarity (shift, rotation, scale) that moves most of the head. The share of the change, in
 squares of grey levels, that this similarity undoes is the head's, and goes to shift, rotation and scale by the squares
-of how far each moves the head. What it leaves is told by where it falls: mouth, eyes, brows, elsewhere.
+of how far each moves the head. What a flow that bends slowly across the head undoes beyond that is a turn out of the
+picture's plane. What is left is told by where it falls: mouth, eyes, brows, elsewhere.
 """
 
 from __future__ import annotations
@@ -13,21 +14,24 @@ import html
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from floatcli.clip import ignore
+from floatcli.errors import InputError
+from floatcli.files import replacing
 from floatcli.motion import Motion
 from floatcli.pipeline import FloatPipeline
 
 STEPS = (-3, -2, -1, 0, 1, 2, 3)  # standard deviations
-KINDS = ("mouth", "eyes", "brows", "shift", "rotation", "scale", "elsewhere")
+KINDS = ("mouth", "eyes", "brows", "shift", "rotation", "scale", "turn", "elsewhere")
 CELL, HEAD = 144, 26  # pixels: side of a picture on the sheet, height of its head
 _MEASURED = 256  # pixels a side that changes are measured at
 _LABEL = 230  # pixels beside a row
+Flow: TypeAlias = Callable[[np.ndarray], np.ndarray]  # places (N, 2) of a picture to their origins in another
 _TELLING = 0.15  # share of the change that a label speaks of
 # Half sides about the eyes and the mouth, and how far brows lie above eyes, in distances between the eyes.
 _MOUTH, _EYE, _BROW, _BROW_UP = 0.62, 0.3, 0.24, 0.45
@@ -58,11 +62,14 @@ def basis_sheet(
     Returns:
         A row for every vector, as JSON values: number, name, mean, spread, shares and label.
     """
+    if len(motion.latents) < 2:
+        raise InputError("a clip of one frame sweeps nothing", "take a longer one")
     rows = sweep_basis(pipeline, motion, progress)
-    if path.suffix.lower() == ".html":
-        path.write_text(_page(rows, motion))
-    else:
-        _picture(rows).save(path)
+    with replacing(path) as temporary:
+        if path.suffix.lower() == ".html":
+            temporary.write_text(_page(rows, motion), encoding="utf-8")
+        else:
+            _picture(rows).save(temporary)
     return [
         {"number": row.number, "name": row.name, "mean": row.mean, "spread": row.spread, "label": row.label}
         | {"shares": {kind: round(share, 4) for kind, share in row.shares.items()}}
@@ -117,18 +124,20 @@ def shares_of_change(one: np.ndarray, other: np.ndarray, regions: dict[str, np.n
     total = float(change.sum())
     if total < 1e-4 * change.size:  # less than a hundredth of a grey level a pixel
         return dict.fromkeys(KINDS, 0.0)
-    similarity = _head_similarity(one, other, regions["head"])
-    undone = _energy(cv2.warpAffine(one, similarity, one.shape[:2], borderMode=cv2.BORDER_REPLICATE), other)
-    if float(undone.sum()) > total:
-        similarity, undone = np.eye(2, 3), change
-    left = float(undone.sum()) / total
+    head = regions["head"]
+    places, origins = _head_flow(one, other, head)
+    similarity, _ = cv2.estimateAffinePartial2D(places, origins, method=cv2.RANSAC, ransacReprojThreshold=0.7)
+    similarity = np.eye(2, 3) if similarity is None else similarity
+    moved = _left(one, other, _plane(similarity), change)
+    bent = np.where(head, _left(one, other, _bend(places, origins), moved, head), moved)
     shares = dict.fromkeys(KINDS, 0.0)
-    for kind, size in _moves(similarity, regions["head"]).items():
-        shares[kind] = (1 - left) * size
+    for kind, size in _moves(similarity, head).items():
+        shares[kind] = float(change.sum() - moved.sum()) / total * size
+    shares["turn"] = float(moved.sum() - bent.sum()) / total
     for kind in ("mouth", "eyes", "brows"):
-        shares[kind] = float(undone[regions[kind]].sum()) / total
-        undone = np.where(regions[kind], 0, undone)
-    shares["elsewhere"] = float(undone.sum()) / total
+        shares[kind] = float(bent[regions[kind]].sum()) / total
+        bent = np.where(regions[kind], 0, bent)
+    shares["elsewhere"] = float(bent.sum()) / total
     return shares
 
 
@@ -141,16 +150,49 @@ def _energy(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return ((one.astype(np.float32) - other) ** 2).sum(-1)
 
 
-def _head_similarity(one: np.ndarray, other: np.ndarray, head: np.ndarray) -> np.ndarray:
-    """The similarity (2, 3) that takes most of the head of one picture to the other."""
-    grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (one, other)]
+def _head_flow(one: np.ndarray, other: np.ndarray, head: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Places (N, 2) on the head of the other picture, and where in the one they come from."""
+    grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (other, one)]
     still = np.zeros((*grey[0].shape, 2), np.float32)
     flow = np.asarray(cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(grey[0], grey[1], still))
-    y, x = np.nonzero(head)
-    points = np.stack([x, y], 1)[::7].astype(np.float32)
-    moved = points + flow[y[::7], x[::7]]
-    found, _ = cv2.estimateAffinePartial2D(points, moved, method=cv2.RANSAC, ransacReprojThreshold=0.7)
-    return np.eye(2, 3) if found is None else found
+    y, x = (axis[::7] for axis in np.nonzero(head))
+    places = np.stack([x, y], 1).astype(np.float32)
+    return places, places + flow[y, x]
+
+
+def _plane(matrix: np.ndarray) -> Flow:
+    """An affine map (2, 3)."""
+    return lambda places: places @ matrix[:, :2].T + matrix[:, 2]
+
+
+def _bend(places: np.ndarray, origins: np.ndarray) -> Flow:
+    """The quadratic that most of a flow follows: what differs from it, as a mouth does, is weighed down."""
+    centre, size = places.mean(0), np.abs(places - places.mean(0)).max()
+
+    def terms(points: np.ndarray) -> np.ndarray:
+        x, y = ((points - centre) / size).T
+        return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], 1)
+
+    known, flow = terms(places), origins - places
+    weights = np.ones(len(places))
+    for _ in range(5):
+        root = np.sqrt(weights)[:, None]
+        factors = np.linalg.lstsq(known * root, flow * root, rcond=None)[0]
+        error = np.linalg.norm(flow - known @ factors, axis=1)
+        weights = 1 / (1 + (error / (1.5 * np.median(error) + 0.05)) ** 4)
+    return lambda points: points + terms(points) @ factors
+
+
+def _left(
+    one: np.ndarray, other: np.ndarray, flow: Flow, before: np.ndarray, where: np.ndarray | bool = True
+) -> np.ndarray:
+    """The change (S, S) that is left when one picture is carried along a flow; ``before`` if that gains nothing."""
+    size = len(one)
+    y, x = np.mgrid[:size, :size]
+    at = flow(np.stack([x.ravel(), y.ravel()], 1).astype(np.float64)).reshape(size, size, 2).astype(np.float32)
+    carried = cv2.remap(one, at[..., 0], at[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    left = _energy(carried, other)
+    return left if (left * where).sum() < (before * where).sum() else before
 
 
 def _moves(similarity: np.ndarray, head: np.ndarray) -> dict[str, float]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import math
-import os
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from floatcli.errors import InputError
+from floatcli.files import replacing
 
 _OFF = 1e-3  # how far shares may be from adding up to 1: files are written by hand and rounded
 
@@ -38,20 +37,12 @@ class EmotionTrack:
 
     def save(self, path: str | Path) -> Path:
         """Write the track through a temporary sibling. Raises InputError where the place can't be written to."""
-        path = Path(path)
-        temporary = path.with_name(f".floatcli-{secrets.token_hex(6)}.csv")
-        try:
-            with temporary.open("w", newline="") as stream:
-                writer = csv.writer(stream)
-                writer.writerow(["time", *self.labels])
-                for time, row in zip(self.times, self.shares, strict=True):
-                    writer.writerow([f"{time:g}", *(f"{share:.6f}" for share in row)])
-            os.replace(temporary, path)
-        except OSError as error:
-            raise InputError(f"{path} can't be written: {error.strerror}", "choose another place with -o") from error
-        finally:
-            temporary.unlink(missing_ok=True)
-        return path
+        with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(["time", *self.labels])
+            for time, row in zip(self.times, self.shares, strict=True):
+                writer.writerow([round(float(time), 6), *(f"{share:.6f}" for share in row)])
+        return Path(path)
 
 
 def read_track(path: str | Path, labels: Sequence[str]) -> EmotionTrack:
@@ -65,7 +56,11 @@ def read_track(path: str | Path, labels: Sequence[str]) -> EmotionTrack:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read as a track of emotions: {error}", "give a CSV file") from error
-    rows = [(number, row) for number, row in enumerate(csv.reader(lines), 1) if any(cell.strip() for cell in row)]
+    reader = csv.reader(lines)
+    try:
+        rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        raise InputError(f"{path}, line {reader.line_num}: {error}", "give a CSV file") from error
     if not rows:
         raise InputError(f"{path} is empty", "it starts with a line time,happy,sad,...")
     columns = _columns(path, *rows[0], labels)

@@ -27,6 +27,7 @@ from floatcli.cli.console import ProgressLine
 from floatcli.cli.options import FACE, MOTION
 from floatcli.config import DEFAULT_NFE, CropConfig, RunConfig, SampleConfig, VideoConfig
 from floatcli.errors import UsageError
+from floatcli.files import check_place
 from floatcli.flow.solvers import ADAPTIVE_SOLVERS, FIXED_SOLVERS
 from floatcli.media.video import check_output
 from floatcli.motion import motion_beside
@@ -165,6 +166,8 @@ class Job:
         check_source(self.face, "picture")
         check_source(self.speech, "recording")
         check_output(self.output, self.video, [self.face, self.speech])
+        if self.save_motion:
+            check_place(motion_beside(self.output), self.video.overwrite)
         labels = emotion_labels(find_weights(self.weights))
         if is_track(self.emotion):
             check_source(Path(self.emotion), "track")

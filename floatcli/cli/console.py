@@ -38,6 +38,7 @@ class ProgressLine:
     def __init__(self, quiet: bool):
         console = Console(stderr=True)
         self.quiet = quiet
+        self._said: set[str] = set()
         self.shown = not quiet and sys.stderr.isatty()  # rich's own answer heeds FORCE_COLOR
         self.progress = Progress(
             TextColumn("{task.description:<8}"),
@@ -71,9 +72,10 @@ class ProgressLine:
         self.progress.update(self.task, completed=done, total=total, count=f"{done}/{total}")
 
     def notice(self, line: str) -> None:
-        """Say something that is no error, unless asked to be quiet."""
-        if self.quiet:
+        """Say something that is no error, once, unless asked to be quiet."""
+        if self.quiet or line in self._said:
             return
+        self._said.add(line)
         if self.shown:
             self.progress.console.print(f"floatcli: {line}", markup=False, highlight=False, soft_wrap=True)
         else:

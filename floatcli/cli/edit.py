@@ -9,24 +9,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import typer
 from typer import Option
 
-from floatcli.checks import check_run, check_source, check_video
+from floatcli.checks import check_run, check_source, check_video, is_there
 from floatcli.cli import options
 from floatcli.cli.animate import result_of
 from floatcli.cli.console import ProgressLine, say
-from floatcli.cli.options import MOTION
+from floatcli.cli.options import MODEL, MOTION
 from floatcli.cli.orders import RIGHT_FORM, pair_up
 from floatcli.config import RunConfig, VideoConfig
 from floatcli.edits import FITS, BasisEdit, borrowed, coefficients, edited
 from floatcli.errors import InputError, UsageError
+from floatcli.files import check_place
 from floatcli.media.video import CONTAINERS, check_output
 from floatcli.motion import SUFFIX, Making, motion_beside, read_making
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from floatcli.motion import Motion
     from floatcli.pipeline import FloatPipeline
 
@@ -69,8 +69,13 @@ def edit(
         Path | None, Option(help="Take the vectors' coefficients from this motion first.", rich_help_panel=MOTION)
     ] = None,
     fit: Annotated[
-        str, Option(help="A reference of another length: exact (refused), stretch or loop.", rich_help_panel=MOTION)
-    ] = "exact",
+        str | None,
+        Option(
+            help="A reference of another length: exact (refused), stretch or loop.",
+            show_default="exact",
+            rich_help_panel=MOTION,
+        ),
+    ] = None,
     output: Annotated[
         Path | None, Option("--output", "-o", help="Video to write.", show_default="CLIP-edit.mp4")
     ] = None,
@@ -79,7 +84,9 @@ def edit(
         Path | None, Option(help="Show what every basis vector does: a .png, or an .html that moves.")
     ] = None,
     plot: Annotated[Path | None, Option(help="Draw the coefficients over time, before and after: a .png.")] = None,
-    weights: options.Weights = None,
+    weights: Annotated[
+        Path | None, Option(help="Weights.", show_default="those that made CLIP", rich_help_panel=MODEL)
+    ] = None,
     crf: options.Crf = VideoConfig.crf,
     preset: options.Preset = VideoConfig.preset,
     audio_bitrate: options.AudioBitrate = VideoConfig.audio_bitrate,
@@ -95,18 +102,24 @@ def edit(
     """Change what a portrait does in a clip, without sampling it anew.
 
     Each --basis is followed by what happens to it: --scale, --offset, --freeze, --curve, --about. The coefficients of
-    all other vectors stay as they are. With --sheet or --plot and no --basis, nothing is written but the picture.
+    all other vectors stay as they are; a vector named twice is edited twice. With -o and no --basis, CLIP is decoded
+    again as it is; with --sheet or --plot alone, nothing is written but the picture.
     """
     given = {"scale": scale, "offset": offset, "curve": curve, "about": about, "basis": basis}
     orders = pair_up(context, {name: list(values or []) for name, values in given.items()}, reference)
     place = find_clip(clip, say if not quiet else lambda line: None)
     making = read_making(place)
+    if clip is not None and clip != place:
+        check_video_is(clip, making)
+    if fit is not None and reference is None:
+        raise UsageError("--fit is for a --reference", "leave it out")
     job = Job(
         clip=place,
         making=making,
+        decode=bool(orders) or output is not None,
         edits=tuple(order.resolve(making) for order in orders),
-        reference=reference,
-        fit=fit,
+        reference=reference and find_clip(reference, say),
+        fit=fit or FITS[0],
         output=output or place.with_name(place.name.removesuffix(SUFFIX) + "-edit.mp4"),
         speech=speech,
         sheet=sheet,
@@ -125,14 +138,15 @@ def edit(
 def find_clip(clip: Path | None, tell: Callable[[str], None]) -> Path:
     """The motion file of a clip; None means the newest motion in the current folder, and ``tell`` says which."""
     if clip is None:
-        here = sorted(Path().glob(f"*{SUFFIX}"), key=lambda path: path.stat().st_mtime)
+        there = [path for path in Path().glob(f"*{SUFFIX}") if path.is_file() and not path.name.startswith(".")]
+        here = sorted(there, key=lambda path: path.stat().st_mtime)
         if not here:
             raise InputError("there is no motion in this folder", "name one, or animate first: it is kept beside OUT")
         tell(f"editing {here[-1]}, the newest motion here")
         return here[-1]
     if clip.suffix.lower() in CONTAINERS:
         beside = motion_beside(clip)
-        if not beside.is_file():
+        if not (is_there(beside) and beside.is_file()):
             raise InputError(
                 f"{beside} is not there", "animate keeps a video's motion unless --no-save-motion is given"
             )
@@ -141,12 +155,22 @@ def find_clip(clip: Path | None, tell: Callable[[str], None]) -> Path:
     return clip
 
 
+def check_video_is(video: Path, making: Making) -> None:
+    """Raise InputError where a motion was kept beside another video of that name."""
+    from floatcli.checkpoint.store import file_digest
+
+    if video.is_file() and making.video is not None and file_digest(video) != making.video:
+        beside = motion_beside(video)
+        raise InputError(f"{beside} belongs to another video than {video}", f"edit it all the same: edit {beside}")
+
+
 @dataclass(frozen=True)
 class Job:
     """One motion to edit or to show, with every setting."""
 
     clip: Path
     making: Making
+    decode: bool
     edits: tuple[BasisEdit, ...]
     reference: Path | None
     fit: str
@@ -163,23 +187,35 @@ class Job:
         """Find what can be found wrong without torch."""
         check_video(self.video)
         check_run(self.run)
-        if not (self.edits or self.sheet or self.plot):
+        if not (self.decode or self.sheet or self.plot):
             raise UsageError("there is nothing to do", f"{RIGHT_FORM}, or --sheet basis.png")
         if self.fit not in FITS:
             raise UsageError(f"there is no fit {self.fit!r}", f"choose from {', '.join(FITS)}")
         for path, kinds in ((self.sheet, _PICTURES), (self.plot, _PICTURES[:1])):
             if path is not None and path.suffix.lower() not in kinds:
                 raise UsageError(f"{path} names no known kind of picture", f"end it in {' or '.join(kinds)}")
-            if path is not None and not path.parent.is_dir():
-                raise InputError(f"there is no folder {path.parent}", f"create it: mkdir -p '{path.parent}'")
+            if path is not None:
+                check_place(path, self.video.overwrite)
+        if self.sheet is not None and self.sheet == self.plot:
+            raise UsageError(f"sheet and plot are both {self.plot}", "give them two names")
         if self.reference is not None:
             read_making(self.reference)
         if self.speech is not None:
             check_source(self.speech, "recording")
-        if self.edits:
-            check_output(self.output, self.video, [path for path in (self.clip, self.speech) if path])
-            if self.save_motion and motion_beside(self.output).resolve() == self.clip.resolve():
-                raise UsageError(f"{self.clip} would be replaced by its edit", "name another output with -o")
+        if self.decode:
+            self._check_output()
+
+    def _check_output(self) -> None:
+        stem = self.clip.name.removesuffix(SUFFIX)
+        videos = [self.clip.with_name(stem + suffix) for suffix in CONTAINERS]
+        check_output(self.output, self.video, [path for path in (*videos, self.speech) if path])
+        if not self.save_motion:
+            return
+        kept = motion_beside(self.output)
+        for source in filter(None, (self.clip, self.reference)):
+            if kept.resolve() == source.resolve():
+                raise UsageError(f"{source} would be replaced by the edit", "name another output with -o")
+        check_place(kept, self.video.overwrite)
 
     def do(self, progress: ProgressLine) -> dict[str, Any]:
         """Edit, decode, draw; answer what there is to tell about it."""
@@ -198,11 +234,10 @@ class Job:
             if self.reference is not None:
                 other = Motion.load(self.reference)
                 pipeline.check_weights(other)
-                after = borrowed(after, other, basis, [edit.basis for edit in self.edits], self.fit)
+                taken = [edit.basis for edit in self.edits]
+                after = borrowed(after, other, basis, taken, self.reference.name, self.fit)
             after = edited(after, basis, self.edits)
             result: dict[str, Any] = {"clip": os.fspath(self.clip), "edits": list(after.making.edits)}
-            if self.edits:
-                result |= self._decode(pipeline, after, progress)
             if self.plot is not None:
                 progress.stage("plot")
                 self._draw(motion, after, basis, pipeline.config.sample_rate)
@@ -212,6 +247,8 @@ class Job:
 
                 rows = basis_sheet(pipeline, motion, self.sheet, progress.frames)
                 result |= {"sheet": os.fspath(self.sheet), "basis": rows}
+            if self.decode:
+                result |= self._decode(pipeline, after, progress)
         return result
 
     def _draw(self, before: Motion, after: Motion, basis: np.ndarray, sample_rate: int) -> None:
@@ -219,13 +256,15 @@ class Job:
         from floatcli.plots import plot_coefficients
 
         assert self.plot is not None
+        sound = read_speech(self.speech or recording_of(self.making), sample_rate)[0].numpy()
+        samples = round(before.seconds * sample_rate)
         names = self.making.coefficient_names or [""] * self.making.basis_size
         plot_coefficients(
             self.plot,
             coefficients(before, basis),
             coefficients(after, basis),
             [f"{k}  {name}" for k, name in enumerate(names)],
-            read_speech(self.speech or recording_of(self.making), sample_rate)[0].numpy(),
+            np.pad(sound, (0, max(0, samples - len(sound))))[:samples],
             before.seconds,
         )
 
@@ -237,6 +276,6 @@ class Job:
     def _decode(self, pipeline: FloatPipeline, motion: Motion, progress: ProgressLine) -> dict[str, Any]:
         clip = pipeline.replay(motion, self.speech)
         clip.save(self.output, self.video, progress.frames)
-        kept = motion.save(motion_beside(self.output)) if self.save_motion else None
+        kept = clip.motion.save(motion_beside(self.output)) if self.save_motion else None
         progress.done(f"{self.output}: {clip.frames} frames, {clip.frames / clip.fps:.1f} s")
         return result_of(self.output, kept, clip, pipeline)

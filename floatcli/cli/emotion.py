@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,13 +14,14 @@ import typer
 from typer import Option
 
 from floatcli.checkpoint.store import emotion_labels, find_weights
-from floatcli.checks import check_crop, check_run, check_sample, check_source, check_video, check_windows, match_emotion
+from floatcli.checks import check_crop, check_run, check_sample, check_source, check_video, check_windows
 from floatcli.cli import options
 from floatcli.cli.animate import result_of
 from floatcli.cli.console import ProgressLine
 from floatcli.cli.options import FACE, MOTION
 from floatcli.config import CropConfig, RunConfig, SampleConfig, VideoConfig
-from floatcli.errors import InputError, UsageError
+from floatcli.errors import UsageError
+from floatcli.files import check_place
 from floatcli.media.video import check_output
 from floatcli.motion import motion_beside
 
@@ -28,9 +30,11 @@ if TYPE_CHECKING:
     from floatcli.tracks import EmotionTrack
 
 _HOP = 0.5
+_SHOWING = ("scale", "seed", "nfe", "crop", "save_motion")
 
 
 def emotion(
+    context: typer.Context,
     speech: Annotated[
         Path, typer.Argument(metavar="SPEECH", help="Speech: any sound, or a video with sound.", show_default=False)
     ],
@@ -64,14 +68,19 @@ def emotion(
     device: options.Device = RunConfig.device,
     dtype: options.Dtype = RunConfig.dtype,
     batch_size: options.BatchSize = RunConfig.batch_size,
+    save_motion: options.SaveMotion = True,
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Hear the emotion in a recording, or let a portrait say it in others.
 
     Alone, it prints the share of every emotion; --window gives them over time, as a track that `animate --emotion
-    track.csv` takes. With --face and --to it makes a video: of one emotion a clip, of several a labelled grid.
+    track.csv` takes. With --face and --to it makes a video: of one emotion a clip with its motion beside it, of
+    several a labelled grid.
     """
+    shown = [name for name in _SHOWING if str(context.get_parameter_source(name)).endswith("COMMANDLINE")]
+    if face is None and to is None and shown:
+        raise UsageError(f"--{shown[0]} is for showing emotions", "it goes with --face FACE --to happy,sad")
     job = Job(
         speech=speech,
         window=window if window is not None or hop is None else 2.0,
@@ -86,6 +95,7 @@ def emotion(
         weights=weights,
         video=VideoConfig(crf, preset, overwrite=overwrite),
         run=RunConfig(device, dtype, batch_size),
+        save_motion=save_motion,
     )
     job.check()
     with ProgressLine(quiet) as progress:
@@ -124,6 +134,7 @@ class Job:
     weights: Path | None
     video: VideoConfig
     run: RunConfig
+    save_motion: bool
 
     def check(self) -> None:
         """Find what can be found wrong without torch: usage first, then files."""
@@ -147,19 +158,24 @@ class Job:
             if self.output is None:
                 raise UsageError("where shall the video go?", "say so: -o out.mp4")
             check_output(self.output, self.video, [self.face, self.speech])
+            if self.save_motion and self._single:
+                check_place(motion_beside(self.output), self.video.overwrite)
             labels = emotion_labels(find_weights(self.weights))
             for name in self.to:
-                if match_emotion(name, labels) is None:
-                    raise UsageError("auto is what animate does anyway", f"choose from {', '.join(labels)}")
+                if name.casefold() not in (label.casefold() for label in labels):
+                    raise UsageError(f"this model knows no emotion {name!r}", f"choose from {', '.join(labels)}")
             return
         for path, suffix in ((self.output, ".csv"), (self.plot, ".png")):
             if path is not None and path.suffix.lower() != suffix:
                 raise UsageError(f"{path} does not end in {suffix}", f"call it {path.stem}{suffix}")
-            if path is not None and not path.parent.is_dir():
-                raise InputError(f"there is no folder {path.parent}", f"create it: mkdir -p '{path.parent}'")
-            if path is not None and path.exists() and not self.video.overwrite:
-                raise InputError(f"{path} is there already", "allow it with --overwrite, or name another output")
+            if path is not None:
+                check_place(path, self.video.overwrite)
         find_weights(self.weights)
+
+    @property
+    def _single(self) -> bool:
+        """Whether one clip is to be shown, rather than a grid."""
+        return len(self.to) == len(self.scales) == 1
 
     def do(self, progress: ProgressLine) -> dict[str, Any]:
         """Hear or show; answer what there is to tell about it."""
@@ -205,10 +221,11 @@ class Job:
         assert self.output is not None
         samples = [replace(self.sample, emotion_scale=scale) for scale in self.scales]
         clips = [[pipeline.animate(self.face, self.speech, self.crop, s, name) for s in samples] for name in self.to]
-        if len(clips) == len(clips[0]) == 1:
+        if self._single:
             clip = clips[0][0]
             clip.save(self.output, self.video, progress.frames)
-            return result_of(self.output, clip.motion.save(motion_beside(self.output)), clip, pipeline)
+            kept = clip.motion.save(motion_beside(self.output)) if self.save_motion else None
+            return result_of(self.output, kept, clip, pipeline)
         rows, columns = list(self.to), [f"emotion scale {scale:g}" for scale in self.scales]
         if len(columns) == 1:  # a wide video rather than a tall one
             clips, rows, columns = [[row[0] for row in clips]], [f"scale {self.scales[0]:g}"], rows
@@ -229,13 +246,14 @@ def _shares(labels: tuple[str, ...], row: Any) -> dict[str, float]:
 
 def _print_bars(track: list[dict[str, float]], labels: list[str]) -> None:
     """The shares as bars; of a timeline, its strongest emotion a line."""
+    block = "█" if "utf" in (sys.stdout.encoding or "").lower() else "#"
     if len(track) == 1:
         for label in sorted(labels, key=lambda name: -track[0][name]):
             share = track[0][label]
-            print(f"{label:<10} {share:6.1%} {'█' * round(40 * share)}".rstrip())
+            print(f"{label:<10} {share:6.1%} {block * round(40 * share)}".rstrip())
         return
     for row in track:
         strongest = max(labels, key=lambda name: row[name])
         print(
-            f"{row['time']:7.2f} s  {strongest:<10} {row[strongest]:6.1%} {'█' * round(40 * row[strongest])}".rstrip()
+            f"{row['time']:7.2f} s  {strongest:<10} {row[strongest]:6.1%} {block * round(40 * row[strongest])}".rstrip()
         )

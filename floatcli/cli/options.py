@@ -11,7 +11,14 @@ from floatcli.checks import DTYPES, PRESETS
 
 MODEL, MOTION, FACE, VIDEO, MACHINE = "Model", "Motion", "Face", "Video", "Machine"
 
-Weights = Annotated[Path | None, Option(help="Weights file.", show_default="the embedded set", rich_help_panel=MODEL)]
+Weights = Annotated[
+    Path | None,
+    Option(
+        help="Weights: a file, or a name as in `floatcli weights list`.",
+        show_default="float where it has been fetched, else embedded",
+        rich_help_panel=MODEL,
+    ),
+]
 
 Crf = Annotated[int, Option(help="Quality of the video: less is better and larger.", rich_help_panel=VIDEO)]
 Preset = Annotated[str, Option(help=f"Effort of the encoder: {', '.join(PRESETS)}.", rich_help_panel=VIDEO)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -89,14 +90,16 @@ def pair_up(context: typer.Context, given: dict[str, list[Any]], reference: Path
             if not orders:
                 raise UsageError(f"--{name} stands before any --basis", RIGHT_FORM)
             if getattr(orders[-1], name) not in (None, False):
-                raise UsageError(f"basis {orders[-1].basis} has --{name} twice", RIGHT_FORM)
+                again = f"name it again for the second: --basis {orders[-1].basis} ... --basis {orders[-1].basis} ..."
+                raise UsageError(f"basis {orders[-1].basis} has --{name} twice", again)
             value: Any = True if name == "freeze" else next(values[name])
             changed: dict[str, Any] = {name: value}
             orders[-1] = replace(orders[-1], **changed)
     for each in orders:
         if each.empty and reference is None:
             raise UsageError(f"nothing is to happen to basis {each.basis}", RIGHT_FORM)
-        if each.freeze and (each.scale is not None or each.about is not None):
+        bent = each.curve is not None and not each.curve.startswith("offset=")
+        if each.freeze and (each.scale is not None or each.about is not None or bent):
             raise UsageError(f"basis {each.basis} is both frozen and scaled", "--freeze goes with --offset alone")
     if reference is not None and not orders:
         raise UsageError("which coefficients of the reference?", "name them: --reference OTHER --basis 3 --basis 5")
@@ -107,7 +110,7 @@ def basis_number(text: str, making: Making) -> int:
     """A basis vector's number, from its number or its name."""
     if text in making.coefficient_names:
         return making.coefficient_names.index(text)
-    if not text.lstrip("-").isascii() or not text.lstrip("-").isdigit():
+    if not re.fullmatch("-?[0-9]{1,9}", text):
         known = ", ".join(making.coefficient_names) or f"0 to {making.basis_size - 1}"
         raise UsageError(f"there is no basis vector {text!r}", f"choose from {known}")
     check_basis(int(text), making.basis_size)
@@ -120,7 +123,10 @@ def read_curve(text: str) -> Curve:
     if ":" not in text:
         path = Path(text)
         check_source(path, "curve")
-        lines = [line.replace(",", ":") for line in path.read_text(errors="replace").splitlines() if line.strip()]
+        written = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+        lines = [line.replace(",", ":") for line in written if line.strip()]
+    if not lines:
+        raise UsageError(f"{text} has no keyframes", "one a line, as in 0,1")
     keys = []
     for number, line in enumerate(lines, 1):
         time, _, value = line.partition(":")

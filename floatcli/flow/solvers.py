@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from floatcli.config import DEFAULT_NFE, SampleConfig
 from floatcli.errors import UsageError
 
@@ -46,3 +48,9 @@ def solver_steps(settings: SampleConfig) -> int | None:
         near = f"{below} or {below + per_step}" if below else f"{per_step}"
         raise UsageError(f"{solver} makes {per_step} evaluations a step and cannot make {nfe}", f"take {near}")
     return nfe // per_step
+
+
+def resolved(settings: SampleConfig) -> SampleConfig:
+    """The settings with the number of evaluations that will be made, where the solver's steps fix it."""
+    steps = solver_steps(settings)
+    return settings if steps is None else replace(settings, nfe=steps * FIXED_SOLVERS[settings.solver])

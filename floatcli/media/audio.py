@@ -43,7 +43,7 @@ def load_speech(path: str | Path, sample_rate: int, notice: Callable[[str], None
         FfmpegError: ffmpeg is missing.
     """
     path = Path(path)
-    rate, samples, broken = _decode(path, _inspect(path))
+    rate, samples, broken = _decode(path, inspect_recording(path))
     if broken:
         notice(f"{path} breaks off after {len(samples) / rate:.1f} s: {broken}")
     if len(samples) < SHORTEST * rate:
@@ -54,7 +54,7 @@ def load_speech(path: str | Path, sample_rate: int, notice: Callable[[str], None
     return torchaudio.functional.resample(speech, rate, sample_rate)
 
 
-def _inspect(path: Path) -> MediaInfo:
+def inspect_recording(path: Path) -> MediaInfo:
     """What ffmpeg says about a file that has sound. Raises InputError where it hasn't."""
     if path.is_dir():
         raise InputError(f"{path} is a folder, not a recording", "name one recording in it")

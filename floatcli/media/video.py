@@ -18,9 +18,9 @@ from typing import Any
 import ffmpeg
 import numpy as np
 
-from floatcli.checks import is_there
 from floatcli.config import VideoConfig
 from floatcli.errors import FfmpegError, InputError, UsageError
+from floatcli.files import check_place
 from floatcli.media.ffmpeg import ffmpeg_executable, file_argument, last_word, media_info
 
 
@@ -74,19 +74,10 @@ def check_output(path: str | Path, config: VideoConfig, inputs: Iterable[str | P
     if path.suffix.lower() not in CONTAINERS:
         kinds = ", ".join(suffix[1:] for suffix in CONTAINERS)
         raise UsageError(f"{path} names no known kind of video", f"end it in one of {kinds}")
-    taken = is_there(path)
-    if path.is_dir():
-        raise InputError(f"{path} is a folder", "name a file in it")
-    if not path.parent.is_dir():
-        raise InputError(f"there is no folder {path.parent}", f"create it: mkdir -p '{path.parent}'")
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise InputError(f"the folder {path.parent} can't be written to", "choose another, or change its permissions")
-    if not taken:
-        return
-    if any(Path(other).exists() and path.samefile(other) for other in inputs):
+    check_place(path, overwrite=True)
+    if path.exists() and any(Path(other).exists() and path.samefile(other) for other in inputs):
         raise UsageError(f"{path} is an input too", "name another output")
-    if not config.overwrite:
-        raise InputError(f"{path} is there already", "allow it with --overwrite, or name another output")
+    check_place(path, config.overwrite)
 
 
 class VideoWriter:

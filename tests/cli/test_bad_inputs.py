@@ -122,7 +122,7 @@ BAD = [
     Bad("batch of nothing", USAGE, "batch-size must be at least 1, not 0", "8 suits most machines",
         ["--batch-size", "0"]),
     Bad("emotion", USAGE, "this model knows no emotion 'bored'",
-        "choose from auto, angry, disgust, fear, happy, neutral, sad, surprise", ["--emotion", "bored"]),
+        "choose from auto, angry, disgust, fear, happy, neutral, sad, surprise, or a .csv", ["--emotion", "bored"]),
     Bad("suffix", USAGE, "{tmp}/out.avi names no known kind of video", "end it in one of mp4, mov, mkv, webm, gif",
         output="{tmp}/out.avi"),
     Bad("output is input", USAGE, "{tmp}/in.mkv is an input too", "name another output",

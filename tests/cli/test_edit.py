@@ -137,7 +137,32 @@ BAD = [
     Bad("freeze of nothing", USAGE, "--freeze stands before any --basis", RIGHT, ["--freeze"]),
     Bad("two vectors, one scale", USAGE, "nothing is to happen to basis 1", RIGHT,
         ["--basis", "1", "--basis", "2", "--scale", "2"]),
-    Bad("twice", USAGE, "basis 1 has --scale twice", RIGHT, ["--basis", "1", "--scale", "2", "--scale", "3"]),
+    Bad("twice", USAGE, "basis 1 has --scale twice", "name it again for the second: --basis 1 ... --basis 1 ...",
+        ["--basis", "1", "--scale", "2", "--scale", "3"]),
+    Bad("frozen and bent", USAGE, "basis 1 is both frozen and scaled", "--freeze goes with --offset alone",
+        [*KEYS, "0:1,1:2", "--freeze"]),
+    Bad("beyond all numbers", USAGE, "the edit leads beyond all numbers", "take a smaller scale or offset",
+        ["--basis", "1", "--scale", "1e300"]),
+    Bad("vector of many digits", USAGE, f"there is no basis vector '{'9' * 5000}'", "choose from 0 to 19",
+        ["--basis", "9" * 5000, "--freeze"]),
+    Bad("vector with two signs", USAGE, "there is no basis vector '--5'", "choose from 0 to 19",
+        ["--basis=--5", "--freeze"]),
+    Bad("curve of nothing", USAGE, "blank.csv has no keyframes", "one a line, as in 0,1", [*KEYS, "blank.csv"]),
+    Bad("fit of nothing", USAGE, "--fit is for a --reference", "leave it out",
+        ["--basis", "1", "--freeze", "--fit", "loop"]),
+    Bad("sheet is plot", USAGE, "sheet and plot are both a.png", "give them two names",
+        ["--sheet", "a.png", "--plot", "a.png"]),
+    Bad("plot is a folder", INPUT, "folder.png is a folder", "name a file in it", ["--plot", "folder.png"]),
+    Bad("plot is there", INPUT, "there.png is there already", "allow it with --overwrite, or name another output",
+        ["--plot", "there.png", "--no-overwrite"]),
+    Bad("onto its own video", USAGE, "out.mp4 is an input too", "name another output",
+        ["--basis", "1", "--freeze", "-o", "out.mp4", "--no-save-motion"]),
+    Bad("onto its reference", USAGE, "out-edit.motion.safetensors would be replaced by the edit",
+        "name another output with -o", ["--reference", "out-edit.motion.safetensors", "--basis", "1"]),
+    Bad("speech without sound", INPUT, "there.png has no sound",
+        "give a recording of speech, or a video with sound", ["--basis", "1", "--freeze", "--speech", "there.png"]),
+    Bad("endless name of a clip", INPUT, f"'{'x' * 80}' is no usable path: File name too long", "name it otherwise",
+        ["x" * 300 + ".mp4", "--basis", "1", "--freeze"]),
     Bad("frozen and scaled", USAGE, "basis 1 is both frozen and scaled", "--freeze goes with --offset alone",
         ["--basis", "1", "--freeze", "--scale", "2"]),
     Bad("scale and curve", USAGE, "basis 1 has both --scale and a curve of it", "leave one out",
@@ -169,10 +194,10 @@ BAD = [
     Bad("no curve file", INPUT, "keys.csv is not there", "check the curve's path", [*KEYS, "keys.csv"]),
     Bad("reference for nothing", USAGE, "which coefficients of the reference?",
         "name them: --reference OTHER --basis 3 --basis 5", ["--reference", "out.motion.safetensors"]),
-    Bad("no reference", INPUT, "other.motion.safetensors is not there", "animate writes it beside the video",
+    Bad("no reference", INPUT, "other.motion.safetensors is not there", "check the motion's path",
         ["--reference", "other.motion.safetensors", "--basis", "1"]),
     Bad("no such fit", USAGE, "there is no fit 'glue'", "choose from exact, stretch, loop",
-        ["--basis", "1", "--freeze", "--fit", "glue"]),
+        ["--reference", "out.motion.safetensors", "--basis", "1", "--fit", "glue"]),
     Bad("no clip", INPUT, "other.motion.safetensors is not there", "check the motion's path",
         ["other.motion.safetensors", "--basis", "1", "--freeze"]),
     Bad("video without its motion", INPUT, "other.motion.safetensors is not there",
@@ -181,7 +206,7 @@ BAD = [
         ["notes.txt", "--basis", "1", "--freeze"]),
     Bad("suffix", USAGE, "out.avi names no known kind of video", "end it in one of mp4, mov, mkv, webm, gif",
         ["--basis", "1", "--freeze", "-o", "out.avi"]),
-    Bad("onto itself", USAGE, "out.motion.safetensors would be replaced by its edit", "name another output with -o",
+    Bad("onto itself", USAGE, "out.motion.safetensors would be replaced by the edit", "name another output with -o",
         ["--basis", "1", "--freeze", "-o", "out.mov"]),
     Bad("sheet suffix", USAGE, "basis.pdf names no known kind of picture", "end it in .png or .html",
         ["--sheet", "basis.pdf"]),
@@ -198,8 +223,12 @@ BAD = [
 @pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad.name)
 def test_bad_input_gets_one_line_and_a_hint(folder, capsys, bad):
     (folder / "notes.txt").write_text("nothing to see")
-    before = {path: path.read_bytes() for path in folder.iterdir()}
-    clip = [] if bad.options and "." in bad.options[0] else ["out.motion.safetensors"]
+    (folder / "blank.csv").write_text("\n \n")
+    (folder / "folder.png").mkdir()
+    Image.new("RGB", (32, 32)).save(folder / "there.png")
+    (folder / "out-edit.motion.safetensors").write_bytes((folder / "out.motion.safetensors").read_bytes())
+    before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    clip = [] if bad.options and not bad.options[0].startswith("-") else ["out.motion.safetensors"]
     assert edit(*clip, *bad.options, "-q") == bad.code
     said = capsys.readouterr()
     first, hint = said.err.splitlines()
@@ -207,7 +236,35 @@ def test_bad_input_gets_one_line_and_a_hint(folder, capsys, bad):
     assert first.startswith(message[:-1]) if bad.message.endswith("*") else first == message
     assert hint == f"floatcli: hint: {bad.hint}"
     assert said.out == ""
-    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+    assert {path: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
+
+
+def test_a_motion_of_another_video_is_refused(folder, capsys):
+    (folder / "out.mp4").write_bytes((folder / "out.mp4").read_bytes() + b"0")
+    assert edit("out.mp4", "--basis", "1", "--freeze", "-q") == INPUT
+    assert "out.motion.safetensors belongs to another video than out.mp4" in capsys.readouterr().err
+    assert edit("out.motion.safetensors", "--basis", "1", "--freeze", "-q") == 0
+
+
+def test_an_output_alone_decodes_the_clip_again(folder, capsys):
+    assert edit("out.mp4", "-o", "again.mp4", "--json", "-q") == 0
+    assert json.loads(capsys.readouterr().out)["edits"] == []
+    ours, theirs = (Motion.load(f"{name}.motion.safetensors") for name in ("out", "again"))
+    np.testing.assert_array_equal(ours.latents, theirs.latents)
+    assert (folder / "again.mp4").read_bytes() == (folder / "out.mp4").read_bytes()
+
+
+def test_leftovers_and_dangling_links_are_not_the_newest(folder, capsys):
+    (folder / ".floatcli-1.motion.safetensors").write_bytes(b"half")
+    (folder / "gone.motion.safetensors").symlink_to("nowhere")
+    assert edit("--basis", "3", "--freeze") == 0
+    assert "editing out.motion.safetensors" in capsys.readouterr().err
+
+
+def test_curves_from_spreadsheets(folder, capsys):
+    (folder / "keys.csv").write_text("\ufeff0,1\n1.5,2\n", encoding="utf-8")
+    assert edit("out.mp4", "--basis", "2", "--curve", "keys.csv", "--json", "-q") == 0
+    assert json.loads(capsys.readouterr().out)["edits"] == ["basis 2 scale 0:1,1.5:2"]
 
 
 def test_an_empty_folder_has_no_newest_motion(tmp_path, monkeypatch, capsys):

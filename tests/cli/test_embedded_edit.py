@@ -66,7 +66,14 @@ def test_the_sheet_names_what_vectors_move(rows):
     for name in ("lid_left", "lid_right", "gaze_x"):
         assert moves[name]["label"].startswith("eyes"), moves[name]
     assert moves["shift_x"]["shares"]["shift"] > 0.5
-    assert max(moves["roll"]["shares"], key=moves["roll"]["shares"].__getitem__) == "rotation"
+    for name, kind in (("roll", "rotation"), ("yaw", "turn"), ("pitch", "turn"), ("zoom", "scale")):
+        assert max(moves[name]["shares"], key=moves[name]["shares"].__getitem__) == kind, moves[name]
+
+
+def test_decoding_it_again_gives_the_same_frames(pipe, motion, tmp_path):
+    again = Motion.load(motion.save(tmp_path / "a.motion.safetensors"))
+    for ours, theirs in zip(pipe.replay(motion), pipe.replay(again), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_scaling_the_vector_that_opens_the_mouth(pipe, motion, rows):

@@ -113,19 +113,24 @@ class Bad:
 SHOW = ["--face", "{face}", "--crop", "none", "--nfe", "1", "-o", "out.mp4"]
 TRACK = "choose from angry, disgust, fear, happy, neutral, sad, surprise"
 BAD = [
-    Bad("no window", USAGE, "window must be at least 0.1 s, not 0.0", "2 seconds tell an emotion", ["--window", "0"]),
-    Bad("endless window", USAGE, "window must be at least 0.1 s, not inf", "2 seconds tell an emotion",
+    Bad("no window", USAGE, "window must lie in 0.1..3600 s, not 0.0", "2 seconds tell an emotion", ["--window", "0"]),
+    Bad("endless window", USAGE, "window must lie in 0.1..3600 s, not inf", "2 seconds tell an emotion",
         ["--window", "inf"]),
-    Bad("no hop", USAGE, "hop must be at least 0.02 s, not 0.0", "0.5 gives two rows a second", ["--hop", "0"]),
+    Bad("no hop", USAGE, "hop must lie in 0.02..3600 s, not 0.0", "0.5 gives two rows a second", ["--hop", "0"]),
     Bad("face without emotions", USAGE, "a portrait and the emotions it shall show go together", "add --to happy,sad",
         ["--face", "{face}", "-o", "out.mp4"]),
     Bad("emotions without a face", USAGE, "a portrait and the emotions it shall show go together", "add --face FACE",
         ["--to", "happy"]),
     Bad("video to nowhere", USAGE, "where shall the video go?", "say so: -o out.mp4",
         ["--face", "{face}", "--to", "happy"]),
-    Bad("unknown emotion", USAGE, "this model knows no emotion 'bored'", TRACK.replace("from", "from auto,"),
-        [*SHOW, "--to", "happy,bored"]),
-    Bad("auto among emotions", USAGE, "auto is what animate does anyway", TRACK, [*SHOW, "--to", "auto"]),
+    Bad("unknown emotion", USAGE, "this model knows no emotion 'bored'", TRACK, [*SHOW, "--to", "happy,bored"]),
+    Bad("endless hop", USAGE, "hop must lie in 0.02..3600 s, not 1e+305", "0.5 gives two rows a second",
+        ["--hop", "1e305"]),
+    Bad("seed for hearing", USAGE, "--seed is for showing emotions", "it goes with --face FACE --to happy,sad",
+        ["--seed", "3"]),
+    Bad("scale for hearing", USAGE, "--scale is for showing emotions", "it goes with --face FACE --to happy,sad",
+        ["--scale", "3"]),
+    Bad("auto among emotions", USAGE, "this model knows no emotion 'auto'", TRACK, [*SHOW, "--to", "auto"]),
     Bad("scale in words", USAGE, "scale 'much' is no list of numbers", "as in 0.5,1,2",
         [*SHOW, "--to", "happy", "--scale", "much"]),
     Bad("endless scale", USAGE, "a scale is not finite", "as in 0.5,1,2",
@@ -159,6 +164,16 @@ def test_bad_input_gets_one_line_and_a_hint(emotion, face_file, tmp_path, capsys
     assert said.err.splitlines() == [f"floatcli: error: {bad.message}", f"floatcli: hint: {bad.hint}"]
     assert said.out == ""
     assert [path.name for path in tmp_path.iterdir()] == ["old.csv"]
+
+
+def test_bars_are_plain_where_the_terminal_knows_no_blocks(tiny_weights, speech_file):
+    import os
+    import subprocess
+    import sys
+
+    command = [sys.executable, "-m", "floatcli", "emotion", speech_file, "--weights", tiny_weights, "--device", "cpu"]
+    said = subprocess.run(command, env={**os.environ, "PYTHONIOENCODING": "latin-1"}, capture_output=True, check=True)
+    assert b"#" in said.stdout
 
 
 def test_speech_that_is_none(tmp_path, capsys):

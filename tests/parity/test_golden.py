@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from floatcli.config import ModelConfig, SampleConfig
+from floatcli.edits import BasisEdit, constant, edited
 from floatcli.flow.guidance import GuidedField
 from floatcli.flow.sampler import sample_motion
 from floatcli.models.conditions import WindowCondition, normalise_waveform
 from floatcli.models.fmt import near, position_table
+from floatcli.motion import Making, Motion
 from tests.parity.golden import SMALL, Golden, load_golden
 
 
@@ -115,11 +118,17 @@ def test_frames(golden: Golden) -> None:
     assert (frames.mean((2, 3)) - golden["frames_mean"]).abs().max() <= 2e-6
     assert (frames.std((2, 3)) - golden["frames_std"]).abs().max() <= 2e-6
 
-    coeffs = golden.model.basis.coefficients(motion)
-    changed = coeffs.clone()
-    changed[:, 3] *= 1.5
-    edited = motion + golden.model.basis.motion(changed - coeffs)
-    assert_frames(golden, golden.model.decode(portrait, edited), "frames_basis3_x1p5")
+    scaled = edited_latents(golden, motion, BasisEdit(3, scale=constant(1.5)))
+    assert_frames(golden, golden.model.decode(portrait, scaled), "frames_basis3_x1p5")
+
+
+def edited_latents(golden: Golden, motion: Tensor, edit: BasisEdit) -> Tensor:
+    """Latents (n, D) after what ``floatcli edit`` does to them."""
+    config = golden.model.config
+    making = Making(None, config.name, 25, (), (), config.basis_size, 50, None, None, (), SampleConfig())
+    whole = Motion(motion.numpy(), np.zeros((1, 0)), np.zeros((1, 1, 3), np.uint8), None, making)
+    basis = golden.model.basis.matrix.detach().double().numpy()
+    return torch.from_numpy(edited(whole, basis, [edit]).latents)
 
 
 def assert_frames(golden: Golden, frames: Tensor, name: str) -> None:

@@ -101,9 +101,9 @@ def test_a_reference_of_another_length_is_fitted_as_asked():
     theirs = coefficients(other, BASIS)[:, 3]
     with pytest.raises(InputError, match=r"has 30 frames, the motion 50.*--fit"):
         borrowed(motion(), other, BASIS, [3])
-    looped = coefficients(borrowed(motion(), other, BASIS, [3], "loop"), BASIS)[:, 3]
+    looped = coefficients(borrowed(motion(), other, BASIS, [3], fit="loop"), BASIS)[:, 3]
     np.testing.assert_allclose(looped, np.concatenate([theirs, theirs[:20]]), atol=2e-6)
-    stretched = coefficients(borrowed(motion(), other, BASIS, [3], "stretch"), BASIS)[:, 3]
+    stretched = coefficients(borrowed(motion(), other, BASIS, [3], fit="stretch"), BASIS)[:, 3]
     np.testing.assert_allclose(stretched[[0, -1]], theirs[[0, -1]], atol=2e-6)
-    cut = coefficients(borrowed(motion(), motion(2, 80), BASIS, [3], "loop"), BASIS)[:, 3]
+    cut = coefficients(borrowed(motion(), motion(2, 80), BASIS, [3], fit="loop"), BASIS)[:, 3]
     np.testing.assert_allclose(cut, coefficients(motion(2, 80), BASIS)[:50, 3], atol=2e-6)

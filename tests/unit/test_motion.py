@@ -58,6 +58,7 @@ def test_everything_comes_back(clip, saved):
 def test_it_says_how_it_was_made(saved, tiny_weights, face_file, speech_file):
     making = read_making(saved)
     assert making.sample == QUICK
+    assert making.video is None
     assert (making.model, making.fps, making.basis_size, making.window) == ("tiny", 25, 20, 50)
     assert making.weights is not None
     assert (making.weights.path, making.face.path, making.speech.path) == tuple(
@@ -79,6 +80,15 @@ def test_the_motion_can_be_had_without_decoding(pipe, face_file, speech_file, mo
 
 def test_a_second_takes_a_few_kilobytes(saved):
     assert saved.stat().st_size < 63 * 32 * 4 + 40_000
+
+
+def test_evaluations_are_told_as_they_were_made(pipe, face_file, speech_file):
+    for sample, nfe in (
+        (SampleConfig(), 9),
+        (SampleConfig(solver="midpoint"), 10),
+        (SampleConfig(solver="dopri5"), None),
+    ):
+        assert pipe.animate(face_file, speech_file, WHOLE, sample).making.sample.nfe == nfe
 
 
 def test_anchors_are_kept(clip, tmp_path):
@@ -135,7 +145,19 @@ def test_files_that_are_no_motion_are_refused(saved, tiny_weights, tmp_path):
     refused(bad, "cannot be read")
     refused(rewritten(saved, bad, metadata=lambda m: m.update({"floatcli.motion": "2"})), "format 2, newer than")
     refused(rewritten(saved, bad, metadata=lambda m: m.pop("floatcli.making")), "does not say how it was made")
-    refused(rewritten(saved, bad, tensors=lambda t: t.pop("portrait")), "lacks 'portrait'")
+    refused(rewritten(saved, bad, metadata=lambda m: m.update({"floatcli.motion": "²"})), "is no motion of floatcli")
+    refused(rewritten(saved, bad, tensors=lambda t: t.pop("portrait")), "lacks portrait")
+    for name, value, fault in (
+        ("emotion", np.zeros((1, 5), np.float32), r"emotion of shape \[1, 5\]"),
+        ("emotion", np.zeros((9, 7), np.float32), "9 emotions for 63 frames"),
+        ("anchors", np.zeros((3, 2), np.float32), r"anchors of shape \[3, 2\]"),
+        ("anchors", np.full((7, 2), np.nan, np.float32), "anchors that are not finite"),
+        ("portrait", np.zeros(9, np.uint8), "portrait of shape"),
+    ):
+        refused(rewritten(saved, bad, tensors=lambda t, n=name, v=value: t.update({n: v})), fault)
+    for key in ("fps", "window"):
+        change = lambda m, k=key: m.update({"floatcli.making": json.dumps(json.loads(m["floatcli.making"]) | {k: 0})})  # noqa: E731
+        refused(rewritten(saved, bad, metadata=change), "was not made by floatcli")
     refused(rewritten(saved, bad, tensors=lambda t: t.update(latents=np.zeros((0, 32), np.float32))), "holds no motion")
     nan = np.full((5, 32), np.nan, np.float32)
     refused(rewritten(saved, bad, tensors=lambda t: t.update(latents=nan)), "holds no motion")

@@ -38,10 +38,10 @@ def test_rows_are_interpolated_and_held_beyond(tmp_path):
 
 def test_what_is_written_is_read_again(tmp_path):
     shares = np.random.default_rng(0).dirichlet(np.ones(7), 5)
-    track = EmotionTrack(EMOTIONS, np.arange(5) * 0.5, shares)
+    track = EmotionTrack(EMOTIONS, 10000 + np.arange(5) * 0.02, shares)
     again = read_track(track.save(tmp_path / "t.csv"), EMOTIONS)
     np.testing.assert_allclose(again.shares, shares, atol=1e-6)
-    np.testing.assert_array_equal(again.times, track.times)
+    np.testing.assert_allclose(again.times, track.times, atol=1e-6)
 
 
 @pytest.mark.parametrize("header", ["time,Happy,SAD", "\ufefftime, happy , sad"])
@@ -67,6 +67,8 @@ def test_headers_as_spreadsheets_write_them(tmp_path, header):
         ("time,happy,sad\n0,1.5,-0.5\n", "line 2: -0.5 is negative"),
         ("time,happy\n-1,1\n", "line 2: -1 is negative"),
         ("time,happy\n0,1\n2,1\n\n1,1\n", "line 5: 1 s does not come after 2 s"),
+        ('time,happy\n0,1\n"1\n",1\n1,1\n', "line 5: 1 s does not come after 1 s"),
+        ("time,happy\n0," + "1" * 140_000 + "\n", "line 2: field larger than field limit"),
         ("time,happy\n0,1\n0,1\n", "line 3: 0 s does not come after 0 s"),
     ],
 )
@@ -125,6 +127,21 @@ def test_a_window_hears_nothing_else(pipe):
     track = pipe.feel(np.concatenate([first, second]), window=1.0, hop=1.0)
     np.testing.assert_allclose(track.shares[0], pipe.feel(first).shares[0], atol=1e-6)
     np.testing.assert_allclose(track.shares[1], pipe.feel(second).shares[0], atol=1e-6)
+
+
+@pytest.mark.parametrize(("window", "hop"), [(0.1, 2.0), (0.5, 3.0), (1.0, 1.0), (1.0, 0.7), (9.0, 1.0)])
+def test_windows_reach_the_end_and_are_whole(pipe, speech_file, window, hop):
+    track = pipe.feel(speech_file, window, hop)
+    half = min(window, 2.5) / 2
+    assert track.times[0] == pytest.approx(half, abs=1e-3)
+    assert track.times[-1] == pytest.approx(2.5 - half, abs=1e-3)
+    assert (np.diff(track.times) > 0).all()
+
+
+def test_tracks_of_other_emotions_are_refused(pipe, face_file, speech_file):
+    other = EmotionTrack(("glad", "mad"), np.zeros(1), np.array([[0.5, 0.5]]))
+    with pytest.raises(UsageError, match="a track of glad, mad is not of this model's emotions"):
+        pipe.animate(face_file, speech_file, WHOLE, QUICK, other)
 
 
 @pytest.mark.parametrize(("window", "hop"), [(0.0, 0.5), (float("nan"), 0.5), (2.0, 0.0), (2.0, float("inf"))])

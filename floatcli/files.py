@@ -1,0 +1,49 @@
+"""Files that appear under their name when they are complete, or not at all. Imports no torch."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from floatcli.checks import is_there
+from floatcli.errors import InputError
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """A temporary sibling to write, which takes the place of ``path`` in the end, with the usual permissions.
+
+    Raises:
+        InputError: the place can't be written to.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".floatcli-{secrets.token_hex(6)}{path.suffix}")
+    try:
+        temporary.touch()
+        mode = temporary.stat().st_mode
+        yield temporary
+        temporary.chmod(mode)  # some writers leave a file to its owner alone
+        os.replace(temporary, path)
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path} can't be written: {reason}", "make room or choose another place") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_place(path: Path, overwrite: bool) -> None:
+    """Raise InputError where a file can't be written, or is there and must not be replaced."""
+    taken = is_there(path)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder", "name a file in it")
+    if not path.parent.is_dir():
+        raise InputError(f"there is no folder {path.parent}", f"create it: mkdir -p '{path.parent}'")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise InputError(f"the folder {path.parent} can't be written to", "choose another, or change its permissions")
+    if taken and not overwrite:
+        raise InputError(f"{path} is there already", "allow it with --overwrite, or name another output")
