@@ -13,11 +13,13 @@ import torch
 from torch import Tensor
 
 from floatcli.checkpoint.store import file_digest
+from floatcli.checks import is_track, match_emotion
 from floatcli.config import CropConfig
-from floatcli.errors import InputError
+from floatcli.errors import InputError, UsageError
 from floatcli.media.audio import load_speech
 from floatcli.media.image import load_picture
 from floatcli.motion import FileSource, Making
+from floatcli.tracks import EmotionTrack, read_track
 
 Source: TypeAlias = "str | PathLike[str] | np.ndarray | Tensor"
 ARRAYS: Final = (np.ndarray, Tensor)
@@ -43,6 +45,16 @@ def read_speech(speech: Source, sample_rate: int, notice: Callable[[str], None] 
         shape = tuple(samples.shape)
         raise InputError(f"speech as an array must be finite samples (n,), not {shape}", "mix it down to mono")
     return samples[None]
+
+
+def read_emotion(emotion: str | Path | EmotionTrack, labels: tuple[str, ...]) -> int | EmotionTrack | None:
+    """A label's number, None for what is to be heard, or a track of exactly these labels."""
+    if isinstance(emotion, EmotionTrack):
+        if emotion.labels != labels:
+            said = f"a track of {', '.join(emotion.labels)} is not of this model's emotions"
+            raise UsageError(said, f"they are {', '.join(labels)}")
+        return emotion
+    return read_track(emotion, labels) if is_track(emotion) else match_emotion(str(emotion), labels)
 
 
 def file_source(source: Source) -> FileSource | None:

@@ -19,21 +19,21 @@ from torch import Tensor
 
 from floatcli.checkpoint.load import load_model
 from floatcli.checkpoint.store import file_digest, find_weights
-from floatcli.checks import AUTO, check_crop, check_run, check_sample, check_windows, is_track, match_emotion
+from floatcli.checks import AUTO, check_crop, check_run, check_sample, check_windows
 from floatcli.clip import Clip, Stages, ignore
 from floatcli.config import CropConfig, ModelConfig, RunConfig, SampleConfig
 from floatcli.device import choose_device, choose_dtype, memory_told, mixed
-from floatcli.errors import InputError, UsageError, WeightsError
+from floatcli.errors import InputError, WeightsError
 from floatcli.face.crop import Crop, plan_crop
 from floatcli.face.detect import FaceDetector, default_detector
 from floatcli.face.landmarks import AnchorFinder, anchors_of_box, default_anchor_finder
 from floatcli.flow.sampler import sample_motion
 from floatcli.flow.solvers import resolved
-from floatcli.inputs import ARRAYS, Source, file_source, read_picture, read_speech, recording_of
+from floatcli.inputs import ARRAYS, Source, file_source, read_emotion, read_picture, read_speech, recording_of
 from floatcli.media.audio import inspect_recording
 from floatcli.models.float_model import FloatModel, Portrait
 from floatcli.motion import FileSource, Making, Motion
-from floatcli.tracks import EmotionTrack, read_track
+from floatcli.tracks import EmotionTrack, spans_of
 
 
 class FloatPipeline:
@@ -146,7 +146,7 @@ class FloatPipeline:
         """
         check_crop(crop)
         check_sample(sample)
-        felt_as = self._meant(emotion)
+        meant = read_emotion(emotion, self.config.emotions)
         stages, remarks = Stages(self.stages.begin, dict(self.stages.seconds)), _Remarks(self._tell)
         with stages("portrait"), mixed(self.device, torch.float32):
             image, plan = self._cut(face, crop, remarks)
@@ -156,7 +156,7 @@ class FloatPipeline:
             samples = read_speech(speech, self.config.sample_rate, remarks)
             audio_cond = self.model.hear(samples.to(self.device)).float()
         with stages("emotion"), mixed(self.device, self.dtype):
-            felt = self._emotion(samples, felt_as, audio_cond.shape[1])
+            felt = self._emotion(samples, meant, audio_cond.shape[1])
         making = Making(
             weights=self._origin,
             model=self.config.name,
@@ -311,17 +311,6 @@ class FloatPipeline:
         points = self.anchor_finder.anchors(image, faces[0]) if faces else None
         return None if points is None else (points * (2 / len(image)) - 1).astype(np.float32)
 
-    def _meant(self, emotion: str | Path | EmotionTrack) -> int | EmotionTrack | None:
-        """A label's number, None for what is to be heard, or a track."""
-        if isinstance(emotion, EmotionTrack):
-            if emotion.labels != self.config.emotions:
-                said = f"a track of {', '.join(emotion.labels)} is not of this model's emotions"
-                raise UsageError(said, f"they are {', '.join(self.config.emotions)}")
-            return emotion
-        if is_track(emotion):
-            return read_track(emotion, self.config.emotions)
-        return match_emotion(str(emotion), self.config.emotions)
-
     def _emotion(self, samples: Tensor, meant: int | EmotionTrack | None, frames: int) -> Tensor:
         """What the field is told: probabilities (1, E) for the whole clip, or (1, frames, E)."""
         if meant is None:
@@ -347,18 +336,14 @@ class FloatPipeline:
         """
         check_windows(window, hop)
         samples = read_speech(speech, self.config.sample_rate, self.notices)
-        if window is None:
-            pieces, times = [samples], np.zeros(1)
-        else:
-            length, step = (max(1, round(s * self.config.sample_rate)) for s in (window, hop))
-            last = max(0, samples.shape[1] - length)
-            starts = sorted({*range(0, last + 1, step), last})
-            pieces = [samples[:, start : start + length] for start in starts]
-            ends = [(start + min(start + length, samples.shape[1])) / 2 for start in starts]
-            times = np.array(ends) / self.config.sample_rate
+        length = samples.shape[1]
+        seconds = (length / self.config.sample_rate) if window is None else window
+        spans = spans_of(length, *(max(1, round(s * self.config.sample_rate)) for s in (seconds, hop)))
+        pieces = [samples[:, start:end] for start, end in spans]
+        middles = [0.0] if window is None else [sum(span) / 2 / self.config.sample_rate for span in spans]
         with self.stages("emotion"), mixed(self.device, self.dtype):
             heard = [self.model.feel(piece.to(self.device)).float().cpu().numpy()[0] for piece in pieces]
-        return EmotionTrack(self.config.emotions, times, np.stack(heard))
+        return EmotionTrack(self.config.emotions, np.array(middles), np.stack(heard))
 
     def _sampled(
         self, portrait: Portrait, audio_cond: Tensor, emotion: Tensor, sample: SampleConfig, stages: Stages

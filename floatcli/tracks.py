@@ -45,6 +45,12 @@ class EmotionTrack:
         return Path(path)
 
 
+def spans_of(samples: int, length: int, step: int) -> list[tuple[int, int]]:
+    """Windows of ``length`` samples, ``step`` apart and one flush with the end; of less sound, all of it."""
+    last = max(0, samples - length)
+    return [(start, min(start + length, samples)) for start in sorted({*range(0, last + 1, step), last})]
+
+
 def read_track(path: str | Path, labels: Sequence[str]) -> EmotionTrack:
     """A track for a model that knows ``labels``; emotions without a column have no share.
 

@@ -51,6 +51,9 @@ USAGE = [
     ("animate", "a", "b", "--loud"), ("animate", "a", "b", "--nfe", "0"), ("animate", "a", "b", "--crop", "1,2"),
     ("animate", "a", "b", "--emotion", "bored"), ("animate", "a", "b", "--device", "abacus"),
     ("animate", "a", "b", "--crf", "99"), ("animate", "a", "b", "--solver", "guess"), ("animate", "a", "b"),
+    ("edit",), ("edit", "--help"), ("edit", "--scale", "2"), ("edit", "no.mp4", "--basis", "1", "--freeze"),
+    ("emotion", "--help"), ("emotion", "a", "--window", "0"), ("emotion", "a", "--to", "sad"), ("emotion", "a"),
+    ("weights",), ("weights", "list"), ("weights", "path", "big"), ("weights", "path", "float"),
     ("train",), ("train", "--help"), ("train", "draw"), ("train", "autoencoder", "x.toml", "--part", "ears"),
 ]  # fmt: skip
 
