@@ -55,6 +55,16 @@ def parse_rectangle(text: str) -> tuple[int, int, int, int]:
     return x, y, w, h
 
 
+def parse_colour(text: str) -> tuple[int, int, int]:
+    """RGB of a colour's name or #rrggbb. Raises UsageError where it is none."""
+    from PIL import ImageColor
+
+    try:
+        return ImageColor.getrgb(text)[:3]
+    except ValueError:
+        raise UsageError(f"there is no colour {text!r}", "give a name such as white, or #rrggbb") from None
+
+
 def check_video(video: VideoConfig) -> None:
     """Raise UsageError where no encoder takes these settings."""
     if not 0 <= video.crf <= 51:

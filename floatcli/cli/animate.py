@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,12 +22,12 @@ from floatcli.checks import (
     check_video,
     is_track,
     match_emotion,
+    parse_colour,
 )
 from floatcli.cli import options
 from floatcli.cli.console import ProgressLine
 from floatcli.cli.options import FACE, MOTION
 from floatcli.config import DEFAULT_NFE, CropConfig, RunConfig, SampleConfig, VideoConfig
-from floatcli.errors import UsageError
 from floatcli.files import check_place
 from floatcli.flow.solvers import ADAPTIVE_SOLVERS, FIXED_SOLVERS
 from floatcli.media.video import check_output
@@ -121,7 +122,7 @@ def animate(
         output=output or Path(f"{face.stem}-{speech.stem}.mp4"),
         weights=weights,
         emotion=emotion,
-        crop=CropConfig(crop, margin, face_number, align, _colour(background)),
+        crop=CropConfig(crop, margin, face_number, align, parse_colour(background)),
         sample=SampleConfig(audio_scale, emotion_scale, ref_scale, nfe, solver, tolerance, seed),
         video=VideoConfig(crf, preset, audio_bitrate, copy_audio, overwrite),
         run=RunConfig(device, dtype, batch_size),
@@ -131,15 +132,6 @@ def animate(
     result = job.do(ProgressLine(quiet))
     if as_json:
         print(json.dumps(result))
-
-
-def _colour(text: str) -> tuple[int, int, int]:
-    from PIL import ImageColor
-
-    try:
-        return ImageColor.getrgb(text)[:3]
-    except ValueError:
-        raise UsageError(f"there is no colour {text!r}", "give a name such as white, or #rrggbb") from None
 
 
 @dataclass(frozen=True)
@@ -189,10 +181,15 @@ class Job:
                 progress.notice,
                 progress.stage,
             )
-            clip = pipeline.animate(self.face, self.speech, self.crop, self.sample, self.emotion)
-            clip.save(self.output, self.video, progress.frames)
-            motion = clip.motion.save(motion_beside(self.output)) if self.save_motion else None
-        progress.done(f"{self.output}: {clip.frames} frames, {clip.frames / clip.fps:.1f} s")
+            result = self.make(pipeline, progress.frames)
+        progress.done(f"{self.output}: {result['frames']} frames, {result['seconds']:.1f} s")
+        return result
+
+    def make(self, pipeline: FloatPipeline, progress: Callable[[int, int], None]) -> dict[str, Any]:
+        """Make the video with a pipeline that is there; answer what there is to tell about it."""
+        clip = pipeline.animate(self.face, self.speech, self.crop, self.sample, self.emotion)
+        clip.save(self.output, self.video, progress)
+        motion = clip.motion.save(motion_beside(self.output)) if self.save_motion else None
         return result_of(self.output, motion, clip, pipeline)
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from floatcli.cli import animate, console, edit, emotion, train, weights
+from floatcli.cli import animate, batch, console, edit, emotion, train, weights
 from floatcli.cli.orders import InOrder
 from floatcli.errors import ExitCode, FloatCliError
 from floatcli.version import __version__
@@ -30,6 +30,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(name="animate")(animate.animate)
+app.command(name="batch")(batch.batch)
 app.command(name="edit", cls=InOrder)(edit.edit)
 app.command(name="emotion")(emotion.emotion)
 app.add_typer(weights.app, name="weights")
