@@ -64,7 +64,7 @@ def test_the_video_has_pictures_and_sound(options, face_file, speech_file, tmp_p
 def test_without_a_name_the_video_is_called_after_both(options, face_file, speech_file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert run(["animate", str(face_file), str(speech_file), *options]) == 0
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["face-speech.motion.safetensors", "face-speech.mp4"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["face-speech.motion.safetensors", "face-speech.mp4"]
 
 
 def test_the_same_seed_gives_the_same_file(options, face_file, speech_file, tmp_path):
