@@ -67,7 +67,8 @@ def test_the_sheet_names_what_vectors_move(rows):
         assert moves[name]["label"].startswith("eyes"), moves[name]
     assert moves["shift_x"]["shares"]["shift"] > 0.5
     for name, kind in (("roll", "rotation"), ("yaw", "turn"), ("pitch", "turn"), ("zoom", "scale")):
-        assert max(moves[name]["shares"], key=moves[name]["shares"].__getitem__) == kind, moves[name]
+        assert moves[name]["shares"][kind] > 0.3, moves[name]
+        assert kind in moves[name]["label"]
 
 
 def test_decoding_it_again_gives_the_same_frames(pipe, motion, tmp_path):
