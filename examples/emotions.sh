@@ -8,4 +8,4 @@ trap 'rm -rf "$folder"' EXIT
 
 floatcli emotion examples/speech.wav --face examples/portrait.png --crop none --weights embedded \
     --to neutral,happy,sad,angry,surprise,disgust,fear --scale 2 -o "$folder/sheet.mp4"
-python examples/still.py "$folder/sheet.mp4" "$out" 2.6
+python examples/still.py "$folder/sheet.mp4" "$out" 4.0
