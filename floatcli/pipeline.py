@@ -25,7 +25,7 @@ from floatcli.config import CropConfig, ModelConfig, RunConfig, SampleConfig
 from floatcli.device import choose_device, choose_dtype, memory_told, mixed
 from floatcli.errors import InputError, WeightsError
 from floatcli.face.crop import Crop, plan_crop
-from floatcli.face.detect import FaceDetector, default_detector
+from floatcli.face.detect import FaceBox, FaceDetector, default_detector
 from floatcli.face.landmarks import AnchorFinder, anchors_of_box, default_anchor_finder
 from floatcli.flow.sampler import sample_motion
 from floatcli.flow.solvers import resolved
@@ -80,7 +80,8 @@ class FloatPipeline:
         """Load a model.
 
         Args:
-            source: A weights file (see ``floatcli.checkpoint``); None takes the set embedded in the package.
+            source: A weights file or a set's name; None takes the published set where it has been fetched, else the
+                embedded one.
             device: "auto" or a torch device.
             dtype: "auto" (float32), "float32", "bfloat16" or "float16".
             batch_size: Frames decoded at a time.
@@ -157,19 +158,7 @@ class FloatPipeline:
             audio_cond = self.model.hear(samples.to(self.device)).float()
         with stages("emotion"), mixed(self.device, self.dtype):
             felt = self._emotion(samples, meant, audio_cond.shape[1])
-        making = Making(
-            weights=self._origin,
-            model=self.config.name,
-            fps=self.config.fps,
-            emotions=self.config.emotions,
-            coefficient_names=self.config.coefficient_names,
-            basis_size=self.config.basis_size,
-            window=self.config.window,
-            face=file_source(face),
-            speech=file_source(speech),
-            crop=(plan.left, plan.top, plan.side, plan.angle),
-            sample=resolved(sample),
-        )
+        making = self._making(file_source(face), file_source(speech), plan, sample)
 
         def windows() -> Iterator[Tensor]:
             return self._sampled(portrait, audio_cond, felt, sample, stages)
@@ -236,14 +225,11 @@ class FloatPipeline:
         """
         if self.config.decoder == "anchored":
             return still.portrait.features.anchors[0].float().cpu().numpy()
-        faces = self.detector.detect(still.image)
-        if not faces:
+        box = self._face(still.image)
+        if box is None:
             raise InputError("no face found in the portrait", "animate it with --crop auto")
-        if self.anchor_finder is not None:
-            found = self.anchor_finder.anchors(still.image, faces[0])
-            if found is not None:
-                return (found * (2 / len(still.image)) - 1).astype(np.float32)
-        return anchors_of_box(faces[0]) * (2 / len(still.image)) - 1
+        found = self._landmarks(still.image, box)
+        return anchors_of_box(box) * (2 / len(still.image)) - 1 if found is None else found
 
     def check_weights(self, motion: Motion) -> None:
         """Raise WeightsError where a motion was made with other weights."""
@@ -283,10 +269,22 @@ class FloatPipeline:
             notices=self.notices.lines + remarks.lines,
         )
 
-    @property
-    def _origin(self) -> FileSource | None:
-        """The weights file."""
-        return FileSource(os.path.abspath(self.weights), self.digest) if self.weights and self.digest else None
+    def _making(self, face: FileSource | None, speech: FileSource | None, plan: Crop, sample: SampleConfig) -> Making:
+        """How a motion comes about here."""
+        digest = self.digest
+        return Making(
+            weights=FileSource(os.path.abspath(self.weights), digest) if self.weights and digest else None,
+            model=self.config.name,
+            fps=self.config.fps,
+            emotions=self.config.emotions,
+            coefficient_names=self.config.coefficient_names,
+            basis_size=self.config.basis_size,
+            window=self.config.window,
+            face=face,
+            speech=speech,
+            crop=(plan.left, plan.top, plan.side, plan.angle),
+            sample=resolved(sample),
+        )
 
     def _cut(self, face: Source, crop: CropConfig, notice: Callable[[str], None]) -> tuple[np.ndarray, Crop]:
         """The square of a picture to animate, uint8 (H, H, 3), as large as the frames shall be, and where it lay."""
@@ -305,10 +303,18 @@ class FloatPipeline:
         """Landmarks (7, 2) in grid coordinates; None where the decoder needs none or shall find them itself."""
         if self.config.decoder != "anchored" or self.anchor_finder is None:
             return None
+        box = self._face(image)
+        return None if box is None else self._landmarks(image, box)
+
+    def _face(self, image: np.ndarray) -> FaceBox | None:
+        """The face that a crop was cut around: a larger one may lie beside it."""
+        across = len(image)
         faces = self.detector.detect(image)
-        middle = len(image) / 2  # a larger face may lie beside the one that was cut out
-        faces.sort(key=lambda box: abs(box.x1 + box.x2 - 2 * middle) + abs(box.y1 + box.y2 - 2 * middle))
-        points = self.anchor_finder.anchors(image, faces[0]) if faces else None
+        return min(faces, key=lambda box: abs(box.x1 + box.x2 - across) + abs(box.y1 + box.y2 - across), default=None)
+
+    def _landmarks(self, image: np.ndarray, box: FaceBox) -> np.ndarray | None:
+        """Anchors (7, 2) in grid coordinates, where a network finds them."""
+        points = self.anchor_finder.anchors(image, box) if self.anchor_finder is not None else None
         return None if points is None else (points * (2 / len(image)) - 1).astype(np.float32)
 
     def _emotion(self, samples: Tensor, meant: int | EmotionTrack | None, frames: int) -> Tensor:
@@ -367,7 +373,7 @@ class FloatPipeline:
 
 def _told(weights: Path) -> str:
     """Which weights were taken where none were named."""
-    if weights == find_weights(None, embedded=True):
+    if weights == find_weights("embedded"):
         return "using the embedded weights; the published ones: floatcli weights fetch float"
     return "using the published weights, for research only; --weights embedded takes the free ones"
 

@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import re
-import secrets
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 from floatcli.checkpoint.manifest import Origin, RemoteFile, WeightsSet
 from floatcli.checkpoint.store import file_digest
 from floatcli.errors import WeightsError
+from floatcli.files import replacing
 
 Tell = Callable[[str], None]
 
@@ -41,6 +41,11 @@ def cached_file(file: RemoteFile) -> Path | None:
 
     found = try_to_load_from_cache(file.repo, file.path)
     return Path(found) if isinstance(found, str) and Path(found).exists() else None
+
+
+def is_verified(origin: Origin) -> bool:
+    """Whether every file of a source is as it was when its digest was last right."""
+    return all((place := cached_file(file)) is not None and pinned(file, place) for file in origin.files)
 
 
 def fetch(wanted: WeightsSet, tell: Tell) -> Path:
@@ -189,6 +194,5 @@ def _pin(file: RemoteFile, place: Path, digest: str) -> None:
 def _save_pins(pins: dict[str, dict[str, Any]]) -> None:
     path = _pins_file()
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    temporary.write_text(json.dumps(pins, indent=1))
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(pins, indent=1))

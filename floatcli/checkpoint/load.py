@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import torch
@@ -14,6 +13,7 @@ from floatcli.checkpoint.store import CONFIG_KEY, find_weights
 from floatcli.checkpoint.tensors import check_names, read_tensors
 from floatcli.config import ModelConfig
 from floatcli.errors import WeightsError
+from floatcli.files import replacing
 from floatcli.models.float_model import FloatModel
 
 FORMAT_VERSION = 1
@@ -29,7 +29,7 @@ def load_model(
 
     Args:
         source: our own safetensors; the published ``.pth`` with the two wav2vec2 folders beside it; the published
-            safetensors with everything; None for the set that travels with the package.
+            safetensors with everything; a set's name; None as in ``find_weights``.
         device: where its parameters go.
         dtype: what its parameters become.
 
@@ -69,22 +69,17 @@ def save_model(model: FloatModel, path: str | Path, dtype: torch.dtype | None = 
         model: any model; its configuration goes into the metadata.
         path: the ``.safetensors`` file to write or replace.
         dtype: number format in the file; None keeps the model's.
+
+    Raises:
+        InputError: the place can't be written to.
     """
-    path = Path(path)
     tensors = {
         name: tensor.detach().to("cpu", dtype or tensor.dtype).contiguous()
         for name, tensor in model.state_dict().items()
     }
     metadata = {"format": "pt", _VERSION_KEY: str(FORMAT_VERSION), CONFIG_KEY: model.config.to_json()}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        temporary.touch()
-        mode = temporary.stat().st_mode
-        save_file(tensors, temporary, metadata)  # which would leave it to its owner alone
-        temporary.chmod(mode)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata)
 
 
 def _own_config(metadata: dict[str, str], path: Path) -> ModelConfig:

@@ -17,37 +17,36 @@ from floatcli.errors import WeightsError
 CONFIG_KEY = "floatcli.config"
 
 
-def find_weights(source: str | Path | None, embedded: bool = False) -> Path:
+def find_weights(source: str | Path | None) -> Path:
     """The weights file to load.
 
     Args:
-        source: A file, or a set's name as in the manifest. None means the published set where it has been fetched,
-            else the one that travels with the package.
-        embedded: Never the published set, where ``source`` is None.
+        source: A set's name as in the manifest, or a file (one that is called like a set: ``./float``). None means
+            the published set where it has been fetched, else the one that travels with the package.
 
     Raises:
         WeightsError: there is no such file, the set has not been fetched, or the installation carries no weights.
     """
     if source is None:
-        return (None if embedded else _fetched("float")) or _embedded()
-    name = str(source)
-    if name in known_sets() and not is_there(Path(name)):
-        place = _embedded() if not known_sets()[name].sources else _fetched(name)
+        return _fetched("float") or _embedded()
+    wanted = known_sets().get(str(source))
+    if wanted is not None:
+        place = _fetched(str(source)) if wanted.sources else _embedded()
         if place is None:
-            raise WeightsError(f"{name} has not been fetched", f"floatcli weights fetch {name}")
+            raise WeightsError(f"{source} has not been fetched and verified", f"floatcli weights fetch {source}")
         return place
     path = Path(source).expanduser()
     if not is_there(path):
-        raise WeightsError(f"there are no weights at {path}", "leave --weights out to use the embedded set")
+        raise WeightsError(f"there are no weights at {path}", "see 'floatcli weights list'")
     return path
 
 
 def _fetched(name: str) -> Path | None:
-    """The main file of a set in the hub's cache, if all of it is there."""
-    from floatcli.checkpoint.hub import cached_origin
+    """The main file of a set in the hub's cache, if all of it is there and its digests were right."""
+    from floatcli.checkpoint import hub
 
-    found = cached_origin(known_sets()[name])
-    return found[1] if found else None
+    found = hub.cached_origin(known_sets()[name])
+    return found[1] if found and hub.is_verified(found[0]) else None
 
 
 def _embedded() -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from floatcli.checks import (
     parse_colour,
 )
 from floatcli.cli import options
+from floatcli.cli.clips import open_pipeline, save_clip
 from floatcli.cli.console import ProgressLine
 from floatcli.cli.options import FACE, MOTION
 from floatcli.config import DEFAULT_NFE, CropConfig, RunConfig, SampleConfig, VideoConfig
@@ -35,7 +35,6 @@ from floatcli.motion import motion_beside
 from floatcli.tracks import read_track
 
 if TYPE_CHECKING:
-    from floatcli.clip import Clip
     from floatcli.pipeline import FloatPipeline
 
 
@@ -170,44 +169,11 @@ class Job:
     def do(self, progress: ProgressLine) -> dict[str, Any]:
         """Make the video; answer what there is to tell about it."""
         with progress:
-            progress.stage("imports")
-            from floatcli.pipeline import FloatPipeline
-
-            pipeline = FloatPipeline.from_weights(
-                self.weights,
-                self.run.device,
-                self.run.dtype,
-                self.run.batch_size,
-                progress.notice,
-                progress.stage,
-            )
-            result = self.make(pipeline, progress.frames)
+            result = self.make(open_pipeline(self.weights, self.run, progress), progress.frames)
         progress.done(f"{self.output}: {result['frames']} frames, {result['seconds']:.1f} s")
         return result
 
     def make(self, pipeline: FloatPipeline, progress: Callable[[int, int], None]) -> dict[str, Any]:
         """Make the video with a pipeline that is there; answer what there is to tell about it."""
         clip = pipeline.animate(self.face, self.speech, self.crop, self.sample, self.emotion)
-        clip.save(self.output, self.video, progress)
-        motion = clip.motion.save(motion_beside(self.output)) if self.save_motion else None
-        return result_of(self.output, motion, clip, pipeline)
-
-
-def result_of(output: Path, motion: Path | None, clip: Clip, pipeline: FloatPipeline) -> dict[str, Any]:
-    """What ``--json`` prints of a clip that was saved."""
-    width, height = clip.size
-    return {
-        "path": os.fspath(output),
-        "motion": os.fspath(motion) if motion else None,
-        "frames": clip.frames,
-        "fps": clip.fps,
-        "seconds": clip.frames / clip.fps,
-        "width": width,
-        "height": height,
-        "seed": clip.seed,
-        "emotion": clip.emotion,
-        "stages": {name: round(seconds, 3) for name, seconds in clip.stages.seconds.items()},
-        "weights": {"name": pipeline.config.name, "digest": pipeline.digest},
-        "digests": clip.digests,
-        "notices": clip.notices,
-    }
+        return save_clip(clip, self.output, self.video, self.save_motion, pipeline, progress)

@@ -15,7 +15,7 @@ from typer import Option
 
 from floatcli.checks import check_run, check_source, check_video, is_there
 from floatcli.cli import options
-from floatcli.cli.animate import result_of
+from floatcli.cli.clips import open_pipeline, save_clip
 from floatcli.cli.console import ProgressLine, say
 from floatcli.cli.options import MODEL, MOTION
 from floatcli.cli.orders import RIGHT_FORM, pair_up
@@ -24,10 +24,9 @@ from floatcli.edits import FITS, BasisEdit, borrowed, coefficients, edited
 from floatcli.errors import InputError, UsageError
 from floatcli.files import check_place
 from floatcli.media.video import CONTAINERS, check_output
-from floatcli.motion import SUFFIX, Making, motion_beside, read_making
+from floatcli.motion import SUFFIX, Making, Motion, motion_beside, read_making
 
 if TYPE_CHECKING:
-    from floatcli.motion import Motion
     from floatcli.pipeline import FloatPipeline
 
 _PICTURES = (".png", ".html")
@@ -220,15 +219,8 @@ class Job:
     def do(self, progress: ProgressLine) -> dict[str, Any]:
         """Edit, decode, draw; answer what there is to tell about it."""
         with progress:
-            progress.stage("imports")
-            from floatcli.motion import Motion
-            from floatcli.pipeline import FloatPipeline
-
+            pipeline = open_pipeline(self.weights or self._own_weights(), self.run, progress)
             motion = Motion.load(self.clip)
-            pipeline = FloatPipeline.from_weights(
-                self.weights or self._own_weights(), self.run.device, self.run.dtype, self.run.batch_size,
-                progress.notice, progress.stage,
-            )  # fmt: skip
             basis = pipeline.model.basis.matrix.detach().double().cpu().numpy()
             after = motion
             if self.reference is not None:
@@ -275,7 +267,6 @@ class Job:
 
     def _decode(self, pipeline: FloatPipeline, motion: Motion, progress: ProgressLine) -> dict[str, Any]:
         clip = pipeline.replay(motion, self.speech)
-        clip.save(self.output, self.video, progress.frames)
-        kept = clip.motion.save(motion_beside(self.output)) if self.save_motion else None
+        result = save_clip(clip, self.output, self.video, self.save_motion, pipeline, progress.frames)
         progress.done(f"{self.output}: {clip.frames} frames, {clip.frames / clip.fps:.1f} s")
-        return result_of(self.output, kept, clip, pipeline)
+        return result

@@ -16,7 +16,7 @@ from typer import Option
 from floatcli.checkpoint.store import emotion_labels, find_weights
 from floatcli.checks import check_crop, check_run, check_sample, check_source, check_video, check_windows
 from floatcli.cli import options
-from floatcli.cli.animate import result_of
+from floatcli.cli.clips import open_pipeline, save_clip
 from floatcli.cli.console import ProgressLine
 from floatcli.cli.options import FACE, MOTION
 from floatcli.config import CropConfig, RunConfig, SampleConfig, VideoConfig
@@ -179,12 +179,7 @@ class Job:
 
     def do(self, progress: ProgressLine) -> dict[str, Any]:
         """Hear or show; answer what there is to tell about it."""
-        progress.stage("imports")
-        from floatcli.pipeline import FloatPipeline
-
-        pipeline = FloatPipeline.from_weights(
-            self.weights, self.run.device, self.run.dtype, self.run.batch_size, progress.notice, progress.stage
-        )
+        pipeline = open_pipeline(self.weights, self.run, progress)
         return self._hear(pipeline) if self.face is None else self._show(pipeline, progress)
 
     def _hear(self, pipeline: FloatPipeline) -> dict[str, Any]:
@@ -223,9 +218,7 @@ class Job:
         clips = [[pipeline.animate(self.face, self.speech, self.crop, s, name) for s in samples] for name in self.to]
         if self._single:
             clip = clips[0][0]
-            clip.save(self.output, self.video, progress.frames)
-            kept = clip.motion.save(motion_beside(self.output)) if self.save_motion else None
-            return result_of(self.output, kept, clip, pipeline)
+            return save_clip(clip, self.output, self.video, self.save_motion, pipeline, progress.frames)
         rows, columns = list(self.to), [f"emotion scale {scale:g}" for scale in self.scales]
         if len(columns) == 1:  # a wide video rather than a tall one
             clips, rows, columns = [[row[0] for row in clips]], [f"scale {self.scales[0]:g}"], rows

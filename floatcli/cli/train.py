@@ -94,7 +94,7 @@ def evaluate(
     from floatcli.train.evaluate import evaluate_model
     from floatcli.train.report import table
 
-    figures = evaluate_model(load_model(weights), identities, clips, videos, console.say)
+    figures = evaluate_model(load_model(weights or "embedded"), identities, clips, videos, console.say)
     if output:
         output.write_text(json.dumps(figures, indent=2) + "\n")
     typer.echo(table(figures))

@@ -14,13 +14,12 @@ from typer import Option
 
 from floatcli.checkpoint.manifest import WeightsSet, known_sets
 from floatcli.checkpoint.store import find_weights
-from floatcli.checks import is_there
 from floatcli.cli import console
-from floatcli.errors import InputError, UsageError, WeightsError
+from floatcli.errors import UsageError, WeightsError
+from floatcli.files import check_place
 
 app = typer.Typer(no_args_is_help=True, help="List, fetch, verify and convert weights.")
 DTYPES = ("float32", "float16", "bfloat16")
-EMBEDDED = "embedded"
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A set's name, as list shows it.", show_default=False)]
 
@@ -30,16 +29,6 @@ def _set(name: str) -> WeightsSet:
     if name not in sets:
         raise UsageError(f"there are no weights called {name!r}", f"choose from {', '.join(sets)}")
     return sets[name]
-
-
-def _place(name: str) -> Path | None:
-    """The file to give to --weights; None where the set has not been fetched."""
-    from floatcli.checkpoint.hub import cached_origin
-
-    if name == EMBEDDED:
-        return find_weights(None, embedded=True)
-    found = cached_origin(_set(name))
-    return found[1] if found else None
 
 
 @app.command("list")
@@ -72,16 +61,14 @@ def _row(name: str, entry: WeightsSet) -> Row:
     from floatcli.checkpoint import hub
 
     if not entry.sources:
-        own = find_weights(None, embedded=True)
+        own = find_weights(name)
         return Row(name, entry.about, entry.licence, os.fspath(own), own.stat().st_size, True)
     found = hub.cached_origin(entry)
     if found is None:
         return Row(name, entry.about, entry.licence, None, 0, False)
     origin, main = found
-    places = {file: place for file in origin.files if (place := hub.cached_file(file)) is not None}
-    size = sum(place.stat().st_size for place in places.values())
-    verified = all(hub.pinned(file, place) for file, place in places.items())
-    return Row(name, entry.about, entry.licence, os.fspath(main), size, verified)
+    size = sum(place.stat().st_size for file in origin.files if (place := hub.cached_file(file)))
+    return Row(name, entry.about, entry.licence, os.fspath(main), size, hub.is_verified(origin))
 
 
 @app.command()
@@ -97,7 +84,7 @@ def fetch(
     entry = _set(name)
     if not entry.sources:
         console.say(f"{name} travels with floatcli")
-        print(_place(name))
+        print(find_weights(name))
         return
     if entry.ask and not accept_licence:
         _ask(name, entry)
@@ -127,8 +114,8 @@ def verify(
     wrong = []
     for each in [name] if name else list(known_sets()):
         entry = _set(each)
-        if each == EMBEDDED:
-            tensors, _ = read_tensors(find_weights(None, embedded=True))
+        if not entry.sources:
+            tensors, _ = read_tensors(find_weights(each))
             print(f"{each}: whole, {len(tensors)} tensors; it comes with the package and has no digest of its own")
             continue
         found = hub.cached_origin(entry)
@@ -148,10 +135,7 @@ def verify(
 def show_path(name: Name) -> None:
     """Print the file of a set, for --weights."""
     _set(name)
-    place = _place(name)
-    if place is None:
-        raise WeightsError(f"{name} has not been fetched", f"floatcli weights fetch {name}")
-    print(place)
+    print(find_weights(name))
 
 
 @app.command()
@@ -179,17 +163,13 @@ def convert(
     if output.suffix != ".safetensors":
         raise UsageError(f"{output} does not end in .safetensors", f"call it {output.stem}.safetensors")
     place = find_weights(source)
-    if not output.parent.is_dir():
-        raise InputError(f"there is no folder {output.parent}", f"create it: mkdir -p '{output.parent}'")
-    if is_there(output) and (not overwrite or output.samefile(place)):
-        raise InputError(f"{output} is there already", "name another output")
+    check_place(output, overwrite)
+    if output.exists() and output.samefile(place):
+        raise UsageError(f"{output} is the source too", "name another output")
     import torch
 
     from floatcli.checkpoint.load import load_model, save_model
 
     model = load_model(place)
-    try:
-        save_model(model, output, getattr(torch, dtype))
-    except OSError as error:
-        raise InputError(f"{output} can't be written: {error.strerror or error}", "choose another place") from error
+    save_model(model, output, getattr(torch, dtype))
     console.say(f"wrote {output}, {output.stat().st_size / 1e6:,.0f} MB")

@@ -171,7 +171,7 @@ BAD = [
         ["--no-overwrite"], output="{tmp}/bad.mp4", bad="bad.mp4", given=make),
     # Weights.
     Bad("no weights", WEIGHTS, "there are no weights at {tmp}/w.safetensors",
-        "leave --weights out to use the embedded set", ["--weights", "{tmp}/w.safetensors"]),
+        "see 'floatcli weights list'", ["--weights", "{tmp}/w.safetensors"]),
     Bad("pickled weights", WEIGHTS, "{tmp}/bad.pth is damaged or holds more than tensors",
         "fetch the file again; only plain tensors are loaded", ["--weights", "{tmp}/bad.pth"],
         bad="bad.pth", given=lambda path: torch.save({"model": Bad}, path)),

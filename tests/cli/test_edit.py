@@ -215,7 +215,7 @@ BAD = [
         ["--plot", "not/there/p.png"]),
     Bad("no speech", INPUT, "other.wav is not there", "check the recording's path",
         ["--basis", "1", "--freeze", "--speech", "other.wav"]),
-    Bad("no weights", WEIGHTS, "there are no weights at nowhere", "leave --weights out to use the embedded set",
+    Bad("no weights", WEIGHTS, "there are no weights at nowhere", "see 'floatcli weights list'",
         ["--basis", "1", "--freeze", "--weights", "nowhere"]),
 ]  # fmt: skip
 

@@ -151,7 +151,7 @@ BAD = [
         [*SHOW, "--to", "happy", "--nfe", "0"]),
     Bad("device", USAGE, "there is no device 'abacus'", "choose from auto, cpu, cuda, cuda:N, mps",
         ["--device", "abacus"]),
-    Bad("no weights", WEIGHTS, "there are no weights at nowhere", "leave --weights out to use the embedded set",
+    Bad("no weights", WEIGHTS, "there are no weights at nowhere", "see 'floatcli weights list'",
         ["--weights", "nowhere"]),
 ]  # fmt: skip
 

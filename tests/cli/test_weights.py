@@ -215,7 +215,7 @@ def test_removed_it_is_gone(hub, capsys, tmp_path):
     assert "small was not there" in capsys.readouterr().err
 
 
-def test_a_pin_outlives_a_file_that_is_fetched_again(hub, capsys):
+def test_a_file_that_is_gone_is_fetched_again(hub, capsys):
     file = RemoteFile("me/two", "all.bin")
     place = fetch_file(file, lambda line: None)
     place.resolve().unlink()
@@ -235,7 +235,7 @@ def test_offline_nothing_is_asked_for(hub, monkeypatch):
     [
         (["path", "big"], USAGE, "there are no weights called 'big'"),
         (["fetch", "big"], USAGE, "there are no weights called 'big'"),
-        (["path", "small"], WEIGHTS, "small has not been fetched"),
+        (["path", "small"], WEIGHTS, "small has not been fetched and verified"),
         (["verify", "small"], WEIGHTS, "small has not been fetched"),
         (["remove", "embedded"], USAGE, "embedded travels with floatcli and can't be removed"),
         (["convert", "nowhere.pth", "-o", "x.safetensors"], WEIGHTS, "there are no weights at nowhere.pth"),
@@ -272,7 +272,7 @@ def test_the_published_set_is_taken_where_it_is_there(hub, monkeypatch, tiny_wei
     assert store.find_weights(None) == store.find_weights("embedded")
     monkeypatch.setattr(store, "_fetched", lambda name: tiny_weights if name == "float" else None)
     assert store.find_weights(None) == tiny_weights
-    assert store.find_weights(None, embedded=True) == store.find_weights("embedded") != tiny_weights
+    assert store.find_weights("embedded") != tiny_weights
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])

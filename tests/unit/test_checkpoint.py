@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from floatcli.checkpoint.load import FORMAT_VERSION, load_model, save_model
 from floatcli.checkpoint.tensors import read_tensors
 from floatcli.config import ModelConfig
-from floatcli.errors import WeightsError
+from floatcli.errors import InputError, WeightsError
 from floatcli.models.float_model import FloatModel
 
 
@@ -102,7 +102,7 @@ def test_saving_leaves_the_old_file_until_the_new_one_is_whole(
         raise OSError("disk full")
 
     monkeypatch.setattr("floatcli.checkpoint.load.save_file", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(InputError, match="disk full"):
         save_model(unlike_model, weights)
     assert weights.read_bytes() == before
     assert os.listdir(weights.parent) == [weights.name]
