@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from floatcli import Motion
 from floatcli.cli.app import run
 from floatcli.edits import coefficients
 from floatcli.media.ffmpeg import media_info
+from tests.cli.bad import Bad
 
 USAGE, INPUT, WEIGHTS = 2, 3, 4
 RIGHT = "name a vector, then what happens to it: --basis 3 --scale 1.5 --basis 5 --offset 0.2"
@@ -116,17 +116,6 @@ def test_the_plot_shows_what_changed_in_orange(folder):
     assert edit("out.mp4", "--basis", "3", "--scale", "2", "--plot", "after.png", "-q") == 0
     assert orange("before.png") == 0
     assert orange("after.png") > 500
-
-
-@dataclass
-class Bad:
-    """One command that cannot work, in a folder with out.mp4 and its motion."""
-
-    name: str
-    code: int
-    message: str
-    hint: str
-    options: list[str] = field(default_factory=list)
 
 
 AS_IN = "as in 0:1,1.5:2"

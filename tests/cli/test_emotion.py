@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from floatcli.cli.app import run
 from floatcli.config import EMOTIONS
 from floatcli.media.ffmpeg import media_info
 from floatcli.tracks import read_track
+from tests.cli.bad import Bad
 
 USAGE, INPUT, WEIGHTS = 2, 3, 4
 
@@ -97,17 +97,6 @@ def test_cells_of_a_grid_differ_in_emotion_alone(tiny_weights, face_file, speech
     cells = [grid[34:, 110 + CELL * k : 110 + CELL * (k + 1)].astype(int) for k in range(3)]
     np.testing.assert_array_equal(cells[0], cells[1])
     assert np.abs(cells[0] - cells[2]).max() > 0
-
-
-@dataclass
-class Bad:
-    """One command that cannot work."""
-
-    name: str
-    code: int
-    message: str
-    hint: str
-    options: list[str] = field(default_factory=list)
 
 
 SHOW = ["--face", "{face}", "--crop", "none", "--nfe", "1", "-o", "out.mp4"]
