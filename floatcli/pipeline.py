@@ -21,18 +21,16 @@ from floatcli.checkpoint.load import load_model
 from floatcli.checkpoint.store import file_digest, find_weights
 from floatcli.checks import AUTO, check_crop, check_run, check_sample, check_windows
 from floatcli.clip import Clip, Stages, ignore
-from floatcli.config import CropConfig, ModelConfig, RunConfig, SampleConfig
+from floatcli.config import CropConfig, RunConfig, SampleConfig
 from floatcli.device import choose_device, choose_dtype, memory_told, mixed
-from floatcli.errors import InputError, WeightsError
-from floatcli.face.crop import Crop, plan_crop
-from floatcli.face.detect import FaceBox, FaceDetector, default_detector
-from floatcli.face.landmarks import AnchorFinder, anchors_of_box, default_anchor_finder
+from floatcli.errors import WeightsError
 from floatcli.flow.sampler import sample_motion
 from floatcli.flow.solvers import resolved
-from floatcli.inputs import ARRAYS, Source, file_source, read_emotion, read_picture, read_speech, recording_of
+from floatcli.inputs import ARRAYS, Source, file_source, read_emotion, read_speech, recording_of
 from floatcli.media.audio import inspect_recording
 from floatcli.models.float_model import FloatModel, Portrait
 from floatcli.motion import FileSource, Making, Motion
+from floatcli.portraits import PortraitReader, Still
 from floatcli.tracks import EmotionTrack, spans_of
 
 
@@ -66,6 +64,7 @@ class FloatPipeline:
         self.notices = _Remarks(notice)
         self.stages = Stages(stage)
         self._tell = notice
+        self.portraits = PortraitReader(self.model, self.device, self.notices)
 
     @classmethod
     def from_weights(
@@ -109,20 +108,18 @@ class FloatPipeline:
         """SHA-256 of the weights file; None where the model was given as it is."""
         return file_digest(self.weights) if self.weights and self.weights.is_file() else None
 
-    @cached_property
-    def detector(self) -> FaceDetector:
-        """Finds faces; made when it is first needed."""
-        return default_detector(str(self.device), self.notices)
+    def portrait(self, face: Source, crop: CropConfig = CropConfig()) -> Still:
+        """Read a portrait that several clips shall share. Arguments and errors as for ``animate``."""
+        return self._portrait(face, crop, self.stages)
 
-    @cached_property
-    def anchor_finder(self) -> AnchorFinder | None:
-        """Finds landmarks better than the set's own network, where face-alignment's is at hand."""
-        return default_anchor_finder(str(self.device), self.notices)
+    def hear(self, speech: Source) -> Heard:
+        """Hear speech that several clips shall share. Arguments and errors as for ``animate``."""
+        return self._hear(speech, self.stages)
 
     def animate(
         self,
-        face: Source,
-        speech: Source,
+        face: Source | Still,
+        speech: Source | Heard,
         crop: CropConfig = CropConfig(),
         sample: SampleConfig = SampleConfig(),
         emotion: str | Path | EmotionTrack = AUTO,
@@ -132,9 +129,10 @@ class FloatPipeline:
         Portrait and speech are read at once; motion and frames come as the clip is iterated or saved.
 
         Args:
-            face: Picture file, or uint8 (H, W, 3) RGB.
-            speech: Any file with sound, or mono samples (n,) in [-1, 1] at the model's sample rate.
-            crop: How the face is cut out.
+            face: Picture file, or uint8 (H, W, 3) RGB, or what ``portrait`` made of either.
+            speech: Any file with sound, or mono samples (n,) in [-1, 1] at the model's sample rate, or what ``hear``
+                made of either.
+            crop: How the face is cut out of a picture.
             sample: How motion is sampled.
             emotion: One of the model's labels, "auto" to hear it in the speech, or a track of them over time,
                 itself or as a .csv file.
@@ -148,31 +146,19 @@ class FloatPipeline:
         check_crop(crop)
         check_sample(sample)
         meant = read_emotion(emotion, self.config.emotions)
-        stages, remarks = Stages(self.stages.begin, dict(self.stages.seconds)), _Remarks(self._tell)
-        with stages("portrait"), mixed(self.device, torch.float32):
-            image, plan = self._cut(face, crop, remarks)
-            anchors = self._anchors(image)
-            portrait = self._encode(image, anchors)
-        with stages("speech"), mixed(self.device, self.dtype):
-            samples = read_speech(speech, self.config.sample_rate, remarks)
-            audio_cond = self.model.hear(samples.to(self.device)).float()
+        stages = Stages(self.stages.begin, dict(self.stages.seconds))
+        still = face if isinstance(face, Still) else self._portrait(face, crop, stages)
+        heard = speech if isinstance(speech, Heard) else self._hear(speech, stages)
+        frames = heard.condition.shape[1]
         with stages("emotion"), mixed(self.device, self.dtype):
-            felt = self._emotion(samples, meant, audio_cond.shape[1])
-        making = self._making(file_source(face), file_source(speech), plan, sample)
+            felt = self._emotion(heard.samples, meant, frames)
 
         def windows() -> Iterator[Tensor]:
-            return self._sampled(portrait, audio_cond, felt, sample, stages)
+            return self._sampled(still.portrait, heard.condition, felt, sample, stages)
 
-        return self._clip(
-            windows,
-            audio_cond.shape[1],
-            Still(image, anchors, portrait),
-            making,
-            felt.flatten(0, -2).cpu().numpy(),
-            samples[0].numpy() if isinstance(speech, ARRAYS) else Path(speech),
-            stages,
-            remarks,
-        )
+        making = self._making(still, heard, sample)
+        track = felt.flatten(0, -2).cpu().numpy()
+        return self._clip(windows, frames, still, making, track, heard.sound, stages, heard.remarks)
 
     def replay(self, motion: Motion, speech: Source | None = None) -> Clip:
         """Show a motion again, as it was or edited; nothing is sampled.
@@ -189,47 +175,25 @@ class FloatPipeline:
         """
         making = motion.making
         self.check_weights(motion)
-        stages, remarks = Stages(self.stages.begin, dict(self.stages.seconds)), _Remarks(self._tell)
+        stages = Stages(self.stages.begin, dict(self.stages.seconds))
         sound = recording_of(making) if speech is None else speech
-        if not isinstance(sound, ARRAYS):
-            inspect_recording(Path(sound))
+        if isinstance(sound, ARRAYS):
+            sound = read_speech(sound, self.config.sample_rate)[0].numpy()
+        else:
+            inspect_recording(sound := Path(sound))
         with stages("portrait"):
-            still = self.still(motion)
+            still = self.portraits.of(motion)
         latents = torch.from_numpy(motion.latents).to(self.device)
-        return self._clip(
-            lambda: iter(latents.split(making.window)),
-            len(latents),
-            still,
-            making,
-            motion.emotion,
-            read_speech(sound, self.config.sample_rate)[0].numpy() if isinstance(sound, ARRAYS) else Path(sound),
-            stages,
-            remarks,
-        )
 
-    def still(self, motion: Motion) -> Still:
-        """The portrait that a motion moves."""
-        with mixed(self.device, torch.float32):
-            return Still(motion.portrait, motion.anchors, self._encode(motion.portrait, motion.anchors))
+        def windows() -> Iterator[Tensor]:
+            return iter(latents.split(making.window))
+
+        return self._clip(windows, len(latents), still, making, motion.emotion, sound, stages)
 
     def decode(self, still: Still, latents: np.ndarray) -> np.ndarray:
         """Frames (n, H, W, 3) uint8 of a portrait in motions (n, D)."""
         window = torch.from_numpy(latents.astype(np.float32)).to(self.device)
         return np.concatenate(list(self._decoded(still.portrait, self.stages, window)))
-
-    def anchors(self, still: Still) -> np.ndarray:
-        """Where the anchors (7, 2) of a portrait lie, in grid coordinates: found, or guessed from the face's box.
-
-        Raises:
-            InputError: there is no face.
-        """
-        if self.config.decoder == "anchored":
-            return still.portrait.features.anchors[0].float().cpu().numpy()
-        box = self._face(still.image)
-        if box is None:
-            raise InputError("no face found in the portrait", "animate it with --crop auto")
-        found = self._landmarks(still.image, box)
-        return anchors_of_box(box) * (2 / len(still.image)) - 1 if found is None else found
 
     def check_weights(self, motion: Motion) -> None:
         """Raise WeightsError where a motion was made with other weights."""
@@ -251,7 +215,7 @@ class FloatPipeline:
         track: np.ndarray,
         speech: np.ndarray | Path,
         stages: Stages,
-        remarks: _Remarks,
+        remarks: tuple[str, ...] = (),
     ) -> Clip:
         return Clip(
             windows=windows,
@@ -266,10 +230,10 @@ class FloatPipeline:
             sample_rate=self.config.sample_rate,
             stages=stages,
             digests={name: of.digest for name in ("face", "speech") if (of := getattr(making, name)) is not None},
-            notices=self.notices.lines + remarks.lines,
+            notices=[*self.notices.lines, *still.remarks, *remarks],
         )
 
-    def _making(self, face: FileSource | None, speech: FileSource | None, plan: Crop, sample: SampleConfig) -> Making:
+    def _making(self, still: Still, heard: Heard, sample: SampleConfig) -> Making:
         """How a motion comes about here."""
         digest = self.digest
         return Making(
@@ -280,42 +244,23 @@ class FloatPipeline:
             coefficient_names=self.config.coefficient_names,
             basis_size=self.config.basis_size,
             window=self.config.window,
-            face=face,
-            speech=speech,
-            crop=(plan.left, plan.top, plan.side, plan.angle),
+            face=still.source,
+            speech=heard.source,
+            crop=still.crop,
             sample=resolved(sample),
         )
 
-    def _cut(self, face: Source, crop: CropConfig, notice: Callable[[str], None]) -> tuple[np.ndarray, Crop]:
-        """The square of a picture to animate, uint8 (H, H, 3), as large as the frames shall be, and where it lay."""
-        picture = read_picture(face, crop)
-        name = "the picture" if isinstance(face, ARRAYS) else str(face)
-        finder = self.anchor_finder if crop.align else None
-        plan = plan_crop(picture, crop, lambda: self.detector, notice, name, finder)
-        return plan.cut(picture, _frame_size(plan.side, self.config)), plan
+    def _portrait(self, face: Source, crop: CropConfig, stages: Stages) -> Still:
+        with stages("portrait"):
+            return self.portraits.read(face, crop, self._tell)
 
-    def _encode(self, image: np.ndarray, anchors: np.ndarray | None) -> Portrait:
-        """The portrait that a crop uint8 (H, H, 3) shows."""
-        found = None if anchors is None else torch.from_numpy(anchors)[None].to(self.device)
-        return self.model.encode(_to_network(image, self.device), found)
-
-    def _anchors(self, image: np.ndarray) -> np.ndarray | None:
-        """Landmarks (7, 2) in grid coordinates; None where the decoder needs none or shall find them itself."""
-        if self.config.decoder != "anchored" or self.anchor_finder is None:
-            return None
-        box = self._face(image)
-        return None if box is None else self._landmarks(image, box)
-
-    def _face(self, image: np.ndarray) -> FaceBox | None:
-        """The face that a crop was cut around: a larger one may lie beside it."""
-        across = len(image)
-        faces = self.detector.detect(image)
-        return min(faces, key=lambda box: abs(box.x1 + box.x2 - across) + abs(box.y1 + box.y2 - across), default=None)
-
-    def _landmarks(self, image: np.ndarray, box: FaceBox) -> np.ndarray | None:
-        """Anchors (7, 2) in grid coordinates, where a network finds them."""
-        points = self.anchor_finder.anchors(image, box) if self.anchor_finder is not None else None
-        return None if points is None else (points * (2 / len(image)) - 1).astype(np.float32)
+    def _hear(self, speech: Source, stages: Stages) -> Heard:
+        remarks = _Remarks(self._tell)
+        with stages("speech"), mixed(self.device, self.dtype):
+            samples = read_speech(speech, self.config.sample_rate, remarks)
+            condition = self.model.hear(samples.to(self.device)).float()
+        sound = samples[0].numpy() if isinstance(speech, ARRAYS) else Path(speech)
+        return Heard(samples, condition, sound, file_source(speech), tuple(remarks.lines))
 
     def _emotion(self, samples: Tensor, meant: int | EmotionTrack | None, frames: int) -> Tensor:
         """What the field is told: probabilities (1, E) for the whole clip, or (1, frames, E)."""
@@ -378,12 +323,14 @@ def _told(weights: Path) -> str:
     return "using the published weights, for research only; --weights embedded takes the free ones"
 
 
-class Still(NamedTuple):
-    """A portrait before it moves."""
+class Heard(NamedTuple):
+    """Speech as the field follows it."""
 
-    image: np.ndarray  # the crop, uint8 (H, H, 3)
-    anchors: np.ndarray | None  # (7, 2) in grid coordinates
-    portrait: Portrait
+    samples: Tensor  # (1, n) at the model's sample rate, on the CPU
+    condition: Tensor  # (1, T, C), what the audio encoder makes of it
+    sound: np.ndarray | Path  # what is heard beside the frames
+    source: FileSource | None  # None for arrays
+    remarks: tuple[str, ...]  # what was out of the ordinary
 
 
 class _Remarks:
@@ -396,19 +343,6 @@ class _Remarks:
     def __call__(self, line: str) -> None:
         self.lines.append(line)
         self._tell(line)
-
-
-def _frame_size(side: int, config: ModelConfig) -> int:
-    """Side of the frames for a crop of ``side`` pixels: as large as it has pixels for, where the decoder lets it."""
-    if config.decoder == "warped":
-        return config.image_size
-    sizes = sorted(config.anchored.output_sizes)
-    return max((size for size in sizes if size <= side), default=sizes[0])
-
-
-def _to_network(image: np.ndarray, device: torch.device) -> Tensor:
-    """uint8 (H, W, 3) to (1, 3, H, W) float32 in [-1, 1]."""
-    return torch.from_numpy(image).to(device).permute(2, 0, 1)[None].float() / 127.5 - 1
 
 
 def _to_pixels(frames: Tensor) -> np.ndarray:

@@ -82,8 +82,8 @@ def sweep_basis(pipeline: FloatPipeline, motion: Motion, progress: Callable[[int
     basis = pipeline.model.basis.matrix.detach().double().cpu().numpy()
     coeffs = motion.latents.astype(np.float64) @ basis
     mean, spread = coeffs.mean(0), coeffs.std(0)
-    still = pipeline.still(motion)
-    regions = face_regions(pipeline.anchors(still), _MEASURED)
+    still = pipeline.portraits.of(motion)
+    regions = face_regions(pipeline.portraits.anchors(still), _MEASURED)
     names = motion.making.coefficient_names
     rows = []
     for k in range(len(mean)):

@@ -215,7 +215,8 @@ class Job:
         assert self.face is not None
         assert self.output is not None
         samples = [replace(self.sample, emotion_scale=scale) for scale in self.scales]
-        clips = [[pipeline.animate(self.face, self.speech, self.crop, s, name) for s in samples] for name in self.to]
+        still, heard = pipeline.portrait(self.face, self.crop), pipeline.hear(self.speech)
+        clips = [[pipeline.animate(still, heard, self.crop, s, name) for s in samples] for name in self.to]
         if self._single:
             clip = clips[0][0]
             return save_clip(clip, self.output, self.video, self.save_motion, pipeline, progress.frames)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from floatcli.cli.app import run
 from floatcli.media.ffmpeg import ffmpeg_executable
+from tests.cli import bad
 from tests.conftest import write_wav
 
 USAGE, INPUT, WEIGHTS, DEVICE, FFMPEG = 2, 3, 4, 5, 6
@@ -49,14 +50,9 @@ def weights(path: Path, tiny: Path, change: Callable[[dict], None]) -> None:
 
 
 @dataclass
-class Bad:
-    """One command that cannot work. ``{tmp}`` stands for its folder, where ``given`` makes the file ``bad``."""
+class Bad(bad.Bad):
+    """A row with its files. ``{tmp}`` stands for its folder, where ``given`` makes the file ``bad``."""
 
-    name: str
-    code: int
-    message: str
-    hint: str
-    options: list[str] = field(default_factory=list)
     face: str = "{face}"
     speech: str = "{speech}"
     output: str = "{tmp}/out.mp4"

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -18,9 +17,10 @@ from floatcli.cli.app import run
 from floatcli.config import CropConfig, SampleConfig, VideoConfig
 from floatcli.errors import FloatCliError, InputError, UsageError
 from floatcli.jobs import Wanted, read_jobs
+from tests.cli.bad import Bad
 from tests.conftest import write_wav
 
-USAGE, INPUT = 2, 3
+USAGE, INPUT, WEIGHTS = 2, 3, 4
 
 
 @pytest.fixture
@@ -217,32 +217,54 @@ def results_that_parse() -> list[dict]:
     return rows
 
 
-@dataclass
-class Bad:
-    """A command that cannot work."""
-
-    options: list[str]
-    code: int
-    message: str
-
-
 @pytest.mark.parametrize(
     "bad",
     [
-        Bad(["nowhere.csv"], INPUT, "nowhere.csv is not there"),
-        Bad(["jobs.csv", "--face", "no.png"], INPUT, "no.png is not there"),
-        Bad(["jobs.csv", "--face", "anna.png"], USAGE, "--face and --speech go with a folder"),
-        Bad(["jobs.csv", "--device", "abacus"], USAGE, "there is no device 'abacus'"),
-        Bad(["jobs.csv", "--max-failures", "0"], USAGE, "Invalid value for '--max-failures'"),
+        Bad("no list", INPUT, "nowhere.csv is not there", "check the list's path", ["nowhere.csv"]),
+        Bad("no face", INPUT, "no.png is not there", "check the picture's path", ["jobs.csv", "--face", "no.png"]),
+        Bad(
+            "a face for a list",
+            USAGE,
+            "--face and --speech go with a folder",
+            "a list names them in its columns",
+            ["jobs.csv", "--face", "anna.png"],
+        ),
+        Bad(
+            "no device",
+            USAGE,
+            "there is no device 'abacus'",
+            "choose from auto, cpu, cuda, cuda:N, mps",
+            ["jobs.csv", "--device", "abacus"],
+        ),
+        Bad(
+            "no failures",
+            USAGE,
+            "Invalid value for '--max-failures': Input should be greater than or equal to 1",
+            "see 'floatcli batch --help'",
+            ["jobs.csv", "--max-failures", "0"],
+        ),
+        Bad("no nothing", USAGE, "Missing argument 'JOBS'", "see 'floatcli batch --help'"),
+        Bad(
+            "no weights",
+            WEIGHTS,
+            "there are no weights at no.bin",
+            "see 'floatcli weights list'",
+            ["jobs.csv", "--weights", "no.bin"],
+        ),
+        Bad(
+            "a file as the folder",
+            INPUT,
+            "anna.png can't be a folder: File exists",
+            "name another with -o",
+            ["jobs.csv", "-o", "anna.png"],
+        ),
     ],
-    ids=lambda bad: bad.message,
+    ids=lambda bad: bad.name,
 )
 def test_bad_input_gets_one_line(batch, folder, capsys, bad):
     listed(folder, CSV)
     assert batch(*bad.options) == bad.code
-    first, hint = capsys.readouterr().err.splitlines()
-    assert first.startswith(f"floatcli: error: {bad.message}")
-    assert hint.startswith("floatcli: hint: ")
+    assert capsys.readouterr().err.splitlines() == [f"floatcli: error: {bad.message}", f"floatcli: hint: {bad.hint}"]
     assert not Path("out").exists()
 
 

@@ -54,7 +54,7 @@ def rows(motion, tmp_path_factory) -> list[dict]:
 
 def mouth_movement(pipe: FloatPipeline, motion: Motion) -> float:
     """How much the pixels of the mouth change over time."""
-    regions = face_regions(pipe.anchors(pipe.still(motion)), motion.portrait.shape[0])
+    regions = face_regions(pipe.portraits.anchors(pipe.portraits.of(motion)), motion.portrait.shape[0])
     mouths = np.stack([frame[regions["mouth"]] for frame in pipe.replay(motion)]).astype(float)
     return float(mouths.std(0).mean())
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from floatcli import FloatPipeline
+from floatcli.config import CropConfig, SampleConfig
 from tests.conftest import write_wav
 
 DEADLINE = 600  # seconds; a busy machine is no failure
@@ -26,23 +28,45 @@ def begun(folder: Path, process: subprocess.Popen[str]) -> bool:
     return False
 
 
+@pytest.fixture
+def speech(tmp_path) -> Path:
+    return write_wav(tmp_path / "long.wav", 40)
+
+
+@pytest.fixture
+def commands(tiny_weights, face_file, speech) -> dict[str, list[object]]:
+    """What takes long, by the command's name."""
+    return {
+        "animate": [face_file, speech, "--crop", "none"],
+        "edit": [kept_motion(tiny_weights, face_file, speech), "--basis", "3", "--scale", "2"],
+        "emotion": [speech, "--face", face_file, "--to", "happy,sad", "--crop", "none", "--nfe", "1"],
+    }
+
+
+def kept_motion(weights: Path, face: Path, speech: Path) -> Path:
+    """The motion of a long clip that nobody decoded."""
+    pipe = FloatPipeline.from_weights(weights, device="cpu")
+    return pipe.animate(face, speech, CropConfig("none"), SampleConfig(nfe=1)).motion.save(
+        speech.with_name("long.motion.safetensors")
+    )
+
+
 @pytest.mark.parametrize(
-    ("number", "whole_group", "code"),
+    ("command", "number", "whole_group", "code"),
     [
-        pytest.param(signal.SIGINT, False, 130, id="kill -INT"),
-        pytest.param(signal.SIGINT, True, 130, id="Ctrl-C, which ffmpeg gets too"),
-        pytest.param(signal.SIGTERM, False, 143, id="kill"),
+        pytest.param("animate", signal.SIGINT, False, 130, id="kill -INT"),
+        pytest.param("animate", signal.SIGINT, True, 130, id="Ctrl-C, which ffmpeg gets too"),
+        pytest.param("animate", signal.SIGTERM, False, 143, id="kill"),
+        pytest.param("edit", signal.SIGINT, True, 130, id="Ctrl-C in edit"),
+        pytest.param("emotion", signal.SIGINT, True, 130, id="Ctrl-C in emotion"),
     ],
 )
-def test_a_signal_leaves_no_file(tiny_weights, face_file, tmp_path, number, whole_group, code):
-    speech = write_wav(tmp_path / "long.wav", 40)
+def test_a_signal_leaves_no_file(commands, tiny_weights, tmp_path, command, number, whole_group, code):
     folder = tmp_path / "out"
     folder.mkdir()
-    command = [
-        sys.executable, "-m", "floatcli", "animate", face_file, speech, "-o", folder / "out.mp4",
-        "--weights", tiny_weights, "--crop", "none", "--device", "cpu", "--batch-size", "1",
-    ]  # fmt: skip
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    settings = ["-o", folder / "out.mp4", "--weights", tiny_weights, "--device", "cpu", "--batch-size", "1"]
+    argv = [sys.executable, "-m", "floatcli", command, *commands[command], *settings]
+    process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, start_new_session=True)
     assert begun(folder, process), process.communicate()[1]
     if whole_group:
         os.killpg(process.pid, number)

@@ -194,8 +194,8 @@ def test_anchors_are_those_of_the_face_that_was_cut_out(monkeypatch):
             return np.tile([box.x1, box.y1], (7, 1))
 
     pipe = FloatPipeline(FloatModel(CONFIG), RunConfig(device="cpu"))
-    pipe.__dict__.update(detector=Faces(), anchor_finder=Corners())
-    anchors = pipe._anchors(np.zeros((64, 64, 3), np.uint8))
+    pipe.portraits.__dict__.update(detector=Faces(), anchor_finder=Corners())
+    anchors = pipe.portraits._anchors(np.zeros((64, 64, 3), np.uint8))
     np.testing.assert_allclose(anchors, np.full((7, 2), 20 / 32 - 1))
 
 
