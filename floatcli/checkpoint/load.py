@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from floatcli.checkpoint.published import read_published
+from floatcli.checkpoint.published import read_components, read_published
 from floatcli.checkpoint.store import CONFIG_KEY, find_weights
 from floatcli.checkpoint.tensors import check_names, read_tensors
 from floatcli.config import ModelConfig
@@ -29,15 +29,19 @@ def load_model(
 
     Args:
         source: our own safetensors; the published ``.pth`` with the two wav2vec2 folders beside it; the published
-            safetensors with everything; a set's name; None as in ``find_weights``.
+            safetensors with everything; a folder of its components; a set's name; None as in ``find_weights``.
         device: where its parameters go.
         dtype: what its parameters become.
 
     Raises:
         WeightsError: the file is missing, damaged, of a newer version, or not exactly the tensors of the model.
     """
-    path = find_weights(source)
-    tensors, metadata = read_tensors(path)
+    if source is not None and Path(source).is_dir():
+        path, metadata = Path(source), dict[str, str]()
+        tensors = read_components(path)
+    else:
+        path = find_weights(source)
+        tensors, metadata = read_tensors(path)
     if CONFIG_KEY in metadata:
         config = _own_config(metadata, path)
     else:

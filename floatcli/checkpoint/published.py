@@ -39,6 +39,10 @@ _FOLDERS = (
     ("wav2vec-english-speech-emotion-recognition", f"{_EMOTION}.", ""),
 )
 
+#: What whole models' names begin with, and how files of components end.
+_PARTS = ("motion_autoencoder", "audio_encoder", "emotion_encoder", "fmt")
+_FILES = (".safetensors", ".pth", ".pt", ".bin")
+
 #: Stored but recomputed or unused: filters, masks, noise strengths, a first colour head, training's mask vector,
 #: the letters of the speech recogniser.
 _IGNORED = re.compile(
@@ -176,8 +180,8 @@ def read_published(tensors: Mapping[str, Tensor], path: Path) -> tuple[dict[str,
 
     Args:
         tensors: what the file holds, under the published names.
-        path: the file. The wav2vec2 folders are looked for beside it, for what it lacks and for their
-            ``config.json``, which knows what no shape tells.
+        path: the file, or the folder of its components. The wav2vec2 folders are looked for beside the file or in
+            the folder, for what is lacking and for their ``config.json``, which knows what no shape tells.
 
     Raises:
         WeightsError: it is another kind of file, a folder is missing, or the tensors are not exactly a model's.
@@ -187,7 +191,7 @@ def read_published(tensors: Mapping[str, Tensor], path: Path) -> tuple[dict[str,
     tensors = {_canonical(name): tensor for name, tensor in tensors.items()}
     settings = []
     for folder, prefix, top in _FOLDERS:
-        place = path.parent / folder
+        place = (path if path.is_dir() else path.parent) / folder
         if not any(name.startswith(prefix) for name in tensors):
             tensors |= _read_folder(place, prefix, top)
         settings.append(_folder_settings(place))
@@ -198,6 +202,27 @@ def read_published(tensors: Mapping[str, Tensor], path: Path) -> tuple[dict[str,
     except (ValueError, IndexError, TypeError, ZeroDivisionError) as error:
         raise WeightsError(f"{path} has shapes of no model: {error}", "fetch the file again") from error
     return from_published(tensors, config, path), config
+
+
+def read_components(folder: Path) -> dict[str, Tensor]:
+    """The tensors of all files in a folder under the published names.
+
+    A component's tensors have their names in the whole model, or those less the component's, which is the file's:
+    ``blocks.0.attn.qkv.weight`` in ``fmt.safetensors``.
+
+    Raises:
+        WeightsError: there is none, one can't be read, or two hold the same tensor.
+    """
+    found: dict[str, Tensor] = {}
+    for path in sorted(path for path in folder.iterdir() if path.suffix in _FILES and path.is_file()):
+        for name, tensor in read_tensors(path)[0].items():
+            whole = name if name.split(".")[0] in _PARTS else f"{path.stem}.{name}"
+            if whole in found:
+                raise WeightsError(f"{path} holds {whole}, as another file beside it does", "keep one of them")
+            found[whole] = tensor
+    if not found:
+        raise WeightsError(f"{folder} holds no weights", f"its files should end in {', '.join(_FILES)}")
+    return found
 
 
 def _our_shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:

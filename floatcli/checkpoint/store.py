@@ -38,6 +38,9 @@ def find_weights(source: str | Path | None) -> Path:
     path = Path(source).expanduser()
     if not is_there(path):
         raise WeightsError(f"there are no weights at {path}", "see 'floatcli weights list'")
+    if path.is_dir():
+        said = "name the file in it, or make one file of it: floatcli weights convert"
+        raise WeightsError(f"{path} is a folder", f"{said} {path} -o weights.safetensors")
     return path
 
 

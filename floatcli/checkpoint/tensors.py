@@ -21,8 +21,6 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     Raises:
         WeightsError: the file is missing, damaged, or holds anything but named tensors.
     """
-    if path.is_dir():
-        raise WeightsError(f"{path} is a folder", "give the file in it: float.pth or a .safetensors")
     try:
         if path.suffix == ".safetensors":
             return _read_safetensors(path)

@@ -152,7 +152,10 @@ def remove(name: Name) -> None:
 
 @app.command()
 def convert(
-    source: Annotated[Path, typer.Argument(metavar="SRC", help="Weights in any layout.", show_default=False)],
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="SRC", help="Any layout: a file, or a folder of components.", show_default=False),
+    ],
     output: Annotated[Path, Option("--output", "-o", help="The .safetensors to write.", show_default=False)],
     dtype: Annotated[str, Option(help=f"Number format in the file: {', '.join(DTYPES)}.")] = DTYPES[0],
     overwrite: Annotated[bool, Option("--overwrite/--no-overwrite", help="Replace OUT where it is there.")] = True,
@@ -162,7 +165,7 @@ def convert(
         raise UsageError(f"there is no dtype {dtype!r}", f"choose from {', '.join(DTYPES)}")
     if output.suffix != ".safetensors":
         raise UsageError(f"{output} does not end in .safetensors", f"call it {output.stem}.safetensors")
-    place = find_weights(source)
+    place = source if source.is_dir() else find_weights(source)
     check_place(output, overwrite)
     if output.exists() and output.samefile(place):
         raise UsageError(f"{output} is the source too", "name another output")

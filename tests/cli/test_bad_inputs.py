@@ -168,6 +168,9 @@ BAD = [
     # Weights.
     Bad("no weights", WEIGHTS, "there are no weights at {tmp}/w.safetensors",
         "see 'floatcli weights list'", ["--weights", "{tmp}/w.safetensors"]),
+    Bad("folder for weights", WEIGHTS, "{tmp} is a folder",
+        "name the file in it, or make one file of it: floatcli weights convert {tmp} -o weights.safetensors",
+        ["--weights", "{tmp}"]),
     Bad("pickled weights", WEIGHTS, "{tmp}/bad.pth is damaged or holds more than tensors",
         "fetch the file again; only plain tensors are loaded", ["--weights", "{tmp}/bad.pth"],
         bad="bad.pth", given=lambda path: torch.save({"model": Bad}, path)),

@@ -108,6 +108,26 @@ def test_both_spellings_of_the_weight_norm_are_the_same_network(
     assert torch.allclose(loaded.feel(speech), model.feel(speech), atol=1e-6)
 
 
+@pytest.mark.parametrize("whole_names", [True, False])
+def test_a_folder_of_components(
+    whole_names: bool, published: dict[str, Tensor], model: FloatModel, tmp_path: Path
+) -> None:
+    for part in ("motion_autoencoder", "audio_encoder", "emotion_encoder", "fmt"):
+        held = {name: tensor for name, tensor in published.items() if name.startswith(f"{part}.")}
+        if not whole_names:
+            held = {name.removeprefix(f"{part}."): tensor for name, tensor in held.items()}
+        save_file(held, tmp_path / f"{part}.safetensors")
+    assert_same(load_model(tmp_path), model)
+    torch.save(published, tmp_path / "again.pth")
+    with pytest.raises(WeightsError, match="as another file beside it does"):
+        load_model(tmp_path)
+
+
+def test_a_folder_of_nothing_is_told(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="holds no weights"):
+        load_model(tmp_path)
+
+
 def test_a_missing_folder_is_named(published: dict[str, Tensor], tmp_path: Path) -> None:
     path = write_folders(tmp_path, published, {})
     (tmp_path / EMOTION_FOLDER / "pytorch_model.bin").unlink()
