@@ -2,17 +2,21 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# face-alignment brings opencv's other build, which needs libGL; this one has the same module without windows.
+HEADLESS := $(BIN)/pip install -q --force-reinstall --no-deps -c constraints.txt opencv-python-headless
 
 .PHONY: demo test lint clean
 
 $(VENV)/.demo: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q -c constraints.txt -e .
+	$(HEADLESS)
 	touch $@
 
 $(VENV)/.test: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q -c constraints.txt -e '.[test,train]'
+	$(HEADLESS)
 	touch $@
 
 demo: $(VENV)/.demo

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 from floatcli.version import __version__
 
 if TYPE_CHECKING:
+    from floatcli.clip import Clip
     from floatcli.edits import BasisEdit, edited
     from floatcli.motion import Motion
-    from floatcli.pipeline import Clip, FloatPipeline
+    from floatcli.pipeline import FloatPipeline
 
 __all__ = ["BasisEdit", "Clip", "FloatPipeline", "Motion", "__version__", "edited"]
 
 _LAZY = {
     "BasisEdit": "floatcli.edits",
-    "Clip": "floatcli.pipeline",
+    "Clip": "floatcli.clip",
     "FloatPipeline": "floatcli.pipeline",
     "Motion": "floatcli.motion",
     "edited": "floatcli.edits",

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import sys
 
-from floatcli.cli.app import catch_signals, run
+from floatcli.cli.signals import Interrupted, catch_signals
 
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
-    catch_signals()
+    catch_signals()  # before anything that takes a moment to import
+    try:
+        from floatcli.cli.app import run
+    except Interrupted as stop:
+        print("floatcli: interrupted", file=sys.stderr)
+        sys.exit(stop.code)
     sys.exit(run(sys.argv[1:]))
 
 

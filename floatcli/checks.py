@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from floatcli.flow.solvers import solver_steps
 AUTO = "auto"
 _RECTANGLE = re.compile(r"\s*-?[0-9]{1,9}\s*(,\s*-?[0-9]{1,9}\s*){3}")
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,3})?")
+LARGEST_SCALE, LARGEST_MARGIN, LARGEST_BATCH = 1000.0, 10.0, 4096  # beyond which nothing can be meant
 DTYPES = (AUTO, "float32", "bfloat16", "float16")
 PRESETS = (
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow",
@@ -25,8 +25,9 @@ def check_sample(sample: SampleConfig) -> None:
     """Raise UsageError where no motion can be sampled with these settings."""
     for name in ("audio_scale", "emotion_scale", "ref_scale"):
         value = getattr(sample, name)
-        if not math.isfinite(value):
-            raise UsageError(f"{_spoken(name)} must be a finite number, not {value}", "1 is neutral, 0 ignores it")
+        if not abs(value) <= LARGEST_SCALE:
+            said = f"{_spoken(name)} must lie in {-LARGEST_SCALE:g}..{LARGEST_SCALE:g}, not {value}"
+            raise UsageError(said, "1 is neutral, 0 ignores it")
     solver_steps(sample)
     if not -(2**63) <= sample.seed < 2**63:
         raise UsageError(f"seed must fit 64 bits, {sample.seed} does not", "take a smaller number")
@@ -34,12 +35,15 @@ def check_sample(sample: SampleConfig) -> None:
 
 def check_crop(crop: CropConfig) -> None:
     """Raise UsageError where these settings describe no crop."""
-    if not (math.isfinite(crop.margin) and crop.margin > 0):
-        raise UsageError(f"margin must be above 0, not {crop.margin}", "1.6 shows head and shoulders")
+    if not 0 < crop.margin <= LARGEST_MARGIN:
+        said = f"margin must be above 0 and at most {LARGEST_MARGIN:g}, not {crop.margin}"
+        raise UsageError(said, "1.6 shows head and shoulders")
     if crop.face < 0:
         raise UsageError(f"face must be at least 0, not {crop.face}", "0 is the largest face")
     if crop.align and crop.mode != AUTO:
         raise UsageError("a head can be levelled only where a face is looked for", "--align goes with --crop auto")
+    if crop.mode != AUTO and (crop.margin, crop.face) != (CropConfig.margin, CropConfig.face):
+        raise UsageError("margin and face say which face is cut out, and how widely", "they go with --crop auto")
     if crop.mode in (AUTO, "none"):
         return
     parse_rectangle(crop.mode)
@@ -81,14 +85,16 @@ def check_run(run: RunConfig) -> None:
         raise UsageError(f"there is no dtype {run.dtype!r}", f"choose from {', '.join(DTYPES)}")
     if not _DEVICE.fullmatch(run.device):
         raise UsageError(f"there is no device {run.device!r}", "choose from auto, cpu, cuda, cuda:N, mps")
-    if run.batch_size < 1:
-        raise UsageError(f"batch-size must be at least 1, not {run.batch_size}", "8 suits most machines")
+    if not 1 <= run.batch_size <= LARGEST_BATCH:
+        said = f"batch-size must lie in 1..{LARGEST_BATCH}, not {run.batch_size}"
+        raise UsageError(said, "8 suits most machines")
 
 
 def check_source(path: Path, what: str) -> None:
     """Raise InputError where a file to be read is not there, or is no file."""
     if not is_there(path):
-        raise InputError(f"{path} is not there", f"check the {what}'s path")
+        address = re.match("[a-z]+:/", str(path))  # of two slashes, a path keeps one
+        raise InputError(f"{path} is not there", "download it first" if address else f"check the {what}'s path")
     if path.is_dir():
         raise InputError(f"{path} is a folder, not a {what}", f"name one {what} in it")
     if not path.is_file():

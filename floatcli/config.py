@@ -26,6 +26,9 @@ PUBLISHED_CHANNELS = (
 )  # fmt: skip
 
 
+LARGEST_SIZE = 1_000_000  # of anything that is counted
+
+
 def _check_divides(name: str, value: int, of_name: str, of: int) -> None:
     if value < 1 or of % value:
         raise ValueError(f"{name} {value} does not divide {of_name} {of}")
@@ -89,7 +92,7 @@ class FieldSize:
 
 @dataclass(frozen=True)
 class AnchoredSize:
-    """Sizes of the anchored decoder: patches edited at landmarks, then one coarse warp of the whole picture."""
+    """Sizes of the anchored decoder: patches edited at landmarks, then one coarse warp of the head."""
 
     output_sizes: tuple[int, ...] = (256, 512)  # frame sides it is asked for, by the picture's own resolution
     work_size: int = 256  # side of the picture that patches are cut from, pixels
@@ -101,6 +104,10 @@ class AnchoredSize:
     warp_channels: tuple[int, ...] = (16, 32, 64, 96)
     landmark_size: int = 128  # side of the landmark network's input, pixels
     landmark_channels: tuple[int, ...] = (16, 32, 64, 96)
+
+    def __post_init__(self) -> None:
+        if not self.output_sizes or min(self.output_sizes) < 32:
+            raise ValueError(f"output_sizes are {list(self.output_sizes)}, not sides of pictures")
 
 
 @dataclass(frozen=True)
@@ -141,6 +148,16 @@ class ModelConfig:
             raise ValueError(f"decoder is {self.decoder!r}, neither 'warped' nor 'anchored'")
         if not 0 <= self.preceding <= self.window:
             raise ValueError(f"preceding {self.preceding} is not in 0..{self.window}, the window")
+        for name in ("window", "fps", "sample_rate", "audio_dim"):
+            if not 1 <= getattr(self, name) <= LARGEST_SIZE:
+                raise ValueError(f"{name} is {getattr(self, name)}, not in 1..{LARGEST_SIZE}")
+        if self.motion_dim > LARGEST_SIZE:
+            raise ValueError(f"motion_dim is {self.motion_dim}, not in 1..{LARGEST_SIZE}")
+        if not self.emotions:
+            raise ValueError("emotions are none")
+        for name in ("coefficient_names", "coefficient_scales"):
+            if len(getattr(self, name)) not in (0, self.basis_size):
+                raise ValueError(f"{name} are {len(getattr(self, name))}, the basis has {self.basis_size} vectors")
 
     @property
     def resolutions(self) -> tuple[int, ...]:

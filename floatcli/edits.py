@@ -20,6 +20,7 @@ from floatcli.errors import InputError, UsageError
 from floatcli.motion import Motion
 
 ABOUT = ("zero", "mean")
+LARGEST_COEFFICIENT = 1e4  # beyond which float32 would lose the other coefficients; usual ones are about 1
 FITS = ("exact", "stretch", "loop")
 
 
@@ -88,12 +89,12 @@ def with_coefficients(motion: Motion, basis: np.ndarray, coeffs: np.ndarray, how
     """The motion with other coefficients (T, M); what lies outside the basis stays. ``how`` joins its history.
 
     Raises:
-        UsageError: float32 has no room for the result.
+        UsageError: coefficients that float32 could not hold beside the others.
     """
+    if not np.abs(coeffs).max() < LARGEST_COEFFICIENT:
+        raise UsageError("the edit leads beyond all numbers", "take a smaller scale or offset")
     change = coeffs - coefficients(motion, basis)
     exact = motion.latents + change @ basis.T
-    if not np.abs(exact).max() < np.finfo(np.float32).max:
-        raise UsageError("the edit leads beyond all numbers", "take a smaller scale or offset")
     latents = exact.astype(np.float32)
     making = dataclasses.replace(motion.making, edits=motion.making.edits + tuple(how))
     return dataclasses.replace(motion, latents=latents, making=making)
@@ -113,7 +114,8 @@ def edited(motion: Motion, basis: np.ndarray, edits: Sequence[BasisEdit]) -> Mot
     coeffs = coefficients(motion, basis)
     for edit in edits:
         check_basis(edit.basis, basis.shape[1])
-        coeffs[:, edit.basis] = edit.apply(coeffs[:, edit.basis], motion.making.fps)
+        with np.errstate(over="ignore", invalid="ignore"):  # told below
+            coeffs[:, edit.basis] = edit.apply(coeffs[:, edit.basis], motion.making.fps)
     return with_coefficients(motion, basis, coeffs, [str(edit) for edit in edits if edit != BasisEdit(edit.basis)])
 
 

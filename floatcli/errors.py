@@ -39,7 +39,7 @@ class UsageError(FloatCliError):
 
 
 class InputError(FloatCliError):
-    """A picture, recording or output place that cannot be used."""
+    """A file that goes in, or a place to write to, that cannot be used."""
 
     exit_code = ExitCode.INPUT
 

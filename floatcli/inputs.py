@@ -18,7 +18,7 @@ from floatcli.config import CropConfig
 from floatcli.errors import InputError, UsageError
 from floatcli.media.audio import load_speech
 from floatcli.media.image import load_picture
-from floatcli.motion import FileSource, Making
+from floatcli.motion import FileSource
 from floatcli.tracks import EmotionTrack, read_track
 
 Source: TypeAlias = "str | PathLike[str] | np.ndarray | Tensor"
@@ -62,19 +62,3 @@ def file_source(source: Source) -> FileSource | None:
     if isinstance(source, ARRAYS):
         return None
     return FileSource(os.path.abspath(source), file_digest(Path(source)))
-
-
-def recording_of(making: Making) -> Path:
-    """The recording that a motion was made from.
-
-    Raises:
-        InputError: it is unknown, gone, or not what it was.
-    """
-    if making.speech is None:
-        raise InputError("the motion does not say which recording it belongs to", "give it with --speech")
-    path = Path(making.speech.path)
-    if not path.is_file():
-        raise InputError(f"the recording {path} is not there any more", "say where it is with --speech")
-    if file_digest(path) != making.speech.digest:
-        raise InputError(f"{path} has changed since the motion was made", "give the right one with --speech")
-    return path

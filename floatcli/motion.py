@@ -19,11 +19,13 @@ from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from floatcli.checkpoint.store import file_digest
 from floatcli.config import SampleConfig, build
 from floatcli.errors import InputError
 from floatcli.files import replacing
 
 FORMAT_VERSION = 1
+SMALLEST_PORTRAIT = 32  # pixels a side
 SUFFIX = ".motion.safetensors"
 _VERSION_KEY, _MAKING_KEY = "floatcli.motion", "floatcli.making"
 
@@ -119,21 +121,24 @@ class Motion:
 
     def _fault(self) -> str:
         """What of it cannot be; empty where all is well."""
-        frames = len(self.latents)
         wanted = {
-            "latents": self.latents.ndim == 2 and frames > 0,
+            "latents": self.latents.ndim == 2 and self.latents.size > 0,
             "emotion": self.emotion.ndim == 2 and self.emotion.shape[1] == len(self.making.emotions),
-            "portrait": self.portrait.size > 0 and self.portrait.shape[0] == self.portrait.shape[1],
+            "portrait": self.portrait.shape[0] == self.portrait.shape[1] >= SMALLEST_PORTRAIT,
             "anchors": self.anchors is None or self.anchors.shape == (7, 2),
         }
         for name, right in wanted.items():
             values = getattr(self, name)
             if not right:
                 return f"{name} of shape {list(values.shape)}"
-            if values is not None and not np.isfinite(values).all():
+            if values is None or name == "portrait":
+                continue
+            if values.dtype != np.float32:
+                return f"{name} of type {values.dtype}"
+            if not np.isfinite(values).all():
                 return f"{name} that are not finite"
-        if len(self.emotion) not in (1, frames):
-            return f"{len(self.emotion)} emotions for {frames} frames"
+        if len(self.emotion) not in (1, len(self.latents)):
+            return f"{len(self.emotion)} emotions for {len(self.latents)} frames"
         return ""
 
 
@@ -150,9 +155,33 @@ def read_making(path: str | Path) -> Making:
         making = build(Making, json.loads(metadata[_MAKING_KEY]), "making")
     except (KeyError, ValueError, TypeError) as error:
         raise InputError(f"{path} does not say how it was made: {error}", "animate again") from error
-    if min(making.fps, making.window, making.basis_size) < 1:
-        raise InputError(f"{path} was not made by floatcli: fps, window or basis below 1", "animate again")
+    right = {
+        "fps": 1 <= making.fps <= 1000,
+        "window": 1 <= making.window <= 100_000,
+        "basis_size": 1 <= making.basis_size <= 10_000,
+        "coefficient_names": len(making.coefficient_names) in (0, making.basis_size),
+        "crop": len(making.crop) == 4,
+    }
+    wrong = [name for name, so in right.items() if not so]
+    if wrong:
+        raise InputError(f"{path} was not made by floatcli: {wrong[0]} is {getattr(making, wrong[0])}", "animate again")
     return making
+
+
+def recording_of(making: Making) -> Path:
+    """The recording that a motion was made from.
+
+    Raises:
+        InputError: it is unknown, gone, or not what it was.
+    """
+    if making.speech is None:
+        raise InputError("the motion does not say which recording it belongs to", "give it with --speech")
+    path = Path(making.speech.path)
+    if not path.is_file():
+        raise InputError(f"the recording {path} is not there any more", "say where it is with --speech")
+    if file_digest(path) != making.speech.digest:
+        raise InputError(f"{path} has changed since the motion was made", "give the right one with --speech")
+    return path
 
 
 def motion_beside(video: str | Path) -> Path:

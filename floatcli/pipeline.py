@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import NamedTuple
@@ -23,13 +24,13 @@ from floatcli.checks import AUTO, check_crop, check_run, check_sample, check_win
 from floatcli.clip import Clip, Stages, ignore
 from floatcli.config import CropConfig, RunConfig, SampleConfig
 from floatcli.device import choose_device, choose_dtype, memory_told, mixed
-from floatcli.errors import WeightsError
+from floatcli.errors import UsageError, WeightsError
 from floatcli.flow.sampler import sample_motion
 from floatcli.flow.solvers import resolved
-from floatcli.inputs import ARRAYS, Source, file_source, read_emotion, read_speech, recording_of
+from floatcli.inputs import ARRAYS, Source, file_source, read_emotion, read_speech
 from floatcli.media.audio import inspect_recording
 from floatcli.models.float_model import FloatModel, Portrait
-from floatcli.motion import FileSource, Making, Motion
+from floatcli.motion import FileSource, Making, Motion, recording_of
 from floatcli.portraits import PortraitReader, Still
 from floatcli.tracks import EmotionTrack, spans_of
 
@@ -181,6 +182,8 @@ class FloatPipeline:
             sound = read_speech(sound, self.config.sample_rate)[0].numpy()
         else:
             inspect_recording(sound := Path(sound))
+        if speech is not None:
+            making = replace(making, speech=file_source(speech))
         with stages("portrait"):
             still = self.portraits.of(motion)
         latents = torch.from_numpy(motion.latents).to(self.device)
@@ -202,9 +205,12 @@ class FloatPipeline:
             said = f"the motion was made with other weights, {motion.making.model} at {made_with.path}"
             digests = f"SHA-256 {made_with.digest[:12]}..., not {str(self.digest)[:12]}..."
             raise WeightsError(f"{said} ({digests})", "give those with --weights, or animate again")
-        if motion.latents.shape[1] != self.config.motion_dim:
-            found = f"{motion.latents.shape[1]} numbers a frame, the weights have {self.config.motion_dim}"
-            raise WeightsError(f"the motion has {found}", "give the weights it was made with")
+        sizes = {"numbers a frame": (motion.latents.shape[1], self.config.motion_dim)}
+        sizes |= {name: (getattr(motion.making, name), getattr(self.config, name)) for name in ("basis_size", "fps")}
+        for name, (found, wanted) in sizes.items():
+            if found != wanted:
+                said = f"the motion's {name} is {found}, that of the weights {wanted}"
+                raise WeightsError(said, "give the weights it was made with, with --weights")
 
     def _clip(
         self,
@@ -306,6 +312,8 @@ class FloatPipeline:
                 window = next(windows, None)
             if window is None:
                 return
+            if not window.isfinite().all():
+                raise UsageError("the motion leads beyond all numbers", "take scales nearer to 1")
             yield window[0]
 
     def _decoded(self, portrait: Portrait, stages: Stages, window: Tensor) -> Iterator[np.ndarray]:

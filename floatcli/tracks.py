@@ -59,9 +59,9 @@ def read_track(path: str | Path, labels: Sequence[str]) -> EmotionTrack:
     """
     path = Path(path)
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as a track of emotions: {error}", "give a CSV file") from error
+        raise InputError(f"{path} cannot be read as a track of emotions: {error}", "save it as UTF-8 CSV") from error
     reader = csv.reader(lines)
     try:
         rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import torch
@@ -57,10 +58,16 @@ def build_model(
     dtype: torch.dtype = torch.float32,
 ) -> FloatModel:
     """A model of exactly these tensors, under our names. ``source`` is named in a WeightsError."""
-    with torch.device("meta"):  # no parameter is drawn at random only to be replaced
-        model = FloatModel(config)
+    try:
+        with torch.device("meta"):  # no parameter is drawn at random only to be replaced
+            model = FloatModel(config)
+    except (ValueError, IndexError, RuntimeError) as error:
+        raise WeightsError(f"{source} describes no model: {error}", "fetch the file again") from error
     wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
     check_names({name: tensor.shape for name, tensor in tensors.items()}, wanted, source)
+    broken = [name for name in wanted if not (tensors[name].is_floating_point() and tensors[name].isfinite().all())]
+    if broken:
+        raise WeightsError(f"{source} holds {broken[0]} that is no finite numbers", "fetch the file again")
     placed = {name: tensors[name].to(device, dtype) for name in wanted}
     model.load_state_dict(placed, assign=True)
     return model.to(device).eval()
@@ -88,7 +95,7 @@ def save_model(model: FloatModel, path: str | Path, dtype: torch.dtype | None = 
 
 def _own_config(metadata: dict[str, str], path: Path) -> ModelConfig:
     version = metadata.get(_VERSION_KEY, "")
-    if not version.isdigit():
+    if not re.fullmatch("[0-9]{1,9}", version):
         raise WeightsError(f"{path} states no format version", "it was not written by floatcli; fetch it again")
     if int(version) > FORMAT_VERSION:
         raise WeightsError(f"{path} is of format {version}, newer than this floatcli's {FORMAT_VERSION}", "upgrade")

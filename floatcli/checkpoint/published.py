@@ -169,12 +169,6 @@ def from_published(tensors: Mapping[str, Tensor], config: ModelConfig, source: P
     return {name.ours: tensors[name.theirs].view(shape) for name, shape in names.items()}
 
 
-def to_published(tensors: Mapping[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
-    """Tensors under the published names and in their shapes: the inverse of ``from_published``."""
-    names = model_names(config)
-    return {name.theirs: tensors[name.ours].view(name.their_shape(shape)) for name, shape in names.items()}
-
-
 def read_published(tensors: Mapping[str, Tensor], path: Path) -> tuple[dict[str, Tensor], ModelConfig]:
     """A published file, completed from the folders beside it, under our names; with the sizes its shapes state.
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Sequence
-from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
 from floatcli.cli import animate, batch, console, edit, emotion, train, weights
 from floatcli.cli.orders import InOrder
+from floatcli.cli.signals import Interrupted
 from floatcli.errors import ExitCode, FloatCliError
 from floatcli.version import __version__
 
 TRACEBACK = "--traceback"
+_HEADLESS = "pip install --force-reinstall --no-deps opencv-python-headless"
 
 #: click's UsageError, by way of the one of its children that Typer exports.
 _ClickUsageError = typer.BadParameter.__base__ or typer.BadParameter
@@ -37,10 +37,6 @@ app.add_typer(weights.app, name="weights")
 app.add_typer(train.app, name="train")
 
 
-class Interrupted(SystemExit):
-    """A signal that ends the process. No Exception, so that nothing but cleaning up happens on its way out."""
-
-
 def _print_version(asked: bool) -> None:
     if asked:
         typer.echo(f"floatcli {__version__}")
@@ -58,19 +54,6 @@ def _options(
     ] = False,
 ) -> None:
     """Options of every command; ``run`` takes ``--traceback`` out before the commands see it."""
-
-
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    # From here on only cleaning up happens, and a second, impatient signal must not cut that short.
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, signal.SIG_IGN)
-    raise Interrupted(128 + number)
-
-
-def catch_signals() -> None:
-    """Let Ctrl-C and SIGTERM unwind the program, so that temporary files go."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
 
 
 def _take_traceback(arguments: Sequence[str]) -> tuple[list[str], bool]:
@@ -117,6 +100,10 @@ def _explain(error: Exception, traceback_shown: bool) -> int:
         return error.exit_code
     if isinstance(error, _ClickUsageError):
         return _explain_usage(error)
+    if isinstance(error, ImportError):
+        hint = f"install floatcli again, for training as floatcli[train]; where libGL is missing: {_HEADLESS}"
+        console.complain(f"a library cannot be loaded: {error}", hint)
+        return ExitCode.BUG
     what = " ".join(str(error).split()) or "no message"
     hint = "" if traceback_shown else f"run it again with {TRACEBACK} and report what it prints"
     console.complain(f"this is a bug in floatcli: {type(error).__name__}: {what}", hint)

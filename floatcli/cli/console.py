@@ -11,8 +11,8 @@ from rich.text import Text
 
 
 def say(line: str) -> None:
-    """One line to people, on stderr."""
-    print(f"floatcli: {line}", file=sys.stderr, flush=True)
+    """One line to people, on stderr; line ends within it, as file names may have, are shown as such."""
+    print(f"floatcli: {line}".replace("\n", "\\n"), file=sys.stderr, flush=True)
 
 
 def complain(message: str, hint: str = "") -> None:

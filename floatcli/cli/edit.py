@@ -24,7 +24,7 @@ from floatcli.edits import FITS, BasisEdit, borrowed, coefficients, edited
 from floatcli.errors import InputError, UsageError
 from floatcli.files import check_place
 from floatcli.media.video import CONTAINERS, check_output
-from floatcli.motion import SUFFIX, Making, Motion, motion_beside, read_making
+from floatcli.motion import SUFFIX, Making, Motion, motion_beside, read_making, recording_of
 
 if TYPE_CHECKING:
     from floatcli.pipeline import FloatPipeline
@@ -110,6 +110,9 @@ def edit(
     making = read_making(place)
     if clip is not None and clip != place:
         check_video_is(clip, making)
+    other = reference and find_clip(reference, say)
+    if reference is not None and other is not None and other != reference:
+        check_video_is(reference, read_making(other))
     if fit is not None and reference is None:
         raise UsageError("--fit is for a --reference", "leave it out")
     job = Job(
@@ -117,8 +120,8 @@ def edit(
         making=making,
         decode=bool(orders) or output is not None,
         edits=tuple(order.resolve(making) for order in orders),
-        reference=reference and find_clip(reference, say),
-        fit=fit or FITS[0],
+        reference=other,
+        fit=FITS[0] if fit is None else fit,
         output=output or place.with_name(place.name.removesuffix(SUFFIX) + "-edit.mp4"),
         speech=speech,
         sheet=sheet,
@@ -195,32 +198,47 @@ class Job:
                 raise UsageError(f"{path} names no known kind of picture", f"end it in {' or '.join(kinds)}")
             if path is not None:
                 check_place(path, self.video.overwrite)
-        if self.sheet is not None and self.sheet == self.plot:
-            raise UsageError(f"sheet and plot are both {self.plot}", "give them two names")
         if self.reference is not None:
             read_making(self.reference)
         if self.speech is not None:
             check_source(self.speech, "recording")
         if self.decode:
-            self._check_output()
+            check_output(self.output, self.video, [])
+            if self.save_motion:
+                check_place(motion_beside(self.output), self.video.overwrite)
+        if self.decode or self.plot is not None:
+            self._sound()
+        self._check_places()
 
-    def _check_output(self) -> None:
-        stem = self.clip.name.removesuffix(SUFFIX)
-        videos = [self.clip.with_name(stem + suffix) for suffix in CONTAINERS]
-        check_output(self.output, self.video, [path for path in (*videos, self.speech) if path])
-        if not self.save_motion:
-            return
-        kept = motion_beside(self.output)
-        for source in filter(None, (self.clip, self.reference)):
-            if kept.resolve() == source.resolve():
-                raise UsageError(f"{source} would be replaced by the edit", "name another output with -o")
-        check_place(kept, self.video.overwrite)
+    def _sound(self) -> Path:
+        """The recording that is heard: the one given, else the motion's own. Raises InputError."""
+        if self.speech is not None:
+            return self.speech
+        return recording_of(self.making)
+
+    def _check_places(self) -> None:
+        """Raise UsageError where something to be written would replace something that is read, or written too."""
+        read = [path for path in (self.clip, self.reference, self.speech) if path is not None]
+        for motion in (self.clip, self.reference):
+            if motion is not None:
+                stem = motion.name.removesuffix(SUFFIX)
+                read += [path for suffix in CONTAINERS if (path := motion.with_name(stem + suffix)).exists()]
+        read += [Path(source.path) for source in (self.making.face, self.making.speech) if source is not None]
+        taken = {path.resolve(): f"{path} would be replaced by the edit" for path in read}
+        written = [self.sheet, self.plot]
+        if self.decode:
+            written += [motion_beside(self.output) if self.save_motion else None, self.output]
+        for place in filter(None, written):
+            if place.resolve() in taken:
+                raise UsageError(taken[place.resolve()], "name another output")
+            taken[place.resolve()] = f"{place} would be written twice"
 
     def do(self, progress: ProgressLine) -> dict[str, Any]:
         """Edit, decode, draw; answer what there is to tell about it."""
         with progress:
             pipeline = open_pipeline(self.weights or self._own_weights(), self.run, progress)
             motion = Motion.load(self.clip)
+            pipeline.check_weights(motion)
             basis = pipeline.model.basis.matrix.detach().double().cpu().numpy()
             after = motion
             if self.reference is not None:
@@ -244,11 +262,11 @@ class Job:
         return result
 
     def _draw(self, before: Motion, after: Motion, basis: np.ndarray, sample_rate: int) -> None:
-        from floatcli.inputs import read_speech, recording_of
+        from floatcli.inputs import read_speech
         from floatcli.plots import plot_coefficients
 
         assert self.plot is not None
-        sound = read_speech(self.speech or recording_of(self.making), sample_rate)[0].numpy()
+        sound = read_speech(self._sound(), sample_rate)[0].numpy()
         samples = round(before.seconds * sample_rate)
         names = self.making.coefficient_names or [""] * self.making.basis_size
         plot_coefficients(
@@ -261,7 +279,7 @@ class Job:
         )
 
     def _own_weights(self) -> Path | None:
-        """The weights that made the motion, where they still are; else None, the embedded set."""
+        """The weights that made the motion, where they still are; else None, those of ``find_weights``."""
         made_with = self.making.weights
         return Path(made_with.path) if made_with is not None and Path(made_with.path).is_file() else None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import sys
 from dataclasses import dataclass, replace
@@ -30,7 +29,8 @@ if TYPE_CHECKING:
     from floatcli.tracks import EmotionTrack
 
 _HOP = 0.5
-_SHOWING = ("scale", "seed", "nfe", "crop", "save_motion")
+LARGEST_GRID = 64  # clips in one video
+_SHOWING = ("scale", "seed", "nfe", "crop", "save_motion", "crf", "preset")
 
 
 def emotion(
@@ -80,7 +80,8 @@ def emotion(
     """
     shown = [name for name in _SHOWING if str(context.get_parameter_source(name)).endswith("COMMANDLINE")]
     if face is None and to is None and shown:
-        raise UsageError(f"--{shown[0]} is for showing emotions", "it goes with --face FACE --to happy,sad")
+        option = shown[0].replace("_", "-")
+        raise UsageError(f"--{option} is for showing emotions", "it goes with --face FACE --to happy,sad")
     job = Job(
         speech=speech,
         window=window if window is not None or hop is None else 2.0,
@@ -107,7 +108,7 @@ def emotion(
 
 
 def _words(text: str | None) -> tuple[str, ...]:
-    return tuple(word.strip() for word in text.split(",")) if text else ()
+    return tuple(word.strip() for word in text.split(",") if word.strip()) if text else ()
 
 
 def _numbers(text: str) -> tuple[float, ...]:
@@ -143,8 +144,11 @@ class Job:
         check_crop(self.crop)
         check_video(self.video)
         check_run(self.run)
-        if not all(map(math.isfinite, self.scales)):
-            raise UsageError("a scale is not finite", "as in 0.5,1,2")
+        for scale in self.scales:
+            check_sample(replace(self.sample, emotion_scale=scale))
+        if len(self.to) * len(self.scales) > LARGEST_GRID:
+            said = f"a grid of {len(self.to)} emotions at {len(self.scales)} scales is too large"
+            raise UsageError(said, f"up to {LARGEST_GRID} clips fit")
         if bool(self.to) != (self.face is not None):
             missing = "--face FACE" if self.to else "--to happy,sad"
             raise UsageError("a portrait and the emotions it shall show go together", f"add {missing}")
@@ -167,7 +171,8 @@ class Job:
             return
         for path, suffix in ((self.output, ".csv"), (self.plot, ".png")):
             if path is not None and path.suffix.lower() != suffix:
-                raise UsageError(f"{path} does not end in {suffix}", f"call it {path.stem}{suffix}")
+                name = path.stem.lstrip(".") or "track"
+                raise UsageError(f"{str(path)!r} does not end in {suffix}", f"call it {name}{suffix}")
             if path is not None:
                 check_place(path, self.video.overwrite)
         find_weights(self.weights)

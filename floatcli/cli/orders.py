@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,10 @@ from typer.core import TyperCommand
 
 from floatcli.checks import check_source
 from floatcli.edits import ABOUT, BasisEdit, Curve, check_basis, constant
-from floatcli.errors import UsageError
+from floatcli.errors import FloatCliError, InputError, UsageError
 from floatcli.motion import Making
 
+_KEYFRAMES = re.compile("[^,:/]*:[^,:/]*(,[^,:/]*:[^,:/]*)*")  # else it is a file's name
 RIGHT_FORM = "name a vector, then what happens to it: --basis 3 --scale 1.5 --basis 5 --offset 0.2"
 _ORDER = "floatcli.order"
 
@@ -53,7 +53,9 @@ class Order:
         for name in ("scale", "offset"):
             value = getattr(self, name)
             if value is not None and not math.isfinite(value):
-                raise UsageError(f"{name} must be a finite number, not {value}", "1 and 0 change nothing")
+                raise UsageError(
+                    f"{name} must be a finite number, not {value}", "a scale of 1 and an offset of 0 change nothing"
+                )
             if value is not None:
                 curves[name] = constant(value)
         about = self.about or ABOUT[0]
@@ -66,8 +68,8 @@ class Order:
         return BasisEdit(basis_number(self.basis, making), about=about, freeze=self.freeze, **curves)
 
     def _read_curve(self, text: str) -> dict[str, Curve]:
-        name, _, keys = text.rpartition("=")
-        name = name or "scale"
+        named = re.fullmatch("([a-z]+)=(.*)", text, re.DOTALL)
+        name, keys = named.groups() if named else ("scale", text)
         if name not in ("scale", "offset"):
             raise UsageError(f"there is no curve of {name!r}", "give scale=... or offset=...")
         if getattr(self, name) is not None:
@@ -119,23 +121,31 @@ def basis_number(text: str, making: Making) -> int:
 
 def read_curve(text: str) -> Curve:
     """Keyframes from "0:1,1.5:2", or from a file with one "seconds:value" or "seconds,value" a line."""
-    lines = text.split(",")
-    if ":" not in text:
-        path = Path(text)
-        check_source(path, "curve")
-        written = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-        lines = [line.replace(",", ":") for line in written if line.strip()]
-    if not lines:
-        raise UsageError(f"{text} has no keyframes", "one a line, as in 0,1")
-    keys = []
-    for number, line in enumerate(lines, 1):
-        time, _, value = line.partition(":")
+    if _KEYFRAMES.fullmatch(text) or not text.strip():
+        return _curve([(f"keyframe {k}", key) for k, key in enumerate(text.split(","), 1)], UsageError)
+    path = Path(text)
+    check_source(path, "curve")
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no text: {error}", "save it as UTF-8, one keyframe a line, as in 0,1") from error
+    keys = [(f"{path}, line {k}", line.replace(",", ":")) for k, line in enumerate(lines, 1) if line.strip()]
+    if not keys:
+        raise InputError(f"{path} has no keyframes", "one a line, as in 0,1")
+    return _curve(keys, InputError)
+
+
+def _curve(keys: list[tuple[str, str]], failure: type[FloatCliError]) -> Curve:
+    """The curve through keyframes "seconds:value", each with the place it stands in."""
+    points: list[tuple[float, float]] = []
+    for where, key in keys:
+        time, _, value = key.partition(":")
         try:
-            keys.append((float(time), float(value)))
+            points.append((float(time), float(value)))
         except ValueError:
-            raise UsageError(f"keyframe {number}, {line.strip()!r}, is no seconds:value", "as in 0:1,1.5:2") from None
-    if not all(math.isfinite(number) for key in keys for number in key):
-        raise UsageError(f"a keyframe of {text!r} is not finite", "as in 0:1,1.5:2")
-    if any(later[0] <= earlier[0] for earlier, later in pairwise(keys)):
-        raise UsageError(f"the times of {text!r} do not rise", "put the keyframes in order, each time once")
-    return Curve(*(tuple(column) for column in zip(*keys, strict=True)))
+            raise failure(f"{where}, {key.strip()!r}, is no seconds:value", "as in 0:1,1.5:2") from None
+        if not all(map(math.isfinite, points[-1])):
+            raise failure(f"{where}, {key.strip()!r}, is not finite", "as in 0:1,1.5:2")
+        if len(points) > 1 and points[-1][0] <= points[-2][0]:
+            raise failure(f"{where}: {points[-1][0]:g} s does not come after {points[-2][0]:g} s", "put them in order")
+    return Curve(*(tuple(column) for column in zip(*points, strict=True)))

@@ -9,6 +9,7 @@ import typer
 
 from floatcli.cli import console
 from floatcli.errors import UsageError
+from floatcli.files import check_place
 
 app = typer.Typer(help="Train a FLOAT of your own, in two stages, and measure it.", no_args_is_help=True)
 
@@ -72,6 +73,9 @@ def export(
     run: RunFolder = Path("runs/embedded"),
 ) -> None:
     """Put the parts of a run together, as one 16-bit file that animate loads."""
+    if output.suffix != ".safetensors":
+        raise UsageError(f"{output} does not end in .safetensors", f"call it {output.stem}.safetensors")
+    check_place(output, overwrite=True)
     from floatcli.train.export import export_run
     from floatcli.train.settings import load_settings
 
@@ -90,6 +94,8 @@ def evaluate(
     """Measure a set on held-out drawn faces, sentences and voices, and on a photograph; prints a table."""
     import json
 
+    if output is not None:
+        check_place(output, overwrite=True)
     from floatcli.checkpoint.load import load_model
     from floatcli.train.evaluate import evaluate_model
     from floatcli.train.report import table

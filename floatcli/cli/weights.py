@@ -108,12 +108,12 @@ def verify(
     ] = None,
 ) -> None:
     """Read a set's files anew and compare their digests."""
+    entries = {each: _set(each) for each in ([name] if name else known_sets())}
     from floatcli.checkpoint import hub
     from floatcli.checkpoint.tensors import read_tensors
 
     wrong = []
-    for each in [name] if name else list(known_sets()):
-        entry = _set(each)
+    for each, entry in entries.items():
         if not entry.sources:
             tensors, _ = read_tensors(find_weights(each))
             print(f"{each}: whole, {len(tensors)} tensors; it comes with the package and has no digest of its own")

@@ -11,6 +11,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
+from floatcli.checkpoint.store import file_digest
+
 Notice = Callable[[str], None]
 
 #: Set (to anything but 0) where no network may be used.
@@ -32,8 +34,12 @@ def network_file(url: str, notice: Notice) -> Path | None:
     import torch
 
     path = Path(torch.hub.get_dir()) / "checkpoints" / urlsplit(url).path.rsplit("/", 1)[-1]
+    digest = path.name.split(".")[0].rsplit("-", 1)[-1]
     if path.is_file():
-        return path
+        if file_digest(path).startswith(digest):
+            return path
+        notice(f"{path} is damaged and not used: remove it, and it is fetched again")
+        return None
     if not _online(url):
         return None
     notice(f"fetching {path.name}, once, into {path.parent}")
@@ -41,7 +47,6 @@ def network_file(url: str, notice: Notice) -> Path | None:
     socket.setdefaulttimeout(STALL_SECONDS)  # torch.hub passes none, and a silent network would hang it
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        digest = path.name.split(".")[0].rsplit("-", 1)[-1]
         torch.hub.download_url_to_file(url, str(path), hash_prefix=digest, progress=False)
     except (OSError, RuntimeError):  # unreachable, cut off, disk full, wrong digest
         return None

@@ -10,6 +10,8 @@ from floatcli.errors import UsageError
 #: Solvers of fixed step, with the evaluations of the field in each step.
 FIXED_SOLVERS = {"euler": 1, "midpoint": 2, "heun2": 2, "heun3": 3, "rk4": 4}
 
+LARGEST_NFE = 10_000  # a hundred are beyond telling from exact
+
 #: Solvers that choose their steps to meet a tolerance.
 ADAPTIVE_SOLVERS = ("adaptive_heun", "bosh3", "dopri5", "dopri8", "fehlberg2")
 
@@ -22,7 +24,7 @@ def solver_steps(settings: SampleConfig) -> int | None:
 
     Raises:
         UsageError: there is no such solver, it cannot make exactly that many evaluations, or it makes as many as
-            its tolerance needs.
+            its tolerance needs, which the others have not.
     """
     solver, nfe = settings.solver, settings.nfe
     if solver in ADAPTIVE_SOLVERS:
@@ -38,11 +40,14 @@ def solver_steps(settings: SampleConfig) -> int | None:
         raise UsageError(
             f"there is no solver {solver!r}", f"choose from {', '.join((*FIXED_SOLVERS, *ADAPTIVE_SOLVERS))}"
         )
+    if settings.tolerance != SampleConfig.tolerance:
+        raise UsageError(f"{solver} takes no tolerance", f"adaptive solvers do: {', '.join(ADAPTIVE_SOLVERS)}")
     per_step = FIXED_SOLVERS[solver]
     if nfe is None:
         return -(-DEFAULT_NFE // per_step)
-    if nfe < 1:
-        raise UsageError(f"nfe must be at least 1, not {nfe}", f"{DEFAULT_NFE} is what the published model uses")
+    if not 1 <= nfe <= LARGEST_NFE:
+        said = f"nfe must lie in 1..{LARGEST_NFE}, not {nfe}"
+        raise UsageError(said, f"{DEFAULT_NFE} is what the published model uses")
     if nfe % per_step:
         below = nfe - nfe % per_step
         near = f"{below} or {below + per_step}" if below else f"{per_step}"

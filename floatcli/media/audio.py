@@ -36,7 +36,7 @@ def load_speech(path: str | Path, sample_rate: int, notice: Callable[[str], None
         notice: Told in one line where the recording breaks off.
 
     Returns:
-        float32 (samples,), in [-1, 1] up to overshoot; finite; all zeros where the recording is digital silence.
+        float32 (samples,), in [-1, 1] up to overshoot; all zeros where the recording is digital silence.
 
     Raises:
         InputError: there is no usable sound.
@@ -50,7 +50,9 @@ def load_speech(path: str | Path, sample_rate: int, notice: Callable[[str], None
         raise InputError(
             f"{path} is too short ({1000 * len(samples) / rate:.0f} ms)", f"it takes at least {1000 * SHORTEST:.0f} ms"
         )
-    speech = torch.nan_to_num(torch.from_numpy(samples), nan=0.0, posinf=0.0, neginf=0.0)
+    speech = torch.from_numpy(samples)
+    if not speech.isfinite().all():
+        raise InputError(f"{path} holds samples that are no numbers", "export it again, as 16-bit WAV for example")
     return torchaudio.functional.resample(speech, rate, sample_rate)
 
 

@@ -1,10 +1,10 @@
 """The decoder of the embedded set: it edits the picture itself instead of painting a new one.
 
-Mouth and eyes are edited in patches anchored at landmarks; then one coarse warp turns the whole head
-(``head_warp``). It stands behind the interface of the published decoder - identity, features, motion -> frames - with
-other features: the source picture, and everything that can be computed from it once. Because flows upsample, and the
-picture is looked up but once, frames stay as sharp as it at any size, and weights trained on drawings carry over to
-photographs.
+Mouth and eyes are edited in patches anchored at landmarks; then one coarse warp turns the head (``head_warp``) in
+front of what lies behind it (``backdrop``). It stands behind the interface of the published decoder - identity,
+features, motion -> frames - with other features: the source picture, and everything that can be computed from it
+once. Because flows upsample, and the picture is looked up but once, frames stay as sharp as it at any size, and
+weights trained on drawings carry over to photographs.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from floatcli.config import ANCHORS, POSE, AnchoredSize, ModelConfig
+from floatcli.models.backdrop import behind, opacity
 from floatcli.models.head_warp import HeadWarp
 from floatcli.models.landmark_net import LandmarkNet
 from floatcli.models.patches import (
@@ -38,7 +39,8 @@ MOUTH = ("jaw", "round", "smile", "upper_lip", "lower_lip", "lip_press", "sneer"
 LEFT_EYE = ("lid_left", "gaze_x", "gaze_y", "brow_left", "furrow", "smile")
 RIGHT_EYE = ("lid_right", "gaze_x", "gaze_y", "brow_right", "furrow", "smile")
 
-SHARPEST = 256  # frames up to this side are looked up bicubically, for which larger ones take too long on a CPU
+FINE = 1000  # pixels a side that a portrait is enlarged to at least, so that looking it up blurs little
+LOBES = 8  # of the windowed sinc that enlarges it
 FLOW_REACH = 0.6  # furthest a patch's flow looks, in half sides of the patch
 
 
@@ -107,17 +109,37 @@ def apply_edit(picture: Tensor, edit: Edit, frame: Tensor, points: Tensor) -> Te
 
 def along_flow(flow: Tensor, size: int) -> Tensor:
     """Where the pixels of a picture of ``size`` a side look along a coarser flow (N, 2, S, S): (N, size, size, 2)."""
-    return pixel_grid(size, flow) + _resized(flow, size).permute(0, 2, 3, 1)
+    return pixel_grid(size, flow) + resized(flow, size).permute(0, 2, 3, 1)
 
 
-def _resized(maps: Tensor, size: int) -> Tensor:
+def resized(maps: Tensor, size: int) -> Tensor:
     """Maps (N, C, S, S) at ``size`` pixels a side."""
     return F.interpolate(maps, size=(size, size), mode="bilinear", align_corners=False)
 
 
-def look_up(picture: Tensor, at: Tensor, mode: str = "bilinear", beyond: str = "border") -> Tensor:
+def look_up(picture: Tensor, at: Tensor, beyond: str = "border") -> Tensor:
     """Picture (N, C, H, H) at places (N, h, w, 2); ``beyond`` is what lies outside, as in ``grid_sample``."""
-    return F.grid_sample(picture, at, mode, padding_mode=beyond, align_corners=False)
+    return F.grid_sample(picture, at, padding_mode=beyond, align_corners=False)
+
+
+def enlarged(picture: Tensor) -> Tensor:
+    """A picture (B, C, H, H) with values between its pixels, (B, C, kH - k + 1, kH - k + 1), k = 2, 4, ...
+
+    Looked up among these, it keeps the finest detail, which linear interpolation between pixels would blur.
+    """
+    while picture.shape[-1] < FINE:
+        picture = _doubled(_doubled(picture).mT).mT
+    return picture
+
+
+def _doubled(picture: Tensor) -> Tensor:
+    """Rows (B, C, H, W) with values between their pixels, (B, C, H, 2W - 1)."""
+    at = torch.arange(-LOBES, LOBES, device=picture.device, dtype=picture.dtype) + 0.5
+    taps = at.sinc() * (at / LOBES).sinc()
+    rows = F.pad(picture.flatten(0, 2)[:, None], (LOBES - 1, LOBES - 1), mode="reflect")
+    between = F.conv1d(rows, (taps / taps.sum())[None, None]).view(*picture.shape[:3], -1)
+    both = torch.stack([picture[..., :-1], between], -1).flatten(3)
+    return torch.cat([both, picture[..., -1:]], -1)
 
 
 class Placed(NamedTuple):
@@ -143,7 +165,7 @@ def place(frame: Tensor, size: int, extent: Extent) -> Placed:
 class AnchoredFeatures(NamedTuple):
     """What the anchored decoder keeps of a portrait (batch 1)."""
 
-    picture: Tensor  # (1, 3, H, H), the crop at the size of the frames to come
+    picture: Tensor  # the crop, ``enlarged`` from the size of the frames to come
     anchors: Tensor  # (1, 7, 2), grid coordinates
     basis: Tensor  # (D, M)
     pose: Tensor  # (1, 6), the source's own
@@ -151,6 +173,8 @@ class AnchoredFeatures(NamedTuple):
     left_eye: list[Tensor]
     right_eye: list[Tensor]
     warp: Tensor
+    opacity: Tensor  # (1, 1, W, W), of the head
+    backdrop: Tensor  # (1, 3, H, H), the picture without the head
 
 
 class AnchoredDecoder(nn.Module):
@@ -166,6 +190,8 @@ class AnchoredDecoder(nn.Module):
         missing = sorted({*MOUTH, *LEFT_EYE, *RIGHT_EYE, *POSE} - set(names))
         if missing:
             raise ValueError(f"the anchored decoder needs basis vectors named {', '.join(missing)}")
+        if len(config.coefficient_scales) != len(names):
+            raise ValueError("the anchored decoder needs the scale of every basis vector")
         self.size = config.anchored
         self.columns: dict[tuple[str, ...], list[int]] = {
             part: [names.index(name) for name in part] for part in (MOUTH, LEFT_EYE, RIGHT_EYE, POSE)
@@ -195,57 +221,67 @@ class AnchoredDecoder(nn.Module):
             anchors = self.landmarks(small)
         left, right = eye_frames(anchors)
         pose = self.part(coeffs, POSE)
+        warp, matte = self.warp.prepare(small, anchors, pose)
         return AnchoredFeatures(
-            picture,
+            enlarged(picture),
             anchors,
             basis,
             pose,
             self.mouth.prepare(small, mouth_frame(anchors), anchors),
             self.eye.prepare(small, left, anchors),
             self.eye.prepare(small, right, anchors),
-            self.warp.prepare(small, anchors, pose),
+            warp,
+            opacity(resized(matte, self.size.work_size)),
+            behind(picture, resized(matte, picture.shape[-1])),
         )
 
     def forward(self, identity: Tensor, motion: Tensor, features: AnchoredFeatures) -> Tensor:
         """Frames (N, 3, H, H) in [-1, 1] for motions (N, D); the identity speaks through the features alone."""
-        coeffs = motion @ features.basis
         left, right = eye_frames(features.anchors)
-        edits = motion.new_zeros(len(motion), 6, self.size.work_size, self.size.work_size)
-        for editor, prepared, frame, names in (
+        patches = (
             (self.mouth, features.mouth, mouth_frame(features.anchors), MOUTH),
             (self.eye, features.left_eye, left, LEFT_EYE),
             (self.eye, features.right_eye, right, RIGHT_EYE),
-        ):
-            _put(
-                edits,
-                editor(prepared, self.part(coeffs, names)),
-                place(frame, self.size.work_size, editor.extent),
-                frame,
-            )
-        flow = self.warp(features.warp, features.pose, self.part(coeffs, POSE))
-        return render(features.picture, edits, flow)
+        )
+        with _exactly(motion):
+            coeffs = motion.float() @ features.basis
+        drawn = [editor(prepared, self.part(coeffs, names)) for editor, prepared, _, names in patches]
+        with _exactly(motion):
+            edits = motion.new_zeros(len(motion), 7, self.size.work_size, self.size.work_size)
+            edits[:, 6:] = features.opacity
+            for edit, (editor, _, frame, _) in zip(drawn, patches, strict=True):
+                _put(edits, edit, place(frame, self.size.work_size, editor.extent), frame)
+            flow = self.warp(features.warp, features.pose, self.part(coeffs, POSE))
+            return render(features.picture, edits, flow, features.backdrop)
+
+
+def _exactly(like: Tensor) -> torch.autocast:
+    """Where places are computed, whatever the networks run in: half precision is too coarse for them."""
+    return torch.autocast(like.device.type, enabled=False)
 
 
 def _put(edits: Tensor, edit: Edit, at: Placed, frame: Tensor) -> None:
-    """Puts the edits of one patch on a map of edits (N, 2 + 1 + 3, S, S), in place, behind a soft edge."""
+    """Puts the edits of one patch on a map of edits (N, 2 + 1 + 3 + 1, S, S), in place, behind a soft edge."""
     flow = torch.einsum("ck,nkhw->nchw", frame[0, :, :2], edit.flow)  # in picture coordinates
     fine = look_up(torch.cat([flow, edit.mask, edit.colour], 1), at.points.expand(len(flow), -1, -1, -1))
-    region = edits[:, :, at.rows, at.columns]
-    edits[:, :, at.rows, at.columns] = torch.lerp(region, fine, at.window.expand_as(region))
+    region = edits[:, :6, at.rows, at.columns]
+    edits[:, :6, at.rows, at.columns] = torch.lerp(region, fine, at.window.expand_as(region))
 
 
-def render(picture: Tensor, edits: Tensor, flow: Tensor) -> Tensor:
-    """Frames (N, 3, H, H) of a picture (1, 3, H, H), edited and then turned, looked up but once to stay sharp.
+def render(picture: Tensor, edits: Tensor, flow: Tensor, backdrop: Tensor) -> Tensor:
+    """Frames (N, 3, H, H) of a portrait, edited and then turned, looked up but once to stay sharp.
 
     Args:
-        picture: The source.
-        edits: By place in the source: where to look instead, mask, colour, (N, 2 + 1 + 3, S, S).
+        picture: The source, ``enlarged`` from (1, 3, H, H).
+        edits: By place in the source: where to look instead, mask, colour, the head's opacity, (N, 7, S, S).
         flow: From places in the frames to places in the source, (N, 2, S', S').
+        backdrop: What shows where the head does not, (1, 3, H, H).
     """
-    size = picture.shape[-1]
+    size = backdrop.shape[-1]
     drawn = look_up(edits, along_flow(flow, edits.shape[-1]))  # no finer than they are
-    offset, mask, colour = _resized(drawn, size).split([2, 1, 3], 1)
+    offset, mask, colour, head = resized(drawn, size).split([2, 1, 3, 1], 1)
     at = along_flow(flow, size) + offset.permute(0, 2, 3, 1)
-    mode = "bicubic" if size <= SHARPEST else "bilinear"
-    seen = look_up(picture.expand(len(at), -1, -1, -1), at, mode, "reflection")
-    return torch.lerp(seen, colour, mask)
+    fine = picture.shape[-1]  # it ends at the middle of the outermost pixels
+    at = at * ((fine - 1) / (size - 1) * size / fine)
+    seen = look_up(picture.expand(len(at), -1, -1, -1), at, beyond="reflection")
+    return torch.lerp(backdrop, torch.lerp(seen, colour, mask), head)

@@ -13,6 +13,8 @@ from floatcli.models.patches import heatmaps, pixel_grid
 from floatcli.models.unet import EditDecoder, SourceEncoder
 
 INVERSIONS = 4  # steps in which the head's displacement is inverted
+MATTE_GAIN = 6.0  # what the network draws becomes logits of a matte, which has sharp edges
+MATTE_MARGIN = 0.5  # on top of it: hair that is left behind looks worse than backdrop that comes along
 
 
 class Oval(NamedTuple):
@@ -48,7 +50,7 @@ class Head(NamedTuple):
     """A head in space, pixel by pixel, in grid coordinates."""
 
     place: Tensor  # (B, 3, S, S), from the point that the head turns about
-    share: Tensor  # (B, 1, S, S), logits of following the head
+    share: Tensor  # (B, 1, S, S), logits of following the head, and of hiding what lies behind
     pivot: Tensor  # (B, 2), the point that the head turns about, from the one that it grows about
 
 
@@ -101,18 +103,23 @@ class HeadWarp(nn.Module):
         # Normalised, it hides a spike in a corner of its maps to steer their scale, and the spike shows as a flow.
         self.encoder = SourceEncoder(3 + len(ANCHORS) + 2, size.warp_channels, normalised=False)
         self.embed = nn.Sequential(nn.Linear(len(POSE), size.condition), nn.SiLU())
-        self.decoder = EditDecoder(size.warp_channels, 4, size.condition, normalised=False)
+        self.decoder = EditDecoder(size.warp_channels, 5, size.condition, normalised=False)
 
-    def prepare(self, picture: Tensor, anchors: Tensor, pose: Tensor) -> Tensor:
-        """Maps w (X, 1, o), (B, 6, S, S), from picture (B, 3, H, H), anchors (B, 7, 2), source pose (B, 6)."""
+    def prepare(self, picture: Tensor, anchors: Tensor, pose: Tensor) -> tuple[Tensor, Tensor]:
+        """What stays the same in every frame, from picture (B, 3, H, H), anchors (B, 7, 2), source pose (B, 6).
+
+        Returns:
+            Maps w (X, 1, o), (B, 6, S, S); the logits (B, 1, S, S) of the head's matte.
+        """
         small = F.interpolate(picture, size=(self.input_size,) * 2, mode="bilinear", antialias=True)
         grid = pixel_grid(self.input_size, picture).expand(len(picture), -1, -1, -1).permute(0, 3, 1, 2)
         maps = self.encoder(torch.cat([small, heatmaps(anchors, self.input_size), grid], 1))
         out = self.decoder(self.decoder.prepare(maps), self.embed(pose)).float()
         guess = guess_head(grid, anchors, pose * self.scales)
-        share = (out[:, 3:] + guess.share).sigmoid()
+        share = (out[:, 3:4] + guess.share).sigmoid()
         pivot = guess.pivot[..., None, None].expand(-1, -1, *share.shape[2:])
-        return share * torch.cat([out[:, :3] + guess.place, torch.ones_like(share), pivot], 1)
+        maps = share * torch.cat([out[:, :3] + guess.place, torch.ones_like(share), pivot], 1)
+        return maps, MATTE_GAIN * (out[:, 4:] + 0.5 * guess.share + MATTE_MARGIN)
 
     def displacement(self, maps: Tensor, source: Tensor, target: Tensor) -> Tensor:
         """Where the source's pixels go, D (N, 2, S, S) in grid coordinates; arguments as for ``forward``."""

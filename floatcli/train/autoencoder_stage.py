@@ -27,7 +27,9 @@ from floatcli.models.anchored_decoder import (
     apply_edit,
     look_up,
     mirror_gaze,
+    resized,
 )
+from floatcli.models.backdrop import behind, opacity
 from floatcli.models.head_warp import HeadWarp
 from floatcli.models.landmark_net import LandmarkNet, centres
 from floatcli.models.motion_encoder import MotionEncoder
@@ -257,6 +259,8 @@ class Turn(NamedTuple):
     truth: Tensor
     flow: Tensor
     displacement: Tensor
+    head: Tensor  # (N, 1, H/2, H/2), its opacity where it has turned to
+    matte: Tensor  # (N, 1, S, S), its opacity in the source
 
 
 class WarpPart(nn.Module):
@@ -276,13 +280,16 @@ class WarpPart(nn.Module):
         pose = coeffs_of(batch.parameters, POSE)
         seen = pose[:, :1] + 0.3 * torch.randn_like(pose[:, :1])  # as an encoder might read it
         wanted = pose[:, 1:] - pose[:, :1] + seen
-        maps = self.warp.prepare(source, anchors, seen[:, 0]).repeat_interleave(count, 0)
+        maps, matte = (x.repeat_interleave(count, 0) for x in self.warp.prepare(source, anchors, seen[:, 0]))
         poses = seen.expand_as(wanted).flatten(0, 1), wanted.flatten(0, 1)
         flow = self.warp(maps, *poses)
         half = F.interpolate(source, scale_factor=0.5, mode="area").repeat_interleave(count, 0)
         truth = F.interpolate(targets.flatten(0, 1), scale_factor=0.5, mode="area")
-        turned = look_up(half, along_flow(flow, half.shape[-1]))
-        return Turn(half, turned, truth, flow, self.warp.displacement(maps, *poses))
+        at = along_flow(flow, half.shape[-1])
+        fine = resized(matte, half.shape[-1])
+        head = look_up(opacity(fine), at)
+        turned = torch.lerp(behind(half, fine), look_up(half, at), head)
+        return Turn(half, turned, truth, flow, self.warp.displacement(maps, *poses), head, opacity(matte))
 
     def losses(self, batch: Batch, rng: np.random.Generator) -> Losses:
         """The turned source against the truth; landmarks both ways, those that never move included; smoothness."""
@@ -291,15 +298,16 @@ class WarpPart(nn.Module):
         here = batch.landmarks[:, 1:].flatten(0, 1)
         there = batch.landmarks[:, :1].expand_as(batch.landmarks[:, 1:]).flatten(0, 1)
         dx, dy = gradients(turn.displacement)
-        losses["flow"] = 10 * flow_loss(turn.flow, here, there)
-        losses["displacement"] = 40 * flow_loss(turn.displacement, there, here)
+        seen = resized(turn.head, turn.flow.shape[-1])  # elsewhere is the backdrop, which stays
+        losses["flow"] = 10 * flow_loss(seen * turn.flow, here, there)
+        losses["displacement"] = 40 * flow_loss(turn.matte * turn.displacement, there, here)
         losses["smooth"] = 10 * (gradients(dx)[0].abs().mean() + gradients(dy)[1].abs().mean())
         return losses
 
     def sheet(self, batch: Batch, path: Path) -> None:
-        """Sample pictures: source, turned, truth."""
+        """Sample pictures: source, turned, truth, opacity of the head."""
         turn = self.turn(batch, np.random.default_rng(0))
-        save_pictures([turn.source, turn.turned, turn.truth], path)
+        save_pictures([turn.source, turn.turned, turn.truth, turn.head.expand_as(turn.turned) * 2 - 1], path)
 
 
 PARTS: dict[str, type] = {

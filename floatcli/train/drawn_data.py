@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 from collections.abc import Callable
@@ -113,7 +114,8 @@ def _open(folder: Path, stem: str) -> list[np.ndarray]:
 
 
 def draw_shards(config: DrawnConfig, log: Callable[[str], None]) -> None:
-    """Draws every shard that is missing, on all cores."""
+    """Draws every shard that is missing, on all cores. Raises InputError where others are in the folder."""
+    _stamp(config)
     count = -(-config.identities // config.shard)
     missing = [index for index in range(count) if not _is_drawn(config, index)]
     if not missing:
@@ -121,6 +123,16 @@ def draw_shards(config: DrawnConfig, log: Callable[[str], None]) -> None:
     with multiprocessing.get_context("spawn").Pool(min(len(missing), os.cpu_count() or 1)) as pool:
         for done, _ in enumerate(pool.imap_unordered(partial(draw_shard, config), missing), 1):
             log(f"drawn {done}/{len(missing)} shards of {config.shard} portraits")
+
+
+def _stamp(config: DrawnConfig) -> None:
+    """Marks the folder with how its drawings are made, or finds it marked so."""
+    made = Path(config.folder) / "made.json"
+    stamp = json.dumps({"seed": config.seed, "size": config.size, "shard": config.shard})
+    if made.exists() and made.read_text() != stamp:
+        raise InputError(f"{config.folder} holds drawings of other settings", "remove it, or name another folder")
+    made.parent.mkdir(parents=True, exist_ok=True)
+    made.write_text(stamp)
 
 
 def _is_drawn(config: DrawnConfig, index: int) -> bool:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.lib.format import open_memmap
 from torch import Tensor
 
 from floatcli.config import ModelConfig
@@ -40,28 +43,42 @@ class FlowBatch(NamedTuple):
 
 @torch.inference_mode()
 def hear(
-    corpus: SpeechCorpus, audio: AudioEncoder, emotion: EmotionEncoder, log: Callable[[str], None]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Features (clips, T, F) float16 and emotion probabilities (clips, E) of a whole corpus."""
-    features, probabilities = [], []
+    corpus: SpeechCorpus, audio: AudioEncoder, emotion: EmotionEncoder, into: Heard, log: Callable[[str], None]
+) -> None:
+    """Fills ``into`` with what the encoders make of a whole corpus."""
     for start in range(0, len(corpus), _AT_ONCE):
-        sounds = [corpus.sound(i) for i in range(start, min(start + _AT_ONCE, len(corpus)))]
-        waveform = normalise_waveform(torch.from_numpy(np.stack(sounds)))
-        features.append(audio.features(waveform, corpus.motion.shape[1]).half().numpy())
-        probabilities.append(emotion(waveform).numpy())
+        clips = range(start, min(start + _AT_ONCE, len(corpus)))
+        waveform = normalise_waveform(torch.from_numpy(np.stack([corpus.sound(i) for i in clips])))
+        into.features[clips.start : clips.stop] = audio.features(waveform, corpus.motion.shape[1]).half().numpy()
+        into.emotion[clips.start : clips.stop] = emotion(waveform).numpy()
         if start // _AT_ONCE % 50 == 49:
-            log(f"hearing: {start + len(sounds)} of {len(corpus)} clips")
-    return np.concatenate(features), np.concatenate(probabilities)
+            log(f"hearing: {clips.stop} of {len(corpus)} clips")
+
+
+def fingerprint(corpus: SpeechCorpus, audio: AudioEncoder, emotion: EmotionEncoder) -> str:
+    """SHA-256 of the encoders' weights and of the corpus's portraits, which tell one corpus from another."""
+    digest = hashlib.sha256(np.asarray(corpus.portrait).tobytes())
+    for tensor in (*audio.state_dict().values(), *emotion.state_dict().values()):
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def heard_corpus(
     corpus: SpeechCorpus, audio: AudioEncoder, emotion: EmotionEncoder, folder: Path, log: Callable[[str], None]
 ) -> Heard:
-    """As ``hear``, kept in ``folder``: delete it where the encoders are trained anew."""
+    """What ``hear`` finds, kept in ``folder`` for as long as encoders and corpus are the same."""
     places = [folder / f"heard_{name}.npy" for name in Heard._fields]
-    if not all(place.exists() for place in places):
-        for place, values in zip(places, hear(corpus, audio, emotion, log), strict=True):
-            np.save(place, values)
+    stamp, made = fingerprint(corpus, audio, emotion), folder / "heard.sha256"
+    if not (made.exists() and made.read_text() == stamp):
+        clips, frames = corpus.phones.shape
+        width, emotions = audio.projection.in_features, emotion.output.out_features
+        kinds = (np.float16, (clips, frames, width)), (np.float32, (clips, emotions))
+        parts = [place.with_suffix(".part") for place in places]
+        into = (open_memmap(part, "w+", *kind) for part, kind in zip(parts, kinds, strict=True))
+        hear(corpus, audio, emotion, Heard(*into), log)
+        for part, place in zip(parts, places, strict=True):
+            os.replace(part, place)
+        made.write_text(stamp)
     return Heard(*(np.load(place, mmap_mode="r") for place in places))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import os
+import pickle
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from floatcli.errors import InputError
 
 Losses = dict[str, Tensor]
 
@@ -31,6 +34,11 @@ class LoopConfig:
     seed: int = 0
     save_every: int = 1000
     log_every: int = 100
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "save_every", "log_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, not at least 1")
 
     def rate(self, step: int) -> float:
         """Learning rate at a step: linear rise, then a half cosine down to a fiftieth."""
@@ -59,11 +67,15 @@ class Run:
             self._load()
 
     def _load(self) -> None:
-        state = torch.load(self.path, map_location="cpu", weights_only=True)
-        self.module.load_state_dict(state["module"])
-        self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.step = state["step"]
+        try:
+            state = torch.load(self.path, map_location="cpu", weights_only=True)
+            self.module.load_state_dict(state["module"])
+            self.average.load_state_dict(state["average"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.step = state["step"]
+        except (OSError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
+            said = f"{self.path} cannot be resumed: it is damaged, or of a model of other sizes"
+            raise InputError(said, "remove it, or train in another --run folder") from error
 
     def save(self) -> None:
         """Writes the checkpoint beside its place, then moves it there."""

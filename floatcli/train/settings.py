@@ -53,7 +53,7 @@ def load_settings(path: Path) -> Settings:
         raise InputError(
             f"{path}: {error.strerror}", "name a training's TOML file, such as weights/embedded.toml"
         ) from None
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not TOML: {error}", "mend that line") from None
     try:
         settings = build(Settings, values, "settings")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from floatcli.train import speech_words as vocabulary
+
 SUBJECTS = (
     "my neighbour", "the young doctor", "a brown puppy", "everybody", "the fisherman", "our teacher",
     "nobody", "the beautiful queen", "a pair of old boots", "Barbara", "the weather",
@@ -80,6 +82,34 @@ def sentence(rng: np.random.Generator) -> str:
     return text[0].upper() + text[1:]
 
 
+def _thing(rng: np.random.Generator) -> str:
+    """A name, a pronoun or a noun with what goes before it."""
+    kind = rng.random()
+    if kind < 0.3:
+        return str(rng.choice(vocabulary.NAMES if kind < 0.14 else vocabulary.PRONOUNS))
+    parts = [rng.choice(vocabulary.DETERMINERS), rng.choice(vocabulary.NOUNS) + ("s" if rng.random() < 0.25 else "")]
+    if rng.random() < 0.6:
+        parts.insert(1, rng.choice(vocabulary.ADJECTIVES))
+    return " ".join(parts)
+
+
+def wide_sentence(rng: np.random.Generator) -> str:
+    """Grammar without sense, of over a thousand common words in any company."""
+    clauses = []
+    for _ in range(1 + int(rng.random() < 0.4)):
+        parts = [_thing(rng), rng.choice(vocabulary.VERBS), _thing(rng)]
+        if rng.random() < 0.4:
+            parts.insert(int(rng.integers(0, 4)), rng.choice(vocabulary.ADVERBS))
+        for _ in range(rng.integers(0, 3)):
+            parts += [rng.choice(vocabulary.PLACES), _thing(rng)]
+        clauses.append(" ".join(parts))
+    comma = "," if rng.random() < 0.5 else ""
+    text = f"{comma} {rng.choice(vocabulary.LINKS)} ".join(clauses)
+    if rng.random() < 0.3:
+        text = f"{rng.choice(vocabulary.OPENINGS)} {text}"
+    return text[0].upper() + text[1:] + str(rng.choice([".", ".", ".", "?"]))
+
+
 def numbers(rng: np.random.Generator) -> str:
     """Digits, dates and sums, read out."""
     kind = rng.integers(3)
@@ -97,7 +127,8 @@ def something_to_say(rng: np.random.Generator, english: bool, emotion: str = "ne
     if emotion != "neutral" and rng.random() < 0.15:
         return str(rng.choice(OUTCRIES))
     kind = rng.random()
-    text = sentence(rng) if kind < 0.6 else made_up_sentence(rng) if kind < 0.88 else numbers(rng)
+    makers = (wide_sentence, sentence, made_up_sentence, numbers)
+    text = makers[int(np.searchsorted((0.55, 0.75, 0.92), kind))](rng)
     if emotion in ("happy", "angry", "surprise") and rng.random() < 0.5:
         text = text[:-1] + ("?" if emotion == "surprise" and rng.random() < 0.6 else "!")
     return text

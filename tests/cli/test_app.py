@@ -54,6 +54,7 @@ USAGE = [
     ("edit",), ("edit", "--help"), ("edit", "--scale", "2"), ("edit", "no.mp4", "--basis", "1", "--freeze"),
     ("emotion", "--help"), ("emotion", "a", "--window", "0"), ("emotion", "a", "--to", "sad"), ("emotion", "a"),
     ("weights",), ("weights", "list"), ("weights", "path", "big"), ("weights", "path", "float"),
+    ("weights", "verify", "big"), ("animate", "a", "b", "--margin", "1000"),
     ("train",), ("train", "--help"), ("train", "draw"), ("train", "autoencoder", "x.toml", "--part", "ears"),
 ]  # fmt: skip
 
@@ -81,6 +82,17 @@ def test_every_kind_of_error_has_its_exit_code(monkeypatch, capsys, kind, code):
     failing(monkeypatch, kind("the tea is cold", "boil water"))
     assert run(["animate", "a", "b"]) == code
     assert capsys.readouterr().err == "floatcli: error: the tea is cold\nfloatcli: hint: boil water\n"
+
+
+def test_a_library_that_cannot_be_loaded_is_told_with_the_way_out(monkeypatch, capsys):
+    def broken(*_, **__):
+        raise ImportError("libGL.so.1: cannot open shared object file")
+
+    monkeypatch.setattr("floatcli.cli.app.app", broken)
+    assert run(["animate"]) == 1
+    first, hint = capsys.readouterr().err.splitlines()
+    assert first == "floatcli: error: a library cannot be loaded: libGL.so.1: cannot open shared object file"
+    assert "opencv-python-headless" in hint
 
 
 def test_a_bug_is_one_line_that_says_so(monkeypatch, capsys):

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from floatcli import Motion
+from floatcli.checkpoint.load import save_model
+from floatcli.checkpoint.store import file_digest
 from floatcli.cli.app import run
 from floatcli.edits import coefficients
 from floatcli.media.ffmpeg import media_info
+from floatcli.models.float_model import FloatModel
 from tests.cli.bad import Bad
+from tests.conftest import TINY, write_wav
 
 USAGE, INPUT, WEIGHTS = 2, 3, 4
 RIGHT = "name a vector, then what happens to it: --basis 3 --scale 1.5 --basis 5 --offset 0.2"
@@ -136,18 +142,18 @@ BAD = [
         ["--basis", "9" * 5000, "--freeze"]),
     Bad("vector with two signs", USAGE, "there is no basis vector '--5'", "choose from 0 to 19",
         ["--basis=--5", "--freeze"]),
-    Bad("curve of nothing", USAGE, "blank.csv has no keyframes", "one a line, as in 0,1", [*KEYS, "blank.csv"]),
+    Bad("curve of nothing", INPUT, "blank.csv has no keyframes", "one a line, as in 0,1", [*KEYS, "blank.csv"]),
     Bad("fit of nothing", USAGE, "--fit is for a --reference", "leave it out",
         ["--basis", "1", "--freeze", "--fit", "loop"]),
-    Bad("sheet is plot", USAGE, "sheet and plot are both a.png", "give them two names",
+    Bad("sheet is plot", USAGE, "a.png would be written twice", "name another output",
         ["--sheet", "a.png", "--plot", "a.png"]),
     Bad("plot is a folder", INPUT, "folder.png is a folder", "name a file in it", ["--plot", "folder.png"]),
     Bad("plot is there", INPUT, "there.png is there already", "allow it with --overwrite, or name another output",
         ["--plot", "there.png", "--no-overwrite"]),
-    Bad("onto its own video", USAGE, "out.mp4 is an input too", "name another output",
+    Bad("onto its own video", USAGE, "out.mp4 would be replaced by the edit", "name another output",
         ["--basis", "1", "--freeze", "-o", "out.mp4", "--no-save-motion"]),
     Bad("onto its reference", USAGE, "out-edit.motion.safetensors would be replaced by the edit",
-        "name another output with -o", ["--reference", "out-edit.motion.safetensors", "--basis", "1"]),
+        "name another output", ["--reference", "out-edit.motion.safetensors", "--basis", "1"]),
     Bad("speech without sound", INPUT, "there.png has no sound",
         "give a recording of speech, or a video with sound", ["--basis", "1", "--freeze", "--speech", "there.png"]),
     Bad("endless name of a clip", INPUT, f"'{'x' * 80}' is no usable path: File name too long", "name it otherwise",
@@ -171,15 +177,17 @@ BAD = [
     Bad("scale in words", USAGE,
         "Invalid value for '--scale': Input should be a valid number, unable to parse string as a number",
         "see 'floatcli edit --help'", ["--basis", "1", "--scale", "more"]),
-    Bad("endless scale", USAGE, "scale must be a finite number, not inf", "1 and 0 change nothing",
+    Bad("endless scale", USAGE, "scale must be a finite number, not inf",
+        "a scale of 1 and an offset of 0 change nothing",
         ["--basis", "1", "--scale", "inf"]),
-    Bad("offset that is none", USAGE, "offset must be a finite number, not nan", "1 and 0 change nothing",
+    Bad("offset that is none", USAGE, "offset must be a finite number, not nan",
+        "a scale of 1 and an offset of 0 change nothing",
         ["--basis", "1", "--offset", "nan"]),
     Bad("curve of what", USAGE, "there is no curve of 'speed'", "give scale=... or offset=...", [*KEYS, "speed=0:1"]),
     Bad("keyframe in words", USAGE, "keyframe 2, '1:loud', is no seconds:value", AS_IN, [*KEYS, "0:1,1:loud"]),
-    Bad("keyframes out of order", USAGE, "the times of '1:1,0:2' do not rise",
-        "put the keyframes in order, each time once", [*KEYS, "1:1,0:2"]),
-    Bad("endless keyframe", USAGE, "a keyframe of '0:inf' is not finite", AS_IN, [*KEYS, "0:inf"]),
+    Bad("keyframes out of order", USAGE, "keyframe 2: 0 s does not come after 1 s",
+        "put them in order", [*KEYS, "1:1,0:2"]),
+    Bad("endless keyframe", USAGE, "keyframe 1, '0:inf', is not finite", AS_IN, [*KEYS, "0:inf"]),
     Bad("no curve file", INPUT, "keys.csv is not there", "check the curve's path", [*KEYS, "keys.csv"]),
     Bad("reference for nothing", USAGE, "which coefficients of the reference?",
         "name them: --reference OTHER --basis 3 --basis 5", ["--reference", "out.motion.safetensors"]),
@@ -195,7 +203,11 @@ BAD = [
         ["notes.txt", "--basis", "1", "--freeze"]),
     Bad("suffix", USAGE, "out.avi names no known kind of video", "end it in one of mp4, mov, mkv, webm, gif",
         ["--basis", "1", "--freeze", "-o", "out.avi"]),
-    Bad("onto itself", USAGE, "out.motion.safetensors would be replaced by the edit", "name another output with -o",
+    Bad("fit that is empty", USAGE, "there is no fit ''", "choose from exact, stretch, loop",
+        ["--reference", "out.motion.safetensors", "--basis", "1", "--fit", ""]),
+    Bad("beyond all numbers", USAGE, "the edit leads beyond all numbers", "take a smaller scale or offset",
+        ["--basis", "1", "--scale", "1e200", "--basis", "1", "--scale", "1e200"]),
+    Bad("onto itself", USAGE, "out.motion.safetensors would be replaced by the edit", "name another output",
         ["--basis", "1", "--freeze", "-o", "out.mov"]),
     Bad("sheet suffix", USAGE, "basis.pdf names no known kind of picture", "end it in .png or .html",
         ["--sheet", "basis.pdf"]),
@@ -226,6 +238,33 @@ def test_bad_input_gets_one_line_and_a_hint(folder, capsys, bad):
     assert hint == f"floatcli: hint: {bad.hint}"
     assert said.out == ""
     assert {path: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
+
+
+def test_the_clips_own_portrait_is_not_replaced(folder, face_file, capsys):
+    before = face_file.read_bytes()
+    assert edit("out.mp4", "--plot", str(face_file), "-q") == USAGE
+    assert f"{face_file} would be replaced by the edit" in capsys.readouterr().err
+    assert face_file.read_bytes() == before
+
+
+@pytest.mark.parametrize("shown", [("--plot", "p.png"), ("--sheet", "s.png"), ("--basis", "1", "--freeze")])
+@pytest.mark.parametrize("wide", [False, True])
+def test_other_weights_are_refused_before_anything_is_written(folder, capsys, shown, wide):
+    other = dataclasses.replace(TINY, motion_dim=40 if wide else TINY.motion_dim)
+    torch.manual_seed(9)
+    save_model(FloatModel(other), folder / "other.safetensors")
+    before = sorted(folder.iterdir())
+    assert edit("out.mp4", *shown, "--weights", "other.safetensors", "-q") == WEIGHTS
+    assert "the motion was made with other weights" in capsys.readouterr().err
+    assert sorted(folder.iterdir()) == before
+
+
+def test_an_edit_remembers_the_recording_it_was_given(folder):
+    other = write_wav(folder / "other.wav", 2, seed=5)
+    assert edit("out.mp4", "--basis", "1", "--freeze", "--speech", str(other), "-o", "a.mp4", "-q") == 0
+    speech = Motion.load(folder / "a.motion.safetensors").making.speech
+    assert speech is not None
+    assert (Path(speech.path), speech.digest) == (other, file_digest(other))
 
 
 def test_a_motion_of_another_video_is_refused(folder, capsys):

@@ -28,6 +28,22 @@ def begun(folder: Path, process: subprocess.Popen[str]) -> bool:
     return False
 
 
+def test_a_signal_during_the_first_imports_leaves_no_traceback():
+    stop = (
+        "import os, signal, sys\n"
+        "class Stop:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'numpy': os.kill(os.getpid(), signal.SIGINT)\n"
+        "from floatcli.__main__ import main\n"
+        "assert 'numpy' not in sys.modules\n"
+        "sys.meta_path.insert(0, Stop())\n"
+        "sys.argv = ['floatcli', 'emotion', 'speech.wav']\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", stop], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "floatcli: interrupted\n")
+
+
 @pytest.fixture
 def speech(tmp_path) -> Path:
     return write_wav(tmp_path / "long.wav", 40)

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from floatcli.checkpoint.load import load_model
-from floatcli.checkpoint.published import from_published, read_published, to_published
+from floatcli.checkpoint.published import from_published, model_names, read_published
 from floatcli.config import EMOTIONS, ModelConfig
 from floatcli.errors import WeightsError
 from floatcli.models.float_model import FloatModel
@@ -33,6 +33,12 @@ CONFIG = dataclasses.replace(
     window=12,
     preceding=10,
 )
+
+
+def to_published(tensors: dict[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
+    """Tensors under the published names and in their shapes: the inverse of ``from_published``."""
+    names = model_names(config)
+    return {name.theirs: tensors[name.ours].view(name.their_shape(shape)) for name, shape in names.items()}
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-pytest.importorskip("skia")
+pytest.importorskip("skia", exc_type=ImportError)
 
 from floatcli.checkpoint.load import load_model
 from floatcli.errors import InputError
@@ -52,11 +52,13 @@ def test_sets_keep_their_roles():
 
 def test_shards_are_drawn_once_and_the_same_again(settings, tmp_path):
     drawn = settings.autoencoder.drawn
-    files = sorted(Path(drawn.folder).iterdir())
+    files = sorted(Path(drawn.folder).glob("*.npy"))
     assert [file.name for file in files if "pictures" in file.name] == ["0000-1.pictures.npy", "0000.pictures.npy"]
     before = [file.stat().st_mtime_ns for file in files]
     draw_shards(drawn, lambda line: None)
     assert [file.stat().st_mtime_ns for file in files] == before
+    with pytest.raises(InputError, match="drawings of other settings"):
+        draw_shards(dataclasses.replace(drawn, seed=drawn.seed + 1), lambda line: None)
     again = dataclasses.replace(drawn, folder=str(tmp_path))
     draw_shards(again, lambda line: None)
     for file in files:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("skia")
+pytest.importorskip("skia", exc_type=ImportError)
 
 from floatcli.face.landmarks import ANCHORS
 from floatcli.train.drawn import LANDMARKS, STILL, draw, random_identity, random_parameters

@@ -7,6 +7,9 @@ import dataclasses
 
 import numpy as np
 import pytest
+
+pytest.importorskip("espeakng_loader")
+
 import torch
 
 from floatcli.config import FieldSize, ModelConfig, Wav2Vec2Size
@@ -55,6 +58,17 @@ def data(corpus, tmp_path) -> FlowData:
 def part() -> FlowPart:
     torch.manual_seed(0)
     return FlowPart(CONFIG, AudioEncoder(CONFIG))
+
+
+def test_a_corpus_is_heard_once_until_an_encoder_changes(corpus, tmp_path):
+    audio, emotion, said = AudioEncoder(CONFIG).eval(), EmotionEncoder(CONFIG).eval(), tmp_path / "heard_features.npy"
+    first = heard_corpus(corpus, audio, emotion, tmp_path, print)
+    written = said.stat().st_mtime_ns
+    heard_corpus(corpus, audio, emotion, tmp_path, print)
+    assert said.stat().st_mtime_ns == written
+    other = heard_corpus(corpus, AudioEncoder(CONFIG).eval(), emotion, tmp_path, print)
+    assert not np.array_equal(first.features, other.features)
+    assert np.array_equal(first.emotion, other.emotion)
 
 
 def test_the_named_basis_is_orthonormal_and_keeps_coefficients_apart():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-pytest.importorskip("skia")
+pytest.importorskip("skia", exc_type=ImportError)
 
 from floatcli.config import EMOTIONS
 from floatcli.train import lip_judge, report

@@ -7,6 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+pytest.importorskip("espeakng_loader")
+
+
 from floatcli.config import EMOTIONS
 from floatcli.train.parameters import HIGH, INDEX, LOW
 from floatcli.train.speech_clips import SpeechConfig, make_clip, speech_corpus
@@ -14,7 +17,7 @@ from floatcli.train.speech_emotions import PROSODY, emotion_face
 from floatcli.train.speech_engine import ENGINE_RATE, Phone, SpeechEngine, VoiceSettings
 from floatcli.train.speech_example import example_speech
 from floatcli.train.speech_face import blinks, draw_pose, face_motion, portrait_state
-from floatcli.train.speech_text import made_up_sentence, something_to_say
+from floatcli.train.speech_text import HELD_OUT_SENTENCES, made_up_sentence, something_to_say, wide_sentence
 from floatcli.train.speech_visemes import LIPS, PHONE_CLASSES, lip_curves, phone_classes, phone_shapes, speech_spans
 from floatcli.train.speech_voice import change_speed, coloured_noise, record, reshape_voice, roughen, tremble
 
@@ -139,6 +142,11 @@ def test_texts_are_wide_and_the_seeds_own(rng):
     assert len(set(texts)) > 180
     assert texts[0] == something_to_say(np.random.default_rng(0), True, "happy")
     assert made_up_sentence(rng, english=False)[-1] in ".?!"
+    words = {
+        word.strip(",.?!").lower() for k in range(2000) for word in wide_sentence(np.random.default_rng(k)).split()
+    }
+    assert len(words) > 1000
+    assert not any(text in HELD_OUT_SENTENCES for text in texts)
 
 
 def test_a_clip_is_the_same_for_the_same_seed_and_another_for_another():

@@ -8,7 +8,8 @@ import torch
 
 from floatcli.checkpoint.load import load_model, save_model
 from floatcli.config import ANCHORS, POSE, AnchoredSize
-from floatcli.models.anchored_decoder import LEFT_EYE, MOUTH, mirror_gaze, render
+from floatcli.device import mixed
+from floatcli.models.anchored_decoder import LEFT_EYE, MOUTH, enlarged, mirror_gaze, render
 from floatcli.models.float_model import FloatModel
 from floatcli.models.head_warp import HeadWarp, head_rotation
 from floatcli.models.landmark_net import centres, near_lips
@@ -67,6 +68,14 @@ def test_frames_have_the_pictures_size_and_follow_each_motion(model, portrait):
     assert torch.allclose(frames[:1], frame_of(model, portrait), atol=1e-4)  # alone as in a batch
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_sixteen_bits_move_pixels_to_nearly_the_same_places(model, portrait, dtype):
+    motion = portrait.ref_motion + 0.5
+    with mixed(torch.device("cpu"), dtype):
+        half = model.decode(portrait, motion)
+    assert (half - model.decode(portrait, motion)).abs().mean() < 0.02
+
+
 def test_mouth_moves_the_mouth_patch_only(model, portrait):
     left, right, top, bottom = changed_box(frame_of(model, portrait), frame_of(model, portrait, jaw=2.0))
     corners = to_picture(mouth_frame(FACE), torch.tensor([[[-1.0, -1.0], [1.0, 1.0]]]))[0]
@@ -93,7 +102,7 @@ def test_pose_warps_the_whole_and_rest_does_not(model, portrait, name):
 
 def test_no_motion_without_a_change_of_pose_leaves_the_surroundings_alone(model, portrait):
     frame = frame_of(model, portrait, jaw=1.0, lid_left=1.0)
-    assert torch.allclose(frame[..., :20, :], portrait.features.picture[..., :20, :], atol=1e-4)
+    assert torch.allclose(frame[..., :20, :], frame_of(model, portrait)[..., :20, :], atol=1e-4)
 
 
 @pytest.fixture
@@ -126,7 +135,7 @@ def test_a_head_that_follows_wholly_moves_as_in_space(warp):
 
 
 def test_flow_inverts_the_displacement(warp):
-    maps = warp.prepare(torch.rand(1, 3, 64, 64), FACE, torch.zeros(1, 6))
+    maps, _ = warp.prepare(torch.rand(1, 3, 64, 64), FACE, torch.zeros(1, 6))
     source, target = torch.zeros(1, 6), torch.tensor([[0.4, 0.2, -0.3, 0.3, 0.2, 0.2]])
     flow, moved = warp(maps, source, target), warp.displacement(maps, source, target)
     at = pixel_grid(SMALL.warp_size, flow) + flow.permute(0, 2, 3, 1)
@@ -136,26 +145,51 @@ def test_flow_inverts_the_displacement(warp):
 
 
 def test_one_portrait_serves_a_batch_of_poses(warp):
-    maps = warp.prepare(torch.rand(1, 3, 64, 64), FACE, torch.zeros(1, 6))
+    maps, _ = warp.prepare(torch.rand(1, 3, 64, 64), FACE, torch.zeros(1, 6))
     source, target = torch.zeros(2, 6), torch.randn(2, 6)
     assert torch.allclose(warp(maps.expand(2, -1, -1, -1), source, target), warp(maps, source, target), atol=1e-5)
 
 
 def test_a_frame_without_edits_and_flow_is_the_picture():
     picture = torch.rand(1, 3, 32, 32)
-    frames = render(picture, torch.zeros(2, 6, 16, 16), torch.zeros(2, 2, 8, 8))
+    edits = torch.zeros(2, 7, 16, 16)
+    edits[:, 6] = 1
+    frames = render(enlarged(picture), edits, torch.zeros(2, 2, 8, 8), torch.zeros_like(picture))
     assert torch.allclose(frames, picture.expand(2, -1, -1, -1), atol=1e-5)
+
+
+def test_an_enlarged_picture_keeps_its_pixels_and_finds_waves_between_them():
+    at = torch.arange(100.0)
+    wave = (0.8 * torch.pi * at).sin().expand(1, 3, 100, 100)  # four fifths of the finest there is
+    fine = enlarged(wave)
+    step = (fine.shape[-1] - 1) // 99
+    assert fine.shape[-1] == 99 * step + 1 >= 1000
+    assert torch.equal(fine[..., ::step, ::step], wave)
+    expected = (0.8 * torch.pi * torch.arange(fine.shape[-1]) / step).sin()
+    assert (fine[0, 0, 500] - expected)[20 * step : -20 * step].abs().max() < 0.05
 
 
 def test_edits_lie_on_the_source_and_turn_with_it():
     """A painted square in the source's middle, all of it seen a quarter to the right."""
-    edits = torch.zeros(1, 6, 32, 32)
+    edits = torch.zeros(1, 7, 32, 32)
     edits[:, 2:, 12:20, 12:20] = 1
     flow = torch.zeros(1, 2, 8, 8)
     flow[:, 0] = -0.5
-    frame = render(torch.zeros(1, 3, 32, 32), edits, flow)[0]
+    nothing = torch.zeros(1, 3, 32, 32)
+    frame = render(nothing, edits, flow, nothing)[0]
     assert (frame[:, 13:19, 21:27] > 0.9).all()
     assert frame[:, :, :18].abs().max() < 0.1
+
+
+def test_the_backdrop_stays_where_the_head_turns_away():
+    picture, backdrop = torch.ones(1, 3, 32, 32), torch.rand(1, 3, 32, 32)
+    edits = torch.zeros(1, 7, 32, 32)
+    edits[:, 6, :, :8] = 1  # the head fills the left quarter
+    flow = torch.zeros(1, 2, 8, 8)
+    flow[:, 0] = -0.5  # and is seen a quarter further to the right
+    frame = render(picture, edits, flow, backdrop)
+    assert (frame[..., 2:14] == 1).all()
+    assert torch.equal(frame[..., 18:], backdrop[..., 18:])
 
 
 def test_patch_frames_invert_and_turn_with_the_eyes():

@@ -130,9 +130,19 @@ def test_many_names_end_in_a_count(weights: Path, unlike_model: FloatModel) -> N
     assert f"and {count - 4} more" in refusal(rewrite(weights, drop="field."))
 
 
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_numbers_that_are_none_are_refused(value: float, weights: Path) -> None:
+    tensors = load_file(weights)
+    tensors["basis.weight"][0, 0] = value
+    metadata = read_tensors(weights)[1]
+    save_file(tensors, weights.with_name("broken.safetensors"), metadata)
+    assert "basis.weight that is no finite numbers" in refusal(weights.with_name("broken.safetensors"))
+
+
 def test_a_newer_format_is_refused(weights: Path) -> None:
     assert "newer" in refusal(rewrite(weights, version=str(FORMAT_VERSION + 1)))
     assert "version" in refusal(rewrite(weights, version="soon"))
+    assert "version" in refusal(rewrite(weights, version="²"))
 
 
 def test_a_configuration_of_another_time_is_refused(weights: Path, unlike_config: ModelConfig) -> None:

@@ -7,7 +7,9 @@ from floatcli.config import FieldSize, ModelConfig, Wav2Vec2Size
 
 
 def test_json_round_trip(unlike_config: ModelConfig) -> None:
-    named = dataclasses.replace(unlike_config, coefficient_names=("jaw",), coefficient_scales=(0.5,))
+    named = dataclasses.replace(
+        unlike_config, coefficient_names=tuple("abcdefghijklmnopqrst"[: unlike_config.basis_size])
+    )
     for config in (ModelConfig(), unlike_config, named):
         assert ModelConfig.from_json(config.to_json()) == config
 
@@ -29,6 +31,14 @@ def test_json_round_trip(unlike_config: ModelConfig) -> None:
         ({"basis_size": 513}, "1..512"),
         ({"decoder": "magic"}, "magic"),
         ({"preceding": 51}, "the window"),
+        ({"window": 0, "preceding": 0}, r"window is 0, not in 1\.\.1000000"),
+        ({"fps": 0}, "fps is 0"),
+        ({"sample_rate": -1}, "sample_rate is -1"),
+        ({"motion_dim": 10**12}, "motion_dim is 1000000000000"),
+        ({"emotions": []}, "emotions are none"),
+        ({"coefficient_scales": [1.0]}, "coefficient_scales are 1, the basis has 20"),
+        ({"anchored": {"output_sizes": []}}, "output_sizes"),
+        ({"anchored": {"output_sizes": [0]}}, "output_sizes"),
         ({"field": {"heads": 7}}, "heads 7 does not divide width 1024"),
         ({"audio": {"feature_norm": "batch"}}, "batch"),
         ({"audio": {"conv_dim": [3]}}, "differ in length"),

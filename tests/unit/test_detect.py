@@ -159,6 +159,15 @@ def test_a_download_that_breaks_falls_back(empty_cache: Path, monkeypatch: pytes
     assert [line for line in said if "cascade" in line]
 
 
+def test_a_damaged_network_is_told_and_not_used(empty_cache: Path) -> None:
+    place = empty_cache / "checkpoints" / "net-0123456789.pth"
+    place.parent.mkdir()
+    place.write_text("<html>log in to use this network</html>")
+    said: list[str] = []
+    assert networks.network_file(f"https://example.org/{place.name}", said.append) is None
+    assert said == [f"{place} is damaged and not used: remove it, and it is fetched again"]
+
+
 @pytest.mark.parametrize("right", [True, False])
 def test_a_fetched_network_must_have_its_digest(empty_cache: Path, monkeypatch: pytest.MonkeyPatch, right) -> None:
     content = b"weights"

@@ -125,7 +125,7 @@ def test_other_weights_are_refused(pipe, clip):
         pipe.replay(other)
     unknown = dataclasses.replace(clip.motion.making, weights=None)
     wide = dataclasses.replace(clip.motion, latents=np.zeros((5, 40), np.float32), making=unknown)
-    with pytest.raises(WeightsError, match="40 numbers a frame"):
+    with pytest.raises(WeightsError, match="numbers a frame is 40"):
         pipe.replay(wide)
 
 

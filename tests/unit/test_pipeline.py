@@ -139,9 +139,24 @@ def test_another_emotion_gives_another_motion(pipe, face_file, speech_file):
     assert (happy != sad).any()
 
 
+def test_what_is_read_once_serves_several_clips(pipe, face_file, speech_file):
+    still, heard = pipe.portrait(face_file, WHOLE), pipe.hear(speech_file)
+    shared, own = pipe.animate(still, heard, WHOLE, QUICK), pipe.animate(face_file, speech_file, WHOLE, QUICK)
+    assert shared.making == own.making
+    assert shared.digests == own.digests
+    assert (next(iter(shared)) == next(iter(own))).all()
+
+
 def test_a_device_that_is_not_there_is_named(tiny_weights):
     with pytest.raises(DeviceError, match="there is no device cuda:99 here"):
         FloatPipeline.from_weights(tiny_weights, device="cuda:99")
+
+
+def test_a_motion_without_end_is_told(pipe, face_file, speech_file, monkeypatch):
+    field = pipe.model.field.forward
+    monkeypatch.setattr(pipe.model.field, "forward", lambda *given: torch.nan * field(*given))
+    with pytest.raises(UsageError, match="beyond all numbers"):
+        first_frame(pipe, face_file, speech_file)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])

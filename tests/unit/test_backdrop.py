@@ -1,0 +1,39 @@
+"""What shows where a head was: nothing of the head, and its surroundings carried on."""
+
+import torch
+
+from floatcli.models.backdrop import behind, fill, opacity
+
+
+def disc(size: int, radius: float, gain: float) -> torch.Tensor:
+    """Logits of a disc's matte (1, 1, size, size)."""
+    at = torch.linspace(-1, 1, size)
+    distance = (at[:, None] ** 2 + at**2).sqrt()
+    return gain * (radius - distance)[None, None]
+
+
+def test_a_head_over_its_own_backdrop_is_the_picture():
+    torch.manual_seed(0)
+    picture, matte = torch.rand(1, 3, 64, 64) * 2 - 1, disc(64, 0.6, 60)
+    shown = torch.lerp(behind(picture, matte), picture, opacity(matte))
+    assert (shown - picture).abs().max() < 1 / 255
+    assert (behind(picture, matte) - picture).abs().max() > 0.5
+
+
+def test_the_head_is_gone_and_what_surrounds_it_carries_on():
+    slope = torch.linspace(-0.5, 0.5, 128).expand(1, 3, 128, 128)
+    matte = disc(128, 0.7, 200)
+    picture = torch.where(disc(128, 0.6, 1) > 0, torch.ones(()), slope)
+    without = behind(picture, matte)
+    assert (without - slope).abs().max() < 0.2
+    assert torch.equal(without[..., :10, :], slope[..., :10, :])
+
+
+def test_known_pixels_stay_and_a_constant_fills_any_hole():
+    known = (torch.rand(2, 1, 37, 37) > 0.7).float()
+    picture = torch.rand(2, 3, 37, 37)
+    assert torch.equal(fill(picture, known) * known, picture * known)
+    constant = torch.full((1, 3, 37, 37), 0.3)
+    holes = torch.zeros(1, 1, 37, 37)
+    holes[..., :2, 5] = 1
+    assert torch.allclose(fill(constant * holes, holes), constant, atol=1e-5)
