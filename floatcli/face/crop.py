@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from floatcli.checks import parse_rectangle
+from floatcli.checks import check_crop, parse_rectangle
 from floatcli.config import CropConfig
 from floatcli.errors import InputError, UsageError
 from floatcli.face.detect import DETECTION_HEIGHT, FaceBox, FaceDetector
@@ -107,6 +107,7 @@ def plan_crop(
         UsageError: the settings can't be meant.
         InputError: no such face is in the picture, or the rectangle lies outside of it.
     """
+    check_crop(config)
     if config.mode == "auto":
         finder = detector if hasattr(detector, "detect") else detector()
         face = _choose(finder.detect(picture), config.face, notice, name)
@@ -115,8 +116,6 @@ def plan_crop(
         if config.align and tilt is None:
             notice(f"the tilt of the head in {name} can't be told: it is left as it is")
         return _around(face, config.margin, tilt or 0.0 if config.align else 0.0, picture)
-    if config.align:
-        raise UsageError("a head can be levelled only where a face is looked for", "--align goes with --crop auto")
     height, width = picture.shape[:2]
     if config.mode == "none":
         side = min(width, height)

@@ -71,7 +71,7 @@ class Extent(NamedTuple):
 
 WHOLE = Extent()
 MOUTH_EXTENT = Extent(0.75, 0.65)  # the face's outline, the neck and what it wears stay
-EYE_EXTENT = Extent(0.65, 0.6)  # so do temples, nose and cheeks
+EYE_EXTENT = Extent(0.6, 0.55)  # so do temples, nose and cheeks
 
 
 def soft_window(points: Tensor, extent: Extent = WHOLE, soft: float = 0.28) -> Tensor:
