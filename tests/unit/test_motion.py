@@ -153,11 +153,21 @@ def test_files_that_are_no_motion_are_refused(saved, tiny_weights, tmp_path):
         ("anchors", np.zeros((3, 2), np.float32), r"anchors of shape \[3, 2\]"),
         ("anchors", np.full((7, 2), np.nan, np.float32), "anchors that are not finite"),
         ("portrait", np.zeros(9, np.uint8), "portrait of shape"),
+        ("latents", np.zeros((), np.float32), r"latents of shape \[\]"),
+        ("latents", np.zeros((5, 32), np.int64), "latents of type int64"),
+        ("latents", np.zeros((5, 32), np.uint8), "latents of type uint8"),
     ):
         refused(rewritten(saved, bad, tensors=lambda t, n=name, v=value: t.update({n: v})), fault)
-    for key in ("fps", "window"):
-        change = lambda m, k=key: m.update({"floatcli.making": json.dumps(json.loads(m["floatcli.making"]) | {k: 0})})  # noqa: E731
-        refused(rewritten(saved, bad, metadata=change), "was not made by floatcli")
+    for key, value in (
+        ("fps", 0), ("fps", 10**9), ("window", 0), ("window", 10**30), ("basis_size", 0), ("crop", []),
+        ("coefficient_names", ["jaw"]),
+    ):  # fmt: skip
+
+        def change(metadata, key=key, value=value):
+            making = json.loads(metadata["floatcli.making"]) | {key: value}
+            metadata["floatcli.making"] = json.dumps(making)
+
+        refused(rewritten(saved, bad, metadata=change), f"was not made by floatcli: {key} is")
     refused(rewritten(saved, bad, tensors=lambda t: t.update(latents=np.zeros((0, 32), np.float32))), "holds no motion")
     nan = np.full((5, 32), np.nan, np.float32)
     refused(rewritten(saved, bad, tensors=lambda t: t.update(latents=nan)), "holds no motion")
