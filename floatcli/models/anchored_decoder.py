@@ -285,4 +285,4 @@ def render(picture: Tensor, edits: Tensor, flow: Tensor, backdrop: Tensor) -> Te
     at = at * ((fine - 1) / (size - 1) * size / fine)
     seen = look_up(picture.expand(len(at), -1, -1, -1), at, beyond="reflection")
     seen.lerp_(colour, mask)  # in place: fresh memory for a batch of frames costs more than the arithmetic
-    return torch.lerp(backdrop, seen, head, out=seen)
+    return seen.lerp_(backdrop, 1 - head)
