@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from safetensors import SafetensorError
 
 from floatcli.checks import is_there
-from floatcli.errors import InputError
+from floatcli.errors import InputError, UsageError
 
 
 @contextmanager
@@ -34,6 +34,24 @@ def replacing(path: str | Path) -> Iterator[Path]:
         raise InputError(f"{path} can't be written: {reason}", "make room or choose another place") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_apart(written: Iterable[Path | None], read: Iterable[Path | None]) -> None:
+    """Raise UsageError where a file to be written would replace one that is read, or one that is written too."""
+    taken = {_resolved(path): f"{path} is an input and would be replaced" for path in read if path is not None}
+    for path in written:
+        if path is None:
+            continue
+        if _resolved(path) in taken:
+            raise UsageError(taken[_resolved(path)], "name another output")
+        taken[_resolved(path)] = f"{path} would be written twice"
+
+
+def _resolved(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, ValueError):  # no path that anything can be at
+        return path
 
 
 def check_place(path: Path, overwrite: bool) -> None:

@@ -10,6 +10,7 @@ import dataclasses
 import io
 import json
 import re
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from floatcli.checkpoint.store import file_digest
+from floatcli.checks import is_there
 from floatcli.config import SampleConfig, build
 from floatcli.errors import InputError
 from floatcli.files import replacing
@@ -177,7 +179,7 @@ def recording_of(making: Making) -> Path:
     if making.speech is None:
         raise InputError("the motion does not say which recording it belongs to", "give it with --speech")
     path = Path(making.speech.path)
-    if not path.is_file():
+    if not (is_there(path) and path.is_file()):
         raise InputError(f"the recording {path} is not there any more", "say where it is with --speech")
     if file_digest(path) != making.speech.digest:
         raise InputError(f"{path} has changed since the motion was made", "give the right one with --speech")
@@ -202,8 +204,10 @@ def _opened(path: str | Path) -> Any:
 def _from_png(data: bytes) -> np.ndarray:
     """uint8 (H, W, 3); of no size where it is no picture."""
     try:
-        return np.array(Image.open(io.BytesIO(data)).convert("RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            return np.array(Image.open(io.BytesIO(data)).convert("RGB"))
+    except (Image.DecompressionBombWarning, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return np.zeros((0, 0, 3), np.uint8)
 
 

@@ -206,6 +206,8 @@ class FloatPipeline:
             digests = f"SHA-256 {made_with.digest[:12]}..., not {str(self.digest)[:12]}..."
             raise WeightsError(f"{said} ({digests})", "give those with --weights, or animate again")
         sizes = {"numbers a frame": (motion.latents.shape[1], self.config.motion_dim)}
+        if self.config.decoder == "warped":
+            sizes["portrait"] = len(motion.portrait), self.config.image_size
         sizes |= {name: (getattr(motion.making, name), getattr(self.config, name)) for name in ("basis_size", "fps")}
         for name, (found, wanted) in sizes.items():
             if found != wanted:

@@ -68,10 +68,10 @@ def read_track(path: str | Path, labels: Sequence[str]) -> EmotionTrack:
     except csv.Error as error:
         raise InputError(f"{path}, line {reader.line_num}: {error}", "give a CSV file") from error
     if not rows:
-        raise InputError(f"{path} is empty", "it starts with a line time,happy,sad,...")
+        raise InputError(f"{path}, line 1: the file is empty", "it starts with a line time,happy,sad,...")
     columns = _columns(path, *rows[0], labels)
     if len(rows) < 2:
-        raise InputError(f"{path} has no rows", "below its first line, give times and shares: 0,1,0")
+        raise InputError(f"{path}, line 2: there are no rows", "below its first line, give times and shares: 0,1,0")
     table = [_row(path, number, row, len(columns)) for number, row in rows[1:]]
     for (number, _), earlier, later in zip(rows[2:], table, table[1:], strict=False):
         if later[0] <= earlier[0]:

@@ -28,7 +28,7 @@ from floatcli.cli.clips import open_pipeline, save_clip
 from floatcli.cli.console import ProgressLine
 from floatcli.cli.options import FACE, MOTION
 from floatcli.config import DEFAULT_NFE, CropConfig, RunConfig, SampleConfig, VideoConfig
-from floatcli.files import check_place
+from floatcli.files import check_apart, check_place
 from floatcli.flow.solvers import ADAPTIVE_SOLVERS, FIXED_SOLVERS
 from floatcli.media.video import check_output
 from floatcli.motion import motion_beside
@@ -159,6 +159,7 @@ class Job:
         check_output(self.output, self.video, [self.face, self.speech])
         if self.save_motion:
             check_place(motion_beside(self.output), self.video.overwrite)
+            check_apart([motion_beside(self.output)], [self.face, self.speech, self.weights])
         labels = emotion_labels(find_weights(self.weights))
         if is_track(self.emotion):
             check_source(Path(self.emotion), "track")

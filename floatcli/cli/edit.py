@@ -13,6 +13,7 @@ import numpy as np
 import typer
 from typer import Option
 
+from floatcli.checkpoint.store import file_digest, find_weights
 from floatcli.checks import check_run, check_source, check_video, is_there
 from floatcli.cli import options
 from floatcli.cli.clips import open_pipeline, save_clip
@@ -21,8 +22,8 @@ from floatcli.cli.options import MODEL, MOTION
 from floatcli.cli.orders import RIGHT_FORM, pair_up
 from floatcli.config import RunConfig, VideoConfig
 from floatcli.edits import FITS, BasisEdit, borrowed, coefficients, edited
-from floatcli.errors import InputError, UsageError
-from floatcli.files import check_place
+from floatcli.errors import InputError, UsageError, WeightsError
+from floatcli.files import check_apart, check_place
 from floatcli.media.video import CONTAINERS, check_output
 from floatcli.motion import SUFFIX, Making, Motion, motion_beside, read_making, recording_of
 
@@ -118,6 +119,7 @@ def edit(
     job = Job(
         clip=place,
         making=making,
+        given=(clip, reference, *(Path(order.curve.rpartition("=")[2]) for order in orders if order.curve)),
         decode=bool(orders) or output is not None,
         edits=tuple(order.resolve(making) for order in orders),
         reference=other,
@@ -159,8 +161,6 @@ def find_clip(clip: Path | None, tell: Callable[[str], None]) -> Path:
 
 def check_video_is(video: Path, making: Making) -> None:
     """Raise InputError where a motion was kept beside another video of that name."""
-    from floatcli.checkpoint.store import file_digest
-
     if video.is_file() and making.video is not None and file_digest(video) != making.video:
         beside = motion_beside(video)
         raise InputError(f"{beside} belongs to another video than {video}", f"edit it all the same: edit {beside}")
@@ -172,6 +172,7 @@ class Job:
 
     clip: Path
     making: Making
+    given: tuple[Path | None, ...]  # files that were named: the clip, the reference, curves
     decode: bool
     edits: tuple[BasisEdit, ...]
     reference: Path | None
@@ -218,27 +219,28 @@ class Job:
 
     def _check_places(self) -> None:
         """Raise UsageError where something to be written would replace something that is read, or written too."""
-        read = [path for path in (self.clip, self.reference, self.speech) if path is not None]
-        for motion in (self.clip, self.reference):
-            if motion is not None:
-                stem = motion.name.removesuffix(SUFFIX)
-                read += [path for suffix in CONTAINERS if (path := motion.with_name(stem + suffix)).exists()]
-        read += [Path(source.path) for source in (self.making.face, self.making.speech) if source is not None]
-        taken = {path.resolve(): f"{path} would be replaced by the edit" for path in read}
+        read = [*self.given, self.clip, self.reference, self.speech, self.weights]
+        for motion in filter(None, (self.clip, self.reference)):
+            stem, making = motion.name.removesuffix(SUFFIX), read_making(motion)
+            beside = [path for path in motion.parent.iterdir() if path.suffix.lower() in CONTAINERS]
+            read += [path for path in beside if path.stem == stem]
+            sources = (making.face, making.speech, making.weights)
+            read += [Path(source.path) for source in sources if source is not None]
         written = [self.sheet, self.plot]
         if self.decode:
             written += [motion_beside(self.output) if self.save_motion else None, self.output]
-        for place in filter(None, written):
-            if place.resolve() in taken:
-                raise UsageError(taken[place.resolve()], "name another output")
-            taken[place.resolve()] = f"{place} would be written twice"
+        check_apart(written, read)
 
     def do(self, progress: ProgressLine) -> dict[str, Any]:
         """Edit, decode, draw; answer what there is to tell about it."""
         with progress:
-            pipeline = open_pipeline(self.weights or self._own_weights(), self.run, progress)
             motion = Motion.load(self.clip)
+            pipeline = open_pipeline(self.weights or self._own_weights(), self.run, progress)
             pipeline.check_weights(motion)
+            if self.decode or self.plot is not None:
+                from floatcli.media.audio import inspect_recording
+
+                inspect_recording(self._sound())
             basis = pipeline.model.basis.matrix.detach().double().cpu().numpy()
             after = motion
             if self.reference is not None:
@@ -248,15 +250,15 @@ class Job:
                 after = borrowed(after, other, basis, taken, self.reference.name, self.fit)
             after = edited(after, basis, self.edits)
             result: dict[str, Any] = {"clip": os.fspath(self.clip), "edits": list(after.making.edits)}
-            if self.plot is not None:
-                progress.stage("plot")
-                self._draw(motion, after, basis, pipeline.config.sample_rate)
-                result["plot"] = os.fspath(self.plot)
             if self.sheet is not None:
                 from floatcli.sheet import basis_sheet
 
                 rows = basis_sheet(pipeline, motion, self.sheet, progress.frames)
                 result |= {"sheet": os.fspath(self.sheet), "basis": rows}
+            if self.plot is not None:
+                progress.stage("plot")
+                self._draw(motion, after, basis, pipeline.config.sample_rate)
+                result["plot"] = os.fspath(self.plot)
             if self.decode:
                 result |= self._decode(pipeline, after, progress)
         return result
@@ -279,9 +281,21 @@ class Job:
         )
 
     def _own_weights(self) -> Path | None:
-        """The weights that made the motion, where they still are; else None, those of ``find_weights``."""
+        """The weights that made the motion, where they were or among the sets at hand; None where nobody knows them.
+
+        Raises:
+            WeightsError: they are gone.
+        """
         made_with = self.making.weights
-        return Path(made_with.path) if made_with is not None and Path(made_with.path).is_file() else None
+        if made_with is None:
+            return None
+        if is_there(Path(made_with.path)) and Path(made_with.path).is_file():
+            return Path(made_with.path)
+        for known in map(find_weights, ("embedded", None)):
+            if file_digest(known) == made_with.digest:
+                return known
+        said = f"the weights that made the motion are not at {made_with.path} any more"
+        raise WeightsError(said, "say where they are with --weights")
 
     def _decode(self, pipeline: FloatPipeline, motion: Motion, progress: ProgressLine) -> dict[str, Any]:
         clip = pipeline.replay(motion, self.speech)

@@ -20,7 +20,7 @@ from floatcli.cli.console import ProgressLine
 from floatcli.cli.options import FACE, MOTION
 from floatcli.config import CropConfig, RunConfig, SampleConfig, VideoConfig
 from floatcli.errors import UsageError
-from floatcli.files import check_place
+from floatcli.files import check_apart, check_place
 from floatcli.media.video import check_output
 from floatcli.motion import motion_beside
 
@@ -82,6 +82,8 @@ def emotion(
     if face is None and to is None and shown:
         option = shown[0].replace("_", "-")
         raise UsageError(f"--{option} is for showing emotions", "it goes with --face FACE --to happy,sad")
+    if to is not None and not _words(to):
+        raise UsageError("--to names no emotion", "as in --to happy,sad")
     job = Job(
         speech=speech,
         window=window if window is not None or hop is None else 2.0,
@@ -149,6 +151,8 @@ class Job:
         if len(self.to) * len(self.scales) > LARGEST_GRID:
             said = f"a grid of {len(self.to)} emotions at {len(self.scales)} scales is too large"
             raise UsageError(said, f"up to {LARGEST_GRID} clips fit")
+        named = (self.speech, self.face, self.weights)
+        check_apart((self.output, self.plot, motion_beside(self.output) if self.output and self.face else None), named)
         if bool(self.to) != (self.face is not None):
             missing = "--face FACE" if self.to else "--to happy,sad"
             raise UsageError("a portrait and the emotions it shall show go together", f"add {missing}")

@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
-from floatcli.checks import check_source
+from floatcli.checks import check_source, is_there
 from floatcli.edits import ABOUT, BasisEdit, Curve, check_basis, constant
 from floatcli.errors import FloatCliError, InputError, UsageError
 from floatcli.motion import Making
@@ -58,12 +58,12 @@ class Order:
                 )
             if value is not None:
                 curves[name] = constant(value)
-        about = self.about or ABOUT[0]
+        about = ABOUT[0] if self.about is None else self.about
         if about not in ABOUT:
             raise UsageError(f"scaling about {about!r} is not known", f"choose from {', '.join(ABOUT)}")
         if self.curve is not None:
             curves |= self._read_curve(self.curve)
-        if self.about and "scale" not in curves:
+        if self.about is not None and "scale" not in curves:
             raise UsageError(f"basis {self.basis} has --about and no scale", "it says where --scale starts from")
         return BasisEdit(basis_number(self.basis, making), about=about, freeze=self.freeze, **curves)
 
@@ -121,7 +121,8 @@ def basis_number(text: str, making: Making) -> int:
 
 def read_curve(text: str) -> Curve:
     """Keyframes from "0:1,1.5:2", or from a file with one "seconds:value" or "seconds,value" a line."""
-    if _KEYFRAMES.fullmatch(text) or not text.strip():
+    typed = _KEYFRAMES.fullmatch(text) or not text.strip()
+    if typed or (":" in text and not is_there(Path(text))):
         return _curve([(f"keyframe {k}", key) for k, key in enumerate(text.split(","), 1)], UsageError)
     path = Path(text)
     check_source(path, "curve")

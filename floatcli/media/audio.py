@@ -60,6 +60,8 @@ def inspect_recording(path: Path) -> MediaInfo:
     """What ffmpeg says about a file that has sound. Raises InputError where it hasn't."""
     if path.is_dir():
         raise InputError(f"{path} is a folder, not a recording", "name one recording in it")
+    if any("\ud800" <= letter <= "\udfff" for letter in str(path)):  # bytes that are no UTF-8
+        raise InputError(f"{str(path)!r} is a name that ffmpeg does not understand", "rename it")
     if not path.exists():
         raise InputError(f"{path} is not there", "check the recording's path")
     if not os.access(path, os.R_OK):

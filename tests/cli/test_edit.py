@@ -150,9 +150,9 @@ BAD = [
     Bad("plot is a folder", INPUT, "folder.png is a folder", "name a file in it", ["--plot", "folder.png"]),
     Bad("plot is there", INPUT, "there.png is there already", "allow it with --overwrite, or name another output",
         ["--plot", "there.png", "--no-overwrite"]),
-    Bad("onto its own video", USAGE, "out.mp4 would be replaced by the edit", "name another output",
+    Bad("onto its own video", USAGE, "out.mp4 is an input and would be replaced", "name another output",
         ["--basis", "1", "--freeze", "-o", "out.mp4", "--no-save-motion"]),
-    Bad("onto its reference", USAGE, "out-edit.motion.safetensors would be replaced by the edit",
+    Bad("onto its reference", USAGE, "out-edit.motion.safetensors is an input and would be replaced",
         "name another output", ["--reference", "out-edit.motion.safetensors", "--basis", "1"]),
     Bad("speech without sound", INPUT, "there.png has no sound",
         "give a recording of speech, or a video with sound", ["--basis", "1", "--freeze", "--speech", "there.png"]),
@@ -203,11 +203,14 @@ BAD = [
         ["notes.txt", "--basis", "1", "--freeze"]),
     Bad("suffix", USAGE, "out.avi names no known kind of video", "end it in one of mp4, mov, mkv, webm, gif",
         ["--basis", "1", "--freeze", "-o", "out.avi"]),
+    Bad("about nothing", USAGE, "scaling about '' is not known", "choose from zero, mean",
+        ["--basis", "1", "--scale", "2", "--about", ""]),
+    Bad("half a keyframe", USAGE, "keyframe 2, '1', is no seconds:value", AS_IN, [*KEYS, "0:1,1"]),
     Bad("fit that is empty", USAGE, "there is no fit ''", "choose from exact, stretch, loop",
         ["--reference", "out.motion.safetensors", "--basis", "1", "--fit", ""]),
     Bad("beyond all numbers", USAGE, "the edit leads beyond all numbers", "take a smaller scale or offset",
         ["--basis", "1", "--scale", "1e200", "--basis", "1", "--scale", "1e200"]),
-    Bad("onto itself", USAGE, "out.motion.safetensors would be replaced by the edit", "name another output",
+    Bad("onto itself", USAGE, "out.motion.safetensors is an input and would be replaced", "name another output",
         ["--basis", "1", "--freeze", "-o", "out.mov"]),
     Bad("sheet suffix", USAGE, "basis.pdf names no known kind of picture", "end it in .png or .html",
         ["--sheet", "basis.pdf"]),
@@ -243,8 +246,34 @@ def test_bad_input_gets_one_line_and_a_hint(folder, capsys, bad):
 def test_the_clips_own_portrait_is_not_replaced(folder, face_file, capsys):
     before = face_file.read_bytes()
     assert edit("out.mp4", "--plot", str(face_file), "-q") == USAGE
-    assert f"{face_file} would be replaced by the edit" in capsys.readouterr().err
+    assert f"{face_file} is an input and would be replaced" in capsys.readouterr().err
     assert face_file.read_bytes() == before
+
+
+def test_what_the_reference_was_made_from_is_not_replaced(folder, face_file, capsys):
+    before = face_file.read_bytes()
+    (folder / "V.MP4").write_bytes((folder / "out.mp4").read_bytes())
+    (folder / "V.motion.safetensors").write_bytes((folder / "out.motion.safetensors").read_bytes())
+    (folder / "curve.png").write_text("0,1\n1,2\n")
+    for command in (
+        ["out.mp4", "--reference", "V.MP4", "--basis", "1", "--plot", str(face_file)],
+        ["V.MP4", "--basis", "1", "--freeze", "-o", "V.MP4", "--no-save-motion"],
+        ["out.mp4", "--basis", "1", "--curve", "curve.png", "--plot", "curve.png"],
+    ):
+        assert edit(*command, "-q") == USAGE
+        assert "is an input and would be replaced" in capsys.readouterr().err
+    assert face_file.read_bytes() == before
+
+
+def test_weights_that_are_gone_are_told(folder, tiny_weights, capsys):
+    motion = Motion.load("out.motion.safetensors")
+    gone = dataclasses.replace(motion.making.weights, path="/nowhere/tiny.safetensors")
+    motion = dataclasses.replace(motion, making=dataclasses.replace(motion.making, weights=gone, video=None))
+    motion.save("gone.motion.safetensors")
+    assert edit("gone.motion.safetensors", "--basis", "1", "--freeze") == WEIGHTS
+    first, hint = capsys.readouterr().err.splitlines()
+    assert first == "floatcli: error: the weights that made the motion are not at /nowhere/tiny.safetensors any more"
+    assert "--weights" in hint
 
 
 @pytest.mark.parametrize("shown", [("--plot", "p.png"), ("--sheet", "s.png"), ("--basis", "1", "--freeze")])

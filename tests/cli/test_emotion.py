@@ -125,6 +125,7 @@ BAD = [
     Bad("endless scale", USAGE, "emotion-scale must lie in -1000..1000, not inf", "1 is neutral, 0 ignores it",
         [*SHOW, "--to", "happy", "--scale", "1,inf"]),
     Bad("no name but a suffix", USAGE, "'.csv' does not end in .csv", "call it csv.csv", ["-o", ".csv"]),
+    Bad("emotions that are none", USAGE, "--to names no emotion", "as in --to happy,sad", [*SHOW, "--to", ","]),
     Bad("too large a grid", USAGE, "a grid of 2 emotions at 33 scales is too large", "up to 64 clips fit",
         [*SHOW, "--to", "happy,sad", "--scale", ",".join(["1"] * 33)]),
     Bad("motion kept of what is heard", USAGE, "--save-motion is for showing emotions",
@@ -180,10 +181,22 @@ def test_speech_that_is_none(tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("", "{path} is empty"), ("time,sad\n0,0.5\n", "{path}, line 2: the shares add up to 0.5, not 1")],
+    [
+        ("\n", "{path}, line 1: the file is empty"),
+        ("time,sad\n0,0.5\n", "{path}, line 2: the shares add up to 0.5, not 1"),
+    ],
 )
 def test_animate_refuses_a_bad_track_before_any_work(face_file, speech_file, tmp_path, capsys, text, message):
     path = tmp_path / "t.csv"
     path.write_text(text)
     assert run(["animate", str(face_file), str(speech_file), "--emotion", str(path), "-q"]) == INPUT
     assert capsys.readouterr().err.splitlines()[0] == f"floatcli: error: {message.format(path=path)}"
+
+
+@pytest.mark.parametrize("options", [["-o", "sound.csv"], ["--plot", "sound.csv"]])
+def test_the_recording_is_not_replaced(tiny_weights, speech_file, tmp_path, monkeypatch, capsys, options):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sound.csv").write_bytes(speech_file.read_bytes())
+    assert run(["emotion", "sound.csv", *options, "--weights", str(tiny_weights), "--device", "cpu"]) == USAGE
+    assert "sound.csv is an input and would be replaced" in capsys.readouterr().err
+    assert (tmp_path / "sound.csv").read_bytes() == speech_file.read_bytes()

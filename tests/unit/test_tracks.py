@@ -53,9 +53,9 @@ def test_headers_as_spreadsheets_write_them(tmp_path, header):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is empty"),
-        ("\n \n", "is empty"),
-        ("time,happy\n", "has no rows"),
+        ("", "line 1: the file is empty"),
+        ("\n \n", "line 1: the file is empty"),
+        ("time,happy\n", "line 2: there are no rows"),
         ("happy,sad\n0,1\n", "line 1: the first column is 'happy', not time"),
         ("time,bored\n0,1\n", "line 1: the model knows no emotion 'bored'"),
         ("time\n0\n", "line 1: every emotion needs one column"),
