@@ -243,10 +243,10 @@ class AnchoredDecoder(nn.Module):
             (self.eye, features.left_eye, left, LEFT_EYE),
             (self.eye, features.right_eye, right, RIGHT_EYE),
         )
-        with _exactly(motion):
+        with _full_precision(motion):
             coeffs = motion.float() @ features.basis
         drawn = [editor(prepared, self.part(coeffs, names)) for editor, prepared, _, names in patches]
-        with _exactly(motion):
+        with _full_precision(motion):
             edits = motion.new_zeros(len(motion), 7, self.size.work_size, self.size.work_size)
             edits[:, 6:] = features.opacity
             for edit, (editor, _, frame, _) in zip(drawn, patches, strict=True):
@@ -255,7 +255,7 @@ class AnchoredDecoder(nn.Module):
             return render(features.picture, edits, flow, features.backdrop)
 
 
-def _exactly(like: Tensor) -> torch.autocast:
+def _full_precision(like: Tensor) -> torch.autocast:
     """Where places are computed, whatever the networks run in: half precision is too coarse for them."""
     return torch.autocast(like.device.type, enabled=False)
 
