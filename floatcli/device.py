@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -35,9 +37,17 @@ def choose_dtype(name: str) -> torch.dtype:
     return torch.float32 if name == AUTO else getattr(torch, name)
 
 
+_TURNS: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
+
+
+def turn(device: torch.device | str) -> threading.RLock:
+    """What a thread holds while it computes on a device: at the same time, two would only slow one another down."""
+    return _TURNS[str(device)]
+
+
 @contextmanager
 def mixed(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
-    """Run networks without gradients, their products in ``dtype``.
+    """Run networks without gradients, their products in ``dtype``, one thread at a time.
 
     The parameters stay float32, and so do the coordinates that pictures are warped by: 16 bits would move them by
     visible fractions of a pixel.
@@ -46,7 +56,7 @@ def mixed(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
         DeviceError: the device ran out of memory.
     """
     half = dtype is not torch.float32
-    with memory_told(device), exactly(), torch.inference_mode():
+    with turn(device), memory_told(device), exactly(), torch.inference_mode():
         with torch.autocast(device.type, dtype if half else None, enabled=half):
             yield
         if device.type == "cuda":  # its errors and seconds belong to the stage that made them

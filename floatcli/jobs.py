@@ -1,28 +1,28 @@
-"""Lists of clips to make: which portrait says which recording, with which settings. Imports no torch."""
+"""A clip to make, with every setting of it, and what there is to tell of one that is made. Imports no torch."""
 
 from __future__ import annotations
 
-import csv
-import dataclasses
-import json
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import UnionType
-from typing import Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any
 
-from floatcli.checks import AUTO, check_source, parse_colour
+from floatcli.checkpoint.store import emotion_labels, find_weights
+from floatcli.checks import AUTO, check_crop, check_sample, check_source, check_video, is_track, match_emotion
 from floatcli.config import CropConfig, SampleConfig, VideoConfig
-from floatcli.errors import InputError, UsageError
+from floatcli.files import check_apart, check_place
+from floatcli.media.video import check_output
+from floatcli.motion import motion_beside
+from floatcli.tracks import read_track
 
-PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".heic"}
-RECORDINGS = {".wav", ".mp3", ".m4a", ".flac", ".ogg", ".opus", ".aac", ".wma", ".aiff"}
-_PATHS = ("face", "speech", "out")
-#: What a column is called where it is not called as its setting.
-_COLUMNS = {"crop": "mode", "face_number": "face"}
+if TYPE_CHECKING:
+    from floatcli.clip import Clip
+    from floatcli.pipeline import FloatPipeline
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Job:
     """One clip to make.
 
     Attributes:
@@ -33,6 +33,7 @@ class Wanted:
         sample: How motion is sampled.
         video: How frames are encoded.
         emotion: A label, "auto" or a track's path.
+        save_motion: Whether its motion is kept beside it.
     """
 
     face: Path
@@ -42,134 +43,61 @@ class Wanted:
     sample: SampleConfig = SampleConfig()
     video: VideoConfig = VideoConfig()
     emotion: str = AUTO
+    save_motion: bool = True
 
+    @property
+    def track(self) -> Path | None:
+        """The emotion's track, where it is one."""
+        return Path(self.emotion) if is_track(self.emotion) else None
 
-def read_jobs(source: Path, folder: Path, face: Path | None = None, speech: Path | None = None) -> list[Wanted]:
-    """The clips of a list or of a folder.
-
-    Args:
-        source: A .csv or .jsonl with face, speech, and if wanted out and settings of animate, by the names of its
-            options; relative paths start from the list's own folder. Or a folder: every picture with the recording
-            of the same name.
-        folder: Where videos go that the list does not place itself.
-        face: Of a folder: one portrait for all its recordings.
-        speech: Of a folder: one recording for all its pictures.
-
-    Raises:
-        UsageError: two clips of one name, or a setting that cannot be meant, with the line it stands in.
-        InputError: the list is missing, empty or damaged; a folder without a pair.
-    """
-    if source.is_dir():
-        jobs = _pairs(source, folder, face, speech)
-    elif face is not None or speech is not None:
-        raise UsageError("--face and --speech go with a folder", "a list names them in its columns")
-    else:
-        check_source(source, "list")
-        jobs = [_wanted(source, number, row, folder) for number, row in _rows(source)]
-    taken: dict[Path, Wanted] = {}
-    for job in jobs:
-        other = taken.setdefault(job.out.absolute(), job)
-        if other is not job:
-            said = f"{job.face} with {job.speech} and {other.face} with {other.speech} would both become {job.out}"
-            raise UsageError(said, "name them in a column out")
-    return jobs
-
-
-def _pairs(source: Path, folder: Path, face: Path | None, speech: Path | None) -> list[Wanted]:
-    files = sorted(path for path in source.iterdir() if path.is_file())
-    faces = [path for path in files if path.suffix.lower() in PICTURES]
-    speeches = [path for path in files if path.suffix.lower() in RECORDINGS]
-    if face is not None and speech is not None:
-        raise UsageError("with --face and --speech there is one clip", "make it with animate")
-    if face is not None:
-        found = [Wanted(face, path, folder / f"{path.stem}.mp4") for path in speeches]
-    elif speech is not None:
-        found = [Wanted(path, speech, folder / f"{path.stem}.mp4") for path in faces]
-    else:
-        named = {path.stem: path for path in speeches}
-        found = [Wanted(p, named[p.stem], folder / f"{p.stem}.mp4") for p in faces if p.stem in named]
-    if not found:
-        what = "no pair such as anna.png and anna.wav" if face is speech is None else "no file to pair it with"
-        raise InputError(f"{source} holds {what}", "name files alike, or use --face or --speech, or a list")
-    return found
-
-
-def _rows(source: Path) -> list[tuple[int, dict[str, str]]]:
-    """Line numbers and cells by column."""
-    try:
-        text = source.read_text(encoding="utf-8-sig")
-        if source.suffix.lower() == ".jsonl":
-            rows = [(n, _object(source, n, line)) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
-        elif source.suffix.lower() == ".csv":
-            reader = csv.DictReader(text.splitlines(), restkey="")
-            rows = [(reader.line_num, _cells(source, reader.line_num, row)) for row in reader]
+    def check(self, weights: Path | None) -> None:
+        """Find what can be found wrong without torch: usage first, then files, then ``weights``, a file or a name."""
+        check_sample(self.sample)
+        check_crop(self.crop)
+        check_video(self.video)
+        check_source(self.face, "picture")
+        check_source(self.speech, "recording")
+        check_output(self.out, self.video, [self.face, self.speech])
+        if self.save_motion:
+            check_place(motion_beside(self.out), self.video.overwrite)
+            check_apart([motion_beside(self.out)], [self.face, self.speech, weights])
+        labels = emotion_labels(find_weights(weights))
+        if self.track is not None:
+            check_source(self.track, "track")
+            read_track(self.track, labels)
         else:
-            raise UsageError(f"{source} is no list that is known", "end it in .csv or .jsonl, or give a folder")
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{source} cannot be read: {error}", "save it as UTF-8") from error
-    if not rows:
-        raise InputError(f"{source} lists nothing", "its first line names columns, the others are clips")
-    return rows
+            match_emotion(self.emotion, labels)
+
+    def make(self, pipeline: FloatPipeline, progress: Callable[[int, int], None]) -> dict[str, Any]:
+        """Make the clip; answer what there is to tell about it."""
+        clip = pipeline.animate(self.face, self.speech, self.crop, self.sample, self.emotion)
+        return save_clip(clip, self.out, self.video, self.save_motion, pipeline, progress)
 
 
-def _cells(source: Path, number: int, row: dict[str, str | None]) -> dict[str, str]:
-    """A line of CSV by column."""
-    if "" in row:
-        raise InputError(f"{source}, line {number}: more values than columns", "name every column in the first line")
-    return {key.strip(): value or "" for key, value in row.items()}
-
-
-def _object(source: Path, number: int, line: str) -> dict[str, str]:
-    try:
-        values = json.loads(line)
-    except ValueError as error:
-        raise InputError(f"{source}, line {number}: no JSON: {error}", "one object a line") from None
-    if not isinstance(values, dict):
-        raise InputError(f"{source}, line {number}: no object", 'as in {"face": "a.png", "speech": "a.wav"}')
-    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
-
-
-def _wanted(source: Path, number: int, row: dict[str, str], folder: Path) -> Wanted:
-    where = f"{source}, line {number}"
-    cells = {key.lower().replace("-", "_"): value.strip() for key, value in row.items() if value.strip()}
-    missing = [name for name in ("face", "speech") if name not in cells]
-    if missing:
-        raise InputError(f"{where}: there is no {' and no '.join(missing)}", "every clip needs a face and a speech")
-    face, speech = (source.parent / cells[name] for name in ("face", "speech"))
-    out = folder / cells.get("out", f"{face.stem}-{speech.stem}.mp4")
-    settings = {name: value for name, value in cells.items() if name not in _PATHS}
-    emotion = settings.pop("emotion", AUTO)
-    if emotion.lower().endswith(".csv"):
-        emotion = str(source.parent / emotion)
-    built = {kind: _settings(kind, settings, where) for kind in (CropConfig, SampleConfig, VideoConfig)}
-    if settings:
-        raise UsageError(f"{where}: animate has no option {', '.join(settings)}", "see 'floatcli animate --help'")
-    return Wanted(face, speech, out, built[CropConfig], built[SampleConfig], built[VideoConfig], emotion)
-
-
-def _settings(kind: type, cells: dict[str, str], where: str) -> Any:
-    """One of the configurations; the cells it takes are taken out."""
-    hints = get_type_hints(kind)
-    values: dict[str, Any] = {}
-    names = {field.name: field.name for field in dataclasses.fields(kind)} | {
-        field: column for column, field in _COLUMNS.items() if kind is CropConfig
+def save_clip(
+    clip: Clip,
+    output: Path,
+    video: VideoConfig,
+    save_motion: bool,
+    pipeline: FloatPipeline,
+    progress: Callable[[int, int], None],
+) -> dict[str, Any]:
+    """Write a clip and, if wanted, its motion beside it; what ``--json`` prints of it."""
+    clip.save(output, video, progress)
+    motion = clip.motion.save(motion_beside(output)) if save_motion else None
+    width, height = clip.size
+    return {
+        "path": os.fspath(output),
+        "motion": os.fspath(motion) if motion else None,
+        "frames": clip.frames,
+        "fps": clip.fps,
+        "seconds": clip.frames / clip.fps,
+        "width": width,
+        "height": height,
+        "seed": clip.seed,
+        "emotion": clip.emotion,
+        "stages": {name: round(seconds, 3) for name, seconds in clip.stages.seconds.items()},
+        "weights": {"name": pipeline.config.name, "digest": pipeline.digest},
+        "digests": clip.digests,
+        "notices": clip.notices,
     }
-    for field, column in names.items():
-        if column in cells:
-            values[field] = _value(hints[field], cells.pop(column), f"{where}: {column}")
-    return kind(**values)
-
-
-def _value(hint: Any, text: str, where: str) -> Any:
-    if isinstance(hint, UnionType):
-        hint = get_args(hint)[0]
-    if hint is bool:
-        if text.lower() not in ("true", "false", "yes", "no", "1", "0"):
-            raise UsageError(f"{where} is {text!r}", "give true or false")
-        return text.lower() in ("true", "yes", "1")
-    if hint in (int, float):
-        try:
-            return hint(text)
-        except ValueError:
-            raise UsageError(f"{where} is {text!r}", f"give {'a whole' if hint is int else 'a'} number") from None
-    return text if hint is str else parse_colour(text)

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from floatcli.checkpoint.load import load_model
-from floatcli.checkpoint.store import file_digest, find_weights
+from floatcli.checkpoint.store import choice_of_weights, file_digest, find_weights
 from floatcli.checks import AUTO, check_crop, check_run, check_sample, check_windows
 from floatcli.clip import Clip, Stages, ignore
 from floatcli.config import CropConfig, RunConfig, SampleConfig
@@ -101,7 +101,7 @@ class FloatPipeline:
             pipeline = cls(load_model(path), run, path, notice, stage)
         pipeline.stages = loading
         if source is None:
-            pipeline.notices(_told(path))
+            pipeline.notices(choice_of_weights(path))
         return pipeline
 
     @cached_property
@@ -264,9 +264,10 @@ class FloatPipeline:
 
     def _hear(self, speech: Source, stages: Stages) -> Heard:
         remarks = _Remarks(self._tell)
-        with stages("speech"), mixed(self.device, self.dtype):
+        with stages("speech"):
             samples = read_speech(speech, self.config.sample_rate, remarks)
-            condition = self.model.hear(samples.to(self.device)).float()
+            with mixed(self.device, self.dtype):
+                condition = self.model.hear(samples.to(self.device)).float()
         sound = samples[0].numpy() if isinstance(speech, ARRAYS) else Path(speech)
         return Heard(samples, condition, sound, file_source(speech), tuple(remarks.lines))
 
@@ -324,13 +325,6 @@ class FloatPipeline:
             with stages("decode"), mixed(self.device, self.dtype):
                 pixels = _to_pixels(self.model.decode(portrait, motion))
             yield pixels
-
-
-def _told(weights: Path) -> str:
-    """Which weights were taken where none were named."""
-    if weights == find_weights("embedded"):
-        return "using the embedded weights; the published ones: floatcli weights fetch float"
-    return "using the published weights, for research only; --weights embedded takes the free ones"
 
 
 class Heard(NamedTuple):

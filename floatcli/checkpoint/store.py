@@ -44,6 +44,13 @@ def find_weights(source: str | Path | None) -> Path:
     return path
 
 
+def choice_of_weights(path: Path) -> str:
+    """What people are told where they named no weights, and these were taken."""
+    if path == find_weights("embedded"):
+        return "using the embedded weights; the published ones: floatcli weights fetch float"
+    return "using the published weights, for research only; --weights embedded takes the free ones"
+
+
 def _fetched(name: str) -> Path | None:
     """The main file of a set in the hub's cache, if all of it is there and its digests were right."""
     from floatcli.checkpoint import hub

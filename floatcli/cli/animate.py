@@ -3,39 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 from typer import Option
 
-from floatcli.checkpoint.store import emotion_labels, find_weights
-from floatcli.checks import (
-    AUTO,
-    check_crop,
-    check_run,
-    check_sample,
-    check_source,
-    check_video,
-    is_track,
-    match_emotion,
-    parse_colour,
-)
+from floatcli.checks import AUTO, check_run, parse_colour
 from floatcli.cli import options
-from floatcli.cli.clips import open_pipeline, save_clip
+from floatcli.cli.clips import open_pipeline
 from floatcli.cli.console import ProgressLine
 from floatcli.cli.options import FACE, MOTION
 from floatcli.config import DEFAULT_NFE, CropConfig, RunConfig, SampleConfig, VideoConfig
-from floatcli.files import check_apart, check_place
 from floatcli.flow.solvers import ADAPTIVE_SOLVERS, FIXED_SOLVERS
-from floatcli.media.video import check_output
-from floatcli.motion import motion_beside
-from floatcli.tracks import read_track
-
-if TYPE_CHECKING:
-    from floatcli.pipeline import FloatPipeline
+from floatcli.jobs import Job
 
 
 def animate(
@@ -115,66 +96,21 @@ def animate(
     Without -o, the video goes to the current folder and is named after both: face.png and speech.wav make
     face-speech.mp4. Its motion goes beside it, as face-speech.motion.safetensors, for `floatcli edit`.
     """
+    run = RunConfig(device, dtype, batch_size)
+    check_run(run)
     job = Job(
-        face=face,
-        speech=speech,
-        output=output or Path(f"{face.stem}-{speech.stem}.mp4"),
-        weights=weights,
-        emotion=emotion,
-        crop=CropConfig(crop, margin, face_number, align, parse_colour(background)),
-        sample=SampleConfig(audio_scale, emotion_scale, ref_scale, nfe, solver, tolerance, seed),
-        video=VideoConfig(crf, preset, audio_bitrate, copy_audio, overwrite),
-        run=RunConfig(device, dtype, batch_size),
-        save_motion=save_motion,
+        face,
+        speech,
+        output or Path(f"{face.stem}-{speech.stem}.mp4"),
+        CropConfig(crop, margin, face_number, align, parse_colour(background)),
+        SampleConfig(audio_scale, emotion_scale, ref_scale, nfe, solver, tolerance, seed),
+        VideoConfig(crf, preset, audio_bitrate, copy_audio, overwrite),
+        emotion,
+        save_motion,
     )
-    job.check()
-    result = job.do(ProgressLine(quiet))
+    job.check(weights)
+    with ProgressLine(quiet) as progress:
+        result = job.make(open_pipeline(weights, run, progress), progress.frames)
+    progress.done(f"{job.out}: {result['frames']} frames, {result['seconds']:.1f} s")
     if as_json:
         print(json.dumps(result))
-
-
-@dataclass(frozen=True)
-class Job:
-    """One video to make, with every setting."""
-
-    face: Path
-    speech: Path
-    output: Path
-    weights: Path | None
-    emotion: str
-    crop: CropConfig
-    sample: SampleConfig
-    video: VideoConfig
-    run: RunConfig
-    save_motion: bool
-
-    def check(self) -> None:
-        """Find what can be found wrong without torch: usage first, then files."""
-        check_sample(self.sample)
-        check_crop(self.crop)
-        check_video(self.video)
-        check_run(self.run)
-        check_source(self.face, "picture")
-        check_source(self.speech, "recording")
-        check_output(self.output, self.video, [self.face, self.speech])
-        if self.save_motion:
-            check_place(motion_beside(self.output), self.video.overwrite)
-            check_apart([motion_beside(self.output)], [self.face, self.speech, self.weights])
-        labels = emotion_labels(find_weights(self.weights))
-        if is_track(self.emotion):
-            check_source(Path(self.emotion), "track")
-            read_track(self.emotion, labels)
-        else:
-            match_emotion(self.emotion, labels)
-
-    def do(self, progress: ProgressLine) -> dict[str, Any]:
-        """Make the video; answer what there is to tell about it."""
-        with progress:
-            result = self.make(open_pipeline(self.weights, self.run, progress), progress.frames)
-        progress.done(f"{self.output}: {result['frames']} frames, {result['seconds']:.1f} s")
-        return result
-
-    def make(self, pipeline: FloatPipeline, progress: Callable[[int, int], None]) -> dict[str, Any]:
-        """Make the video with a pipeline that is there; answer what there is to tell about it."""
-        clip = pipeline.animate(self.face, self.speech, self.crop, self.sample, self.emotion)
-        return save_clip(clip, self.output, self.video, self.save_motion, pipeline, progress)

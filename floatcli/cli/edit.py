@@ -16,7 +16,7 @@ from typer import Option
 from floatcli.checkpoint.store import file_digest, find_weights
 from floatcli.checks import check_run, check_source, check_video, is_there
 from floatcli.cli import options
-from floatcli.cli.clips import open_pipeline, save_clip
+from floatcli.cli.clips import open_pipeline
 from floatcli.cli.console import ProgressLine, say
 from floatcli.cli.options import MODEL, MOTION
 from floatcli.cli.orders import RIGHT_FORM, pair_up
@@ -24,6 +24,7 @@ from floatcli.config import RunConfig, VideoConfig
 from floatcli.edits import FITS, BasisEdit, borrowed, coefficients, edited
 from floatcli.errors import InputError, UsageError, WeightsError
 from floatcli.files import check_apart, check_place
+from floatcli.jobs import save_clip
 from floatcli.media.video import CONTAINERS, check_output
 from floatcli.motion import SUFFIX, Making, Motion, motion_beside, read_making, recording_of
 

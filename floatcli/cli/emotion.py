@@ -15,12 +15,13 @@ from typer import Option
 from floatcli.checkpoint.store import emotion_labels, find_weights
 from floatcli.checks import check_crop, check_run, check_sample, check_source, check_video, check_windows
 from floatcli.cli import options
-from floatcli.cli.clips import open_pipeline, save_clip
+from floatcli.cli.clips import open_pipeline
 from floatcli.cli.console import ProgressLine
 from floatcli.cli.options import FACE, MOTION
 from floatcli.config import CropConfig, RunConfig, SampleConfig, VideoConfig
 from floatcli.errors import UsageError
 from floatcli.files import check_apart, check_place
+from floatcli.jobs import save_clip
 from floatcli.media.video import check_output
 from floatcli.motion import motion_beside
 

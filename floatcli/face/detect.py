@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 import cv2
 import numpy as np
 
+from floatcli.device import turn
 from floatcli.face.networks import SFD_URL, Notice, network_file
 
 #: Detectors see the picture scaled to this height (SPEC section 5).
@@ -64,11 +65,13 @@ class NetworkDetector:
         from face_alignment.detection.sfd import FaceDetector as Sfd
 
         self._network = Sfd(device=str(device), path_to_detector=path)
+        self._turn = turn(device)
 
     def detect(self, picture: np.ndarray) -> list[FaceBox]:
         """Faces in a picture uint8 (H, W, 3) RGB, the largest first."""
         small, scale = scaled(picture)
-        found = self._network.detect_from_image(small)
+        with self._turn:
+            found = self._network.detect_from_image(small)
         return largest_first([_box(row, scale) for row in found])
 
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from floatcli.config import ANCHORS
+from floatcli.device import turn
 from floatcli.face.detect import FaceBox
 from floatcli.face.networks import FAN_URL, SFD_URL, Notice, network_file
 
@@ -48,10 +49,12 @@ class LandmarkNetwork:
         from face_alignment import FaceAlignment, LandmarksType
 
         self._network: Any = FaceAlignment(LandmarksType.TWO_D, device=str(device), compile=False)
+        self._turn = turn(device)
 
     def anchors(self, picture: np.ndarray, box: FaceBox) -> np.ndarray | None:
         """Anchors (7, 2) float32, x, y in pixels of a picture uint8 (H, W, 3) RGB."""
-        found = self._network.get_landmarks_from_image(picture, detected_faces=[np.array(box[:4])])
+        with self._turn:
+            found = self._network.get_landmarks_from_image(picture, detected_faces=[np.array(box[:4])])
         return anchors_of_landmarks(found[0]) if found else None
 
 

@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from floatcli import __version__
-from floatcli.cli import animate
 from floatcli.cli.app import run
 from floatcli.errors import DeviceError, ExitCode, FfmpegError, FloatCliError, InputError, UsageError, WeightsError
+from floatcli.jobs import Job
 
 PYTHON = [sys.executable, "-m", "floatcli"]
 
@@ -25,7 +25,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(animate.Job, "check", fail)
+    monkeypatch.setattr(Job, "check", fail)
 
 
 def test_version():

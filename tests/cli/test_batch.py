@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from floatcli.batch.lists import read_jobs
 from floatcli.cli.app import run
 from floatcli.config import CropConfig, SampleConfig, VideoConfig
 from floatcli.errors import FloatCliError, InputError, UsageError
-from floatcli.jobs import Wanted, read_jobs
+from floatcli.jobs import Job
 from tests.cli.bad import Bad
 from tests.conftest import write_wav
 
@@ -43,7 +44,12 @@ def batch(folder, tiny_weights):
 
 
 def results() -> list[dict]:
+    """Rows in the order that clips ended."""
     return [json.loads(line) for line in Path("out/results.jsonl").read_text().splitlines()]
+
+
+def by_name() -> dict[str, dict]:
+    return {row["out"]: row for row in results()}
 
 
 def listed(folder: Path, text: str, name: str = "jobs.csv") -> Path:
@@ -59,7 +65,7 @@ def test_a_list_names_its_clips_and_their_settings(folder):
     text = "face,Speech,out,crop,audio-scale,nfe,copy_audio,background,emotion\n"
     text += "a.png,b.wav,x/c.mkv,none,1.5,4,yes,red,t.csv\n\nd.png,e.wav,,,,,,,\n"
     first, second = read_jobs(listed(folder, text), Path("out"))
-    assert first == Wanted(
+    assert first == Job(
         folder / "a.png",
         folder / "b.wav",
         Path("out/x/c.mkv"),
@@ -68,7 +74,7 @@ def test_a_list_names_its_clips_and_their_settings(folder):
         VideoConfig(copy_audio=True),
         str(folder / "t.csv"),
     )
-    assert second == Wanted(folder / "d.png", folder / "e.wav", Path("out/d-e.mp4"))
+    assert second == Job(folder / "d.png", folder / "e.wav", Path("out/d-e.mp4"))
 
 
 def test_json_lines_say_the_same(folder):
@@ -126,8 +132,8 @@ def test_folders_that_cannot_be_meant(folder, tmp_path):
 def test_clips_are_made_and_results_kept(batch, folder):
     assert batch(str(listed(folder, CSV))) == 0
     assert sorted(path.name for path in Path("out").iterdir()) == ["bert-carl.mp4", "one.mp4", "results.jsonl"]
-    first, second = results()
-    assert (first["out"], first["status"], first["frames"], first["seed"]) == ("out/one.mp4", "done", 8, 3)
+    first, second = by_name()["one.mp4"], by_name()["bert-carl.mp4"]
+    assert (first["out"], first["status"], first["frames"], first["seed"]) == ("one.mp4", "done", 8, 3)
     assert (second["frames"], second["seed"]) == (10, SampleConfig.seed)
     assert set(first["digests"]) == {"face", "speech", "output"}
 
@@ -139,13 +145,13 @@ def test_run_again_it_does_only_what_is_missing_or_changed(batch, folder):
     assert len(results()) == 2
     Path("out/one.mp4").unlink()
     assert batch(str(jobs)) == 0
-    assert [row["out"] for row in results()[2:]] == ["out/one.mp4"]
+    assert [row["out"] for row in results()[2:]] == ["one.mp4"]
     write_wav(folder / "carl.wav", 0.4, seed=2)
     assert batch(str(jobs)) == 0
-    assert [row["out"] for row in results()[3:]] == ["out/bert-carl.mp4"]
+    assert [row["out"] for row in results()[3:]] == ["bert-carl.mp4"]
     jobs.write_text(CSV.replace(",1,3", ",1,4"))
     assert batch(str(jobs)) == 0
-    assert [row["out"] for row in results()[4:]] == ["out/one.mp4"]
+    assert [row["out"] for row in results()[4:]] == ["one.mp4"]
     assert batch(str(jobs), "--force") == 0
     assert len(results()) == 7
 
@@ -153,14 +159,14 @@ def test_run_again_it_does_only_what_is_missing_or_changed(batch, folder):
 def test_a_clip_that_fails_stops_no_other(batch, folder, capsys):
     text = CSV + "anna.png,nobody.wav,three.mp4,none,1,\nbert.png,anna.wav,four.mp4,none,1,\n"
     assert batch(str(listed(folder, text))) == INPUT
-    assert [row["status"] for row in results()] == ["done", "done", "failed", "done"]
-    failed = results()[2]
+    failed = by_name()["three.mp4"]
+    assert sorted(row["status"] for row in results()) == ["done", "done", "done", "failed"]
     assert failed["error"].startswith(f"{folder / 'nobody.wav'} is not there")
     assert failed["code"] == INPUT
     assert f"failed: out/three.mp4: {failed['error']}" in capsys.readouterr().err
     write_wav(folder / "nobody.wav", 0.2)
     assert batch(str(listed(folder, text))) == 0
-    assert [row["out"] for row in results()[4:]] == ["out/three.mp4"]
+    assert [row["out"] for row in results()[4:]] == ["three.mp4"]
 
 
 def test_enough_failures_end_it(batch, folder):
@@ -201,20 +207,12 @@ def test_a_torn_last_line_of_results_is_no_result(batch, folder):
     jobs = listed(folder, CSV)
     assert batch(str(jobs)) == 0
     path = Path("out/results.jsonl")
-    path.write_text(path.read_text()[:-30] + "\n")
+    whole, torn = path.read_text().splitlines()
+    path.write_text(f"{whole}\n{torn[:-30]}")
     assert batch(str(jobs)) == 0
-    assert Path("out/results.jsonl").read_text().count('"out/bert-carl.mp4"') >= 1
-    assert results_that_parse()[-1]["out"] == "out/bert-carl.mp4"
-
-
-def results_that_parse() -> list[dict]:
-    rows = []
-    for line in Path("out/results.jsonl").read_text().splitlines():
-        try:
-            rows.append(json.loads(line))
-        except ValueError:
-            continue
-    return rows
+    first, second, third = path.read_text().splitlines()
+    assert (first, second) == (whole, torn[:-30])
+    assert json.loads(third)["out"] == json.loads(torn)["out"]
 
 
 @pytest.mark.parametrize(
@@ -280,4 +278,4 @@ def test_interrupted_it_leaves_no_half_video_and_goes_on_from_there(folder, tiny
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
     assert sorted(os.listdir("out")) == ["1.motion.safetensors", "1.mp4", "results.jsonl"]
-    assert [row["out"] for row in results()] == ["out/1.mp4"]
+    assert [row["out"] for row in results()] == ["1.mp4"]

@@ -1,0 +1,97 @@
+"""What a batch has done: ``results.jsonl``, a row a clip as it ends. Imports no torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from floatcli.checkpoint.store import file_digest
+from floatcli.config import RunConfig
+from floatcli.errors import InputError
+from floatcli.jobs import Job
+from floatcli.motion import motion_beside
+from floatcli.version import __version__
+
+RESULTS = "results.jsonl"
+DONE, FAILED = "done", "failed"
+
+Row = dict[str, Any]
+
+
+class Ledger:
+    """The results of the clips of one folder; of a clip that ended several times, the last row counts.
+
+    Args:
+        folder: Where ``results.jsonl`` is; rows name videos as seen from there.
+        weights: The file that clips are made with.
+        run: How networks are run.
+    """
+
+    def __init__(self, folder: Path, weights: Path, run: RunConfig):
+        self.path = folder / RESULTS
+        self.run = run
+        self._weights = file_digest(weights)
+        self._known = _read(self.path)
+
+    def name(self, job: Job) -> str:
+        """A clip's video, as seen from the ledger's folder."""
+        return os.path.relpath(job.out, self.path.parent)
+
+    def key(self, job: Job) -> str:
+        """What a clip depends on, in one digest: all that goes in, and every setting."""
+        made_of = asdict(job) | {
+            "face": file_digest(job.face),
+            "speech": file_digest(job.speech),
+            "emotion": job.emotion if job.track is None else file_digest(job.track),
+            "out": job.out.suffix.lower(),
+            "weights": self._weights,
+            "dtype": self.run.dtype,
+            "version": __version__,
+        }
+        return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
+
+    def has(self, job: Job, key: str) -> bool:
+        """Whether this clip was last made of just this, and its files are still there, the video unchanged."""
+        last = self._known.get(self.name(job))
+        if last is None or last.get("status") != DONE or last.get("key") != key or not job.out.is_file():
+            return False
+        if job.save_motion and not motion_beside(job.out).is_file():
+            return False
+        return file_digest(job.out) == last.get("digests", {}).get("output")
+
+    def keep(self, row: Row) -> None:
+        """Add a row to the file at once: whatever happens next, it stays.
+
+        Raises:
+            InputError: the file can't be written.
+        """
+        self._known[row["out"]] = row
+        try:
+            with self.path.open("ab+") as stream:
+                start = b"\n" if stream.tell() and not _ends_line(stream) else b""
+                stream.write(start + json.dumps(row).encode() + b"\n")
+        except OSError as error:
+            raise InputError(f"{self.path} can't be written: {error.strerror}", "make room there") from error
+
+
+def _ends_line(stream: Any) -> bool:
+    """Whether the last line of a file is whole, as it is but after a crash or a full disk."""
+    stream.seek(-1, os.SEEK_END)
+    return stream.read(1) == b"\n"
+
+
+def _read(path: Path) -> dict[str, Row]:
+    """The last row of every clip; a line that was cut off is no row."""
+    rows: dict[str, Row] = {}
+    if path.is_file():
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                row = json.loads(line)
+                rows[row["out"]] = row
+            except (ValueError, KeyError, TypeError):
+                continue
+    return rows
