@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,6 +27,7 @@ from floatcli.version import __version__
 
 LIVES = 3  # of an actor, before its place is given up
 _WAIT = 1.0  # seconds between looks at whether the batch has been stopped meanwhile
+_KNOCK = 5.0  # seconds to answer in
 _CLEANING = 20.0  # seconds that an actor gets then
 
 
@@ -218,9 +220,11 @@ def cluster_workers(
     address = address or os.environ.get("RAY_ADDRESS", "auto")
     handler = signal.getsignal(signal.SIGTERM)
     try:
+        _knock(address)
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, ignore_reinit_error=True)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        said = f"there is no Ray cluster at {address}: {str(error).strip().splitlines()[0]}"
+        reason = getattr(error, "strerror", None) or str(error).strip().splitlines()[0]
+        said = f"there is no Ray cluster at {address}: {reason}"
         raise DeviceError(said, "start one with 'ray start --head', or name its address with --ray-address") from error
     finally:
         signal.signal(signal.SIGTERM, handler)  # Ray puts its own in place
@@ -230,6 +234,13 @@ def cluster_workers(
     content = ray.put(Files.read({"weights": weights})) if ship else None
     notice(f"{len(places)} workers on the Ray cluster: {', '.join(place.address for place in places)}")
     return [RayWorker(place, weights, content, run, notice) for place in places]
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where nobody answers at host:port; Ray itself would go on trying for many minutes."""
+    host, _, port = address.rpartition("//")[2].rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=_KNOCK).close()
 
 
 def _places(nodes: list[dict[str, Any]], gpus_wanted: bool) -> list[Place]:

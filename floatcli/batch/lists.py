@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_type_hints
 
-from floatcli.checks import AUTO, check_source, parse_colour
-from floatcli.config import CropConfig, SampleConfig, VideoConfig
+from floatcli.checks import check_source, is_track, parse_colour
+from floatcli.config import CropConfig
 from floatcli.errors import InputError, UsageError
 from floatcli.jobs import Job
 from floatcli.motion import motion_beside
 
 PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".heic"}
 RECORDINGS = {".wav", ".mp3", ".m4a", ".flac", ".ogg", ".opus", ".aac", ".wma", ".aiff"}
-_PATHS = ("face", "speech", "out")
-#: What a column is called where it is not called as its setting.
-_COLUMNS = {"crop": "mode", "face_number": "face"}
+#: What columns are called where they are not called as their settings.
+_COLUMNS: dict[type, dict[str, str]] = {CropConfig: {"mode": "crop", "face": "face_number"}}
 #: Options of animate that are the whole batch's.
 _COMMON = ("weights", "device", "dtype", "batch_size", "overwrite", "quiet", "json")
 
@@ -30,6 +29,7 @@ def read_jobs(
     folder: Path,
     face: Path | None = None,
     speech: Path | None = None,
+    settings: Sequence[str] = (),
     notice: Callable[[str], None] = lambda line: None,
 ) -> list[Job]:
     """The clips of a list or of a folder.
@@ -41,19 +41,21 @@ def read_jobs(
         folder: Where videos go that the list does not place itself.
         face: Of a folder: one portrait for all its recordings.
         speech: Of a folder: one recording for all its pictures.
+        settings: Of all clips whose line says nothing else, as in "nfe=5", by the same names as columns.
         notice: Told which files of a folder are left out.
 
     Raises:
         UsageError: two clips of one name, or a setting that cannot be meant, with the line it stands in.
         InputError: the list is missing, empty or damaged; a folder without a pair.
     """
+    common = dict(_setting(text) for text in settings)
     if source.is_dir():
-        jobs = _pairs(source, folder, face, speech, notice)
+        jobs = [_adjusted(job, common, "--set") for job in _pairs(source, folder, face, speech, notice)]
     elif face is not None or speech is not None:
         raise UsageError("--face and --speech go with a folder", "a list names them in its columns")
     else:
         check_source(source, "list")
-        jobs = [_wanted(source, number, row, folder) for number, row in _rows(source)]
+        jobs = [_listed(source, number, row, folder, common) for number, row in _rows(source)]
     _check_apart(jobs)
     return jobs
 
@@ -128,39 +130,59 @@ def _object(source: Path, number: int, line: str) -> dict[str, str]:
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
 
 
-def _wanted(source: Path, number: int, row: dict[str, str], folder: Path) -> Job:
+def _listed(source: Path, number: int, row: dict[str, str], folder: Path, common: dict[str, str]) -> Job:
+    """The clip of one line."""
     where = f"{source}, line {number}"
-    cells = {key.lower().replace("-", "_"): value.strip() for key, value in row.items() if value.strip()}
+    cells = {_plain(key): value.strip() for key, value in row.items() if value.strip()}
     missing = [name for name in ("face", "speech") if name not in cells]
     if missing:
         raise InputError(f"{where}: there is no {' and no '.join(missing)}", "every clip needs a face and a speech")
-    face, speech = (source.parent / cells[name] for name in ("face", "speech"))
-    out = folder / cells.get("out", f"{face.stem}-{speech.stem}.mp4")
-    settings = {name: value for name, value in cells.items() if name not in _PATHS}
-    emotion = settings.pop("emotion", AUTO)
-    if emotion.lower().endswith(".csv"):
-        emotion = str(source.parent / emotion)
-    save_motion = _value(bool, settings.pop("save_motion", "true"), f"{where}: save_motion")
-    common = [name for name in _COMMON if name in settings]
+    face, speech = (source.parent / cells.pop(name) for name in ("face", "speech"))
+    out = folder / cells.pop("out", f"{face.stem}-{speech.stem}.mp4")
+    if is_track(cells.get("emotion", "")):
+        cells["emotion"] = str(source.parent / cells["emotion"])
+    return _adjusted(_adjusted(Job(face, speech, out), common, "--set"), cells, where)
+
+
+def _setting(text: str) -> tuple[str, str]:
+    """Name and value of "name=value"."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip() or not value.strip():
+        raise UsageError(f"--set {text!r} is not understood", "name an option of animate, as in --set nfe=5")
+    return _plain(name), value.strip()
+
+
+def _plain(name: str) -> str:
+    """An option's name, as the settings have it."""
+    return name.strip().lower().replace("-", "_")
+
+
+def _adjusted(job: Job, cells: dict[str, str], where: str) -> Job:
+    """A clip with some of its settings told. Raises UsageError where they can't be meant."""
+    left = dict(cells)
+    emotion = left.pop("emotion", job.emotion)
+    save_motion = _value(bool, left.pop("save_motion", str(job.save_motion)), f"{where}: save_motion")
+    common = [name for name in _COMMON if name in left]
     if common:
-        raise UsageError(f"{where}: {', '.join(common)} can't differ from clip to clip", "see 'floatcli batch --help'")
-    crop, sample, video = (_settings(kind, settings, where) for kind in (CropConfig, SampleConfig, VideoConfig))
-    if settings:
-        raise UsageError(f"{where}: animate has no option {', '.join(settings)}", "see 'floatcli animate --help'")
-    return Job(face, speech, out, crop, sample, video, emotion, save_motion)
+        raise UsageError(f"{where}: {', '.join(common)} is the whole batch's", "see 'floatcli batch --help'")
+    crop, sample, video = (_told(config, left, where) for config in (job.crop, job.sample, job.video))
+    if left:
+        raise UsageError(f"{where}: animate has no option {', '.join(left)}", "see 'floatcli animate --help'")
+    return replace(job, crop=crop, sample=sample, video=video, emotion=emotion, save_motion=save_motion)
 
 
-def _settings(kind: type, cells: dict[str, str], where: str) -> Any:
-    """One of the configurations; the cells it takes are taken out."""
-    hints = get_type_hints(kind)
-    values: dict[str, Any] = {}
-    names = {field.name: field.name for field in dataclasses.fields(kind)} | {
-        field: column for column, field in _COLUMNS.items() if kind is CropConfig
-    }
-    for field, column in names.items():
-        if column in cells:
-            values[field] = _value(hints[field], cells.pop(column), f"{where}: {column}")
-    return kind(**values)
+def _told(config: Any, cells: dict[str, str], where: str) -> Any:
+    """A configuration with the values that cells have for it; these cells are taken out."""
+    hints = get_type_hints(type(config))
+    columns = {field.name: field.name for field in fields(config)} | _COLUMNS.get(type(config), {})
+    return replace(
+        config,
+        **{
+            name: _value(hints[name], cells.pop(column), f"{where}: {column}")
+            for name, column in columns.items()
+            if column in cells
+        },
+    )
 
 
 def _value(hint: Any, text: str, where: str) -> Any:

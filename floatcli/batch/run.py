@@ -42,13 +42,17 @@ class Batch:
         self._jobs, self._ledger, self._weights, self._force = jobs, ledger, weights, force
 
     def run(
-        self, hire: Callable[[], Sequence[Worker]], frames: Callable[[Job, int, int], None] = lambda *_: None
+        self,
+        hire: Callable[[], Sequence[Worker]],
+        frames: Callable[[Job, int, int], None] = lambda *_: None,
+        notice: Callable[[str], None] = lambda line: None,
     ) -> Generator[Ended]:
         """Clips as they end, first those that are done or can't be begun. Closing it gives up what is at work.
 
         Args:
             hire: Asked for workers once there is something to make.
             frames: Told, from other threads, how many frames of a clip are done, and of how many.
+            notice: Told of workers that are lost.
 
         Raises:
             FloatCliError: the weights can't be loaded, results can't be written, or no worker is left.
@@ -63,7 +67,7 @@ class Batch:
         if left:
             crew = _Crew(left, hire(), frames)
             try:
-                yield from map(self._kept, crew.work())
+                yield from map(self._kept, crew.work(notice))
             finally:
                 for ended in crew.stop():
                     self._kept(ended)
@@ -95,7 +99,7 @@ class _Crew:
             threading.Thread(target=self._serve, args=(worker,), daemon=True) for worker in list(workers) * ABREAST
         ]
 
-    def work(self) -> Iterator[Ended]:
+    def work(self, notice: Callable[[str], None]) -> Iterator[Ended]:
         """Clips as they end. Raises FloatCliError where no more can be made."""
         for thread in self._threads:
             thread.start()
@@ -107,6 +111,7 @@ class _Crew:
                 running -= 1
             elif isinstance(ended, WorkerLostError):
                 loss = ended
+                notice(f"lost a worker: {loss}")
             elif isinstance(ended, BaseException):
                 raise ended
             else:
@@ -147,10 +152,11 @@ class _Crew:
 
     def _made(self, worker: Worker, job: Job) -> Row:
         """The row of a clip that is made, or fails. Raises where the fault is not the clip's."""
-        start, row = time.monotonic(), self._rows[job]
+        row = self._rows[job]
         if self._orders.losses(job) >= ATTEMPTS:
             return row | _failure(DeviceError(f"its worker was lost {ATTEMPTS} times", "try it alone, with animate"))
         worker.prepare()
+        start = time.monotonic()
         try:
             result = worker.make(job, partial(self._frames, job))
             row = row | {"status": DONE} | {name: result[name] for name in ("frames", "fps", "seed", "digests")}

@@ -78,7 +78,8 @@ class DeviceWorker:
     gone = False
 
     def __init__(self, weights: Path, run: RunConfig, notice: Callable[[str], None]):
-        self._weights, self._run, self._notice = weights, run, notice
+        self.run = run
+        self._weights, self._notice = weights, notice
         self._pipeline: FloatPipeline | None = None
         self._loading = threading.Lock()
         self._stopping = threading.Event()
@@ -90,7 +91,7 @@ class DeviceWorker:
             if self._pipeline is None:
                 from floatcli.pipeline import FloatPipeline
 
-                run = self._run
+                run = self.run
                 self._pipeline = FloatPipeline.from_weights(
                     self._weights, run.device, run.dtype, run.batch_size, self._notice, self._go_on
                 )

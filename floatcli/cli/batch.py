@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -25,12 +24,7 @@ from floatcli.cli.table import Table
 from floatcli.config import RunConfig
 from floatcli.errors import InputError, UsageError
 
-
-class Engine(str, Enum):
-    """Who makes the clips."""
-
-    local = "local"
-    ray = "ray"
+LOCAL, RAY = "local", "ray"
 
 
 def batch(
@@ -40,6 +34,15 @@ def batch(
     outdir: Annotated[Path, Option("--output", "-o", help="Folder for videos and results.jsonl.", show_default=False)],
     face: Annotated[Path | None, Option(help="One portrait for all recordings of the folder.")] = None,
     speech: Annotated[Path | None, Option(help="One recording for all pictures of the folder.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="An option of animate for all clips, as in --set nfe=5; a column of the list comes first.",
+            show_default=False,
+        ),
+    ] = None,
     force: Annotated[bool, Option("--force", help="Make again what is done already.")] = False,
     max_failures: Annotated[
         int | None, Option(min=1, help="Stop after so many failures.", show_default="never")
@@ -56,8 +59,8 @@ def batch(
     dtype: options.Dtype = RunConfig.dtype,
     batch_size: options.BatchSize = RunConfig.batch_size,
     engine: Annotated[
-        Engine, Option(help="This machine, or a Ray cluster that is running.", rich_help_panel=MACHINE)
-    ] = Engine.local,
+        str, Option(help="local, or ray: a Ray cluster that is running.", rich_help_panel=MACHINE)
+    ] = LOCAL,
     ray_address: Annotated[
         str | None,
         Option(help="The cluster's address.", show_default="RAY_ADDRESS, else this machine's", rich_help_panel=MACHINE),
@@ -77,9 +80,11 @@ def batch(
     runs = [RunConfig(name.strip(), dtype, batch_size) for name in device.split(",")]
     for run in runs:
         check_run(run)
-    if engine is Engine.local and (ship or ray_address is not None):
+    if engine not in (LOCAL, RAY):
+        raise UsageError(f"there is no engine {engine!r}", f"choose from {LOCAL}, {RAY}")
+    if engine == LOCAL and (ship or ray_address is not None):
         raise UsageError("--ray-address and --ship are about a Ray cluster", "they go with --engine ray")
-    if engine is Engine.ray and len(runs) > 1:
+    if engine == RAY and len(runs) > 1:
         raise UsageError("on a Ray cluster every worker has one device", "name one, or auto")
     for path, what in ((face, "picture"), (speech, "recording")):
         if path is not None:
@@ -88,7 +93,7 @@ def batch(
     table = Table(quiet)
     jobs = [
         replace(job, save_motion=job.save_motion and save_motion, video=replace(job.video, overwrite=True))
-        for job in read_jobs(source, outdir, face, speech, table.notice)
+        for job in read_jobs(source, outdir, face, speech, settings or (), table.notice)
     ]
     try:
         outdir.mkdir(parents=True, exist_ok=True)
@@ -98,12 +103,12 @@ def batch(
         table.notice(choice_of_weights(place))
 
     def hire() -> Sequence[Worker]:
-        if engine is Engine.local:
+        if engine == LOCAL:
             return device_workers(place, runs, table.notice)
         return cluster_workers(ray_address, place, runs[0], ship, table.notice)
 
     work = Batch(jobs, Ledger(outdir, place, runs[0]), place, force)
-    with table.of(len(jobs)), closing(work.run(hire, table.frames)) as ends:
+    with table.of(len(jobs)), closing(work.run(hire, table.frames, table.notice)) as ends:
         for ended in ends:
             table.ended(ended)
             if max_failures is not None and table.failed >= max_failures:

@@ -1,4 +1,4 @@
-"""``floatcli batch``: which clips a list or a folder means, and that what is done stays done."""
+"""``floatcli batch``: clips are made, what is done stays done, and bad input gets one line."""
 
 from __future__ import annotations
 
@@ -13,15 +13,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from floatcli.batch.lists import read_jobs
 from floatcli.cli.app import run
-from floatcli.config import CropConfig, SampleConfig, VideoConfig
-from floatcli.errors import FloatCliError, InputError, UsageError
-from floatcli.jobs import Job
+from floatcli.config import SampleConfig
 from tests.cli.bad import Bad
 from tests.conftest import write_wav
 
-USAGE, INPUT, WEIGHTS = 2, 3, 4
+USAGE, INPUT, WEIGHTS, DEVICE = 2, 3, 4, 5
 
 
 @pytest.fixture
@@ -59,74 +56,6 @@ def listed(folder: Path, text: str, name: str = "jobs.csv") -> Path:
 
 
 CSV = "face,speech,out,crop,nfe,seed\nanna.png,anna.wav,one.mp4,none,1,3\nbert.png,carl.wav,,none,1,\n"
-
-
-def test_a_list_names_its_clips_and_their_settings(folder):
-    text = "face,Speech,out,crop,audio-scale,nfe,copy_audio,background,emotion\n"
-    text += "a.png,b.wav,x/c.mkv,none,1.5,4,yes,red,t.csv\n\nd.png,e.wav,,,,,,,\n"
-    first, second = read_jobs(listed(folder, text), Path("out"))
-    assert first == Job(
-        folder / "a.png",
-        folder / "b.wav",
-        Path("out/x/c.mkv"),
-        CropConfig("none", background=(255, 0, 0)),
-        SampleConfig(audio_scale=1.5, nfe=4),
-        VideoConfig(copy_audio=True),
-        str(folder / "t.csv"),
-    )
-    assert second == Job(folder / "d.png", folder / "e.wav", Path("out/d-e.mp4"))
-
-
-def test_json_lines_say_the_same(folder):
-    rows = [{"face": "a.png", "speech": "b.wav", "seed": 7, "align": True, "face_number": 1, "emotion": "sad"}]
-    (job,) = read_jobs(listed(folder, "\n".join(map(json.dumps, rows)), "jobs.jsonl"), Path("out"))
-    assert (job.sample.seed, job.crop.align, job.crop.face, job.emotion) == (7, True, 1, "sad")
-
-
-def test_a_folder_pairs_by_name_or_with_one_for_all(folder):
-    def names(**one: Path) -> list[tuple[str, str, str]]:
-        return [(j.face.name, j.speech.name, str(j.out)) for j in read_jobs(folder, Path("o"), **one)]
-
-    assert names() == [("anna.png", "anna.wav", "o/anna.mp4")]
-    assert names(face=Path("me.png")) == [("me.png", "anna.wav", "o/anna.mp4"), ("me.png", "carl.wav", "o/carl.mp4")]
-    assert names(speech=Path("s.wav")) == [("anna.png", "s.wav", "o/anna.mp4"), ("bert.png", "s.wav", "o/bert.mp4")]
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "message"),
-    [
-        ("jobs.csv", "", "jobs.csv is empty"),
-        ("jobs.csv", "face,speech\n", "lists nothing"),
-        ("jobs.txt", "face,speech\na,b\n", "no list that is known"),
-        ("jobs.csv", "face\na.png\n", "line 2: there is no speech"),
-        ("jobs.csv", "face,speech\na.png\n", "line 2: there is no speech"),
-        ("jobs.csv", "face,speech\na.png,b.wav,c\n", "line 2: more values than columns"),
-        ("jobs.csv", "face,speech,loud\na.png,b.wav,1\n", "line 2: animate has no option loud"),
-        ("jobs.csv", "face,speech,nfe\na.png,b.wav,many\n", "line 2: nfe is 'many'"),
-        ("jobs.csv", "face,speech,align\na.png,b.wav,maybe\n", "line 2: align is 'maybe'"),
-        ("jobs.csv", "face,speech,background\na.png,b.wav,loud\n", "there is no colour 'loud'"),
-        ("jobs.csv", "face,speech\na.png,b.wav\na.png,b.wav\n", "would both become o/a-b.mp4"),
-        ("jobs.jsonl", "{\n", "line 1: no JSON"),
-        ("jobs.jsonl", "[1]\n", "line 1: no object"),
-    ],
-)
-def test_lists_that_cannot_be_meant(folder, name, text, message):
-    with pytest.raises(FloatCliError) as error:
-        read_jobs(listed(folder, text, name), Path("o"))
-    assert message in error.value.message
-    assert error.value.hint
-
-
-def test_folders_that_cannot_be_meant(folder, tmp_path):
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="holds no pair"):
-        read_jobs(tmp_path / "empty", Path("o"))
-    with pytest.raises(InputError, match="holds no file to pair"):
-        read_jobs(tmp_path / "empty", Path("o"), face=Path("a.png"))
-    with pytest.raises(UsageError, match="there is one clip"):
-        read_jobs(folder, Path("o"), Path("a.png"), Path("b.wav"))
-    with pytest.raises(UsageError, match="go with a folder"):
-        read_jobs(listed(folder, CSV), Path("o"), Path("a.png"))
 
 
 def test_clips_are_made_and_results_kept(batch, folder):
@@ -241,6 +170,41 @@ def test_a_torn_last_line_of_results_is_no_result(batch, folder):
             "see 'floatcli batch --help'",
             ["jobs.csv", "--max-failures", "0"],
         ),
+        Bad(
+            "one device of several that nobody has",
+            USAGE,
+            "there is no device 'abacus'",
+            "choose from auto, cpu, cuda, cuda:N, mps",
+            ["jobs.csv", "--device", "cpu,abacus"],
+        ),
+        Bad(
+            "no engine",
+            USAGE,
+            "there is no engine 'steam'",
+            "choose from local, ray",
+            ["jobs.csv", "--engine", "steam"],
+        ),
+        Bad(
+            "a cluster's option without a cluster",
+            USAGE,
+            "--ray-address and --ship are about a Ray cluster",
+            "they go with --engine ray",
+            ["jobs.csv", "--ship"],
+        ),
+        Bad(
+            "several devices on a cluster",
+            USAGE,
+            "on a Ray cluster every worker has one device",
+            "name one, or auto",
+            ["jobs.csv", "--engine", "ray", "--device", "cpu,cpu"],
+        ),
+        Bad(
+            "no setting",
+            USAGE,
+            "--set 'nfe' is not understood",
+            "name an option of animate, as in --set nfe=5",
+            ["jobs.csv", "--set", "nfe"],
+        ),
         Bad("no nothing", USAGE, "Missing argument 'JOBS'", "see 'floatcli batch --help'"),
         Bad(
             "no weights",
@@ -264,6 +228,87 @@ def test_bad_input_gets_one_line(batch, folder, capsys, bad):
     assert batch(*bad.options) == bad.code
     assert capsys.readouterr().err.splitlines() == [f"floatcli: error: {bad.message}", f"floatcli: hint: {bad.hint}"]
     assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [("127.0.0.1:1", "Connection refused"), ("nonsense", "Invalid address format: nonsense")],
+)
+def test_a_cluster_that_is_not_there_is_told(batch, folder, capsys, address, reason):
+    assert batch(str(listed(folder, CSV)), "--engine", "ray", "--ray-address", address) == DEVICE
+    assert capsys.readouterr().err.splitlines() == [
+        f"floatcli: error: there is no Ray cluster at {address}: {reason}",
+        "floatcli: hint: start one with 'ray start --head', or name its address with --ray-address",
+    ]
+
+
+def test_without_ray_the_way_to_it_is_told(batch, folder, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert batch(str(listed(folder, CSV)), "--engine", "ray") == USAGE
+    assert capsys.readouterr().err.splitlines() == [
+        "floatcli: error: --engine ray needs Ray, which is not installed",
+        "floatcli: hint: pip install 'floatcli[ray]'",
+    ]
+
+
+def test_several_devices_share_the_clips(batch, folder, monkeypatch):
+    from floatcli.pipeline import FloatPipeline
+
+    loaded = []
+    monkeypatch.setattr(FloatPipeline, "from_weights", classmethod(_counting(FloatPipeline.from_weights, loaded)))
+    rows = "".join(f"anna.png,anna.wav,{k}.mp4,none,1\n" for k in range(6))
+    jobs = listed(folder, "face,speech,out,crop,nfe\n" + rows)
+    assert batch(str(jobs), "--device", "cpu,cpu") == 0
+    assert len(loaded) == 2
+    assert len({row["digests"]["output"] for row in results()}) == 1
+    assert len(results()) == 6
+
+
+def test_a_clip_is_the_same_as_animate_makes_it(batch, folder, tiny_weights):
+    assert batch(str(listed(folder, CSV))) == 0
+    options = ["--weights", str(tiny_weights), "--device", "cpu", "--crop", "none", "--nfe", "1", "--seed", "3", "-q"]
+    assert run(["animate", "anna.png", "anna.wav", "-o", "alone.mp4", *options]) == 0
+    assert Path("alone.mp4").read_bytes() == Path("out/one.mp4").read_bytes()
+
+
+def test_portraits_and_recordings_that_clips_share_are_read_once(batch, folder, monkeypatch):
+    from floatcli.pipeline import FloatPipeline
+
+    read = {"portrait": [], "hear": []}
+    for name, calls in read.items():
+        monkeypatch.setattr(FloatPipeline, name, _noted(getattr(FloatPipeline, name), calls))
+    rows = "".join(f"anna.png,anna.wav,{seed}.mp4,none,1,{seed}\n" for seed in range(5))
+    assert batch(str(listed(folder, "face,speech,out,crop,nfe,seed\n" + rows))) == 0
+    assert (len(read["portrait"]), len(read["hear"])) == (1, 1)
+    assert len({row["digests"]["output"] for row in results()}) == 5
+
+
+def _noted(method, calls: list):
+    def noted(self, *arguments: object) -> object:
+        calls.append(arguments)
+        return method(self, *arguments)
+
+    return noted
+
+
+def test_the_loop_over_folders_does_the_same(folder, tiny_weights):
+    for kind, names in (("faces", ["anna.png", "bert.png"]), ("sounds", ["anna.wav", "nothing.wav"])):
+        Path(kind).mkdir()
+        for name in names:
+            Path(kind, name).write_bytes(Path(name).read_bytes() if Path(name).exists() else b"")
+    options = ["--weights", tiny_weights, "--device", "cpu", "--crop", "none", "--nfe", "1", "-q"]
+    script = Path(__file__).parents[2] / "examples/batch.sh"
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    command = ["bash", script, "faces", "sounds", "made", *options]
+    first = subprocess.run(command, env=os.environ | {"PATH": path}, capture_output=True, text=True, check=False)
+    assert (first.returncode, sorted(os.listdir("made"))) == (
+        1,
+        ["anna-anna.motion.safetensors", "anna-anna.mp4", "bert-anna.motion.safetensors", "bert-anna.mp4"],
+    )
+    assert first.stderr.count("nothing.wav is empty") == 2
+    (Path("sounds") / "nothing.wav").unlink()
+    again = subprocess.run(command, env=os.environ | {"PATH": path}, capture_output=True, text=True, check=False)
+    assert (again.returncode, again.stderr) == (0, "")
 
 
 def test_interrupted_it_leaves_no_half_video_and_goes_on_from_there(folder, tiny_weights):
