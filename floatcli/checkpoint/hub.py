@@ -22,6 +22,8 @@ from floatcli.files import replacing
 
 Tell = Callable[[str], None]
 
+_PART = ".incomplete"  # how names end of what has not arrived whole
+
 PUBLISHED, PINNED = "the published digest", "the digest pinned when it was fetched"
 
 
@@ -120,6 +122,9 @@ def remove(wanted: WeightsSet) -> int:
                 freed += place.stat().st_size
                 _remove_file(place)
                 pins.pop(f"{file.repo}/{file.path}", None)
+            for part in _blobs(file).glob(f"*{_PART}"):
+                freed += part.stat().st_size
+                part.unlink()
     _save_pins(pins)
     return freed
 
@@ -132,19 +137,60 @@ def _download(file: RemoteFile) -> tuple[Path, str]:
     endpoint = os.environ.get("HF_ENDPOINT")
     where = f"{file.repo}/{file.path}"
     try:
+        url = hf_hub_url(file.repo, file.path, endpoint=endpoint)
+        metadata = get_hf_file_metadata(url, endpoint=endpoint)
+        _fetch_blob(file, url, metadata.etag or "", metadata.size)
         place = hf_hub_download(file.repo, file.path, endpoint=endpoint, tqdm_class=_bar())
-        metadata = get_hf_file_metadata(hf_hub_url(file.repo, file.path, endpoint=endpoint), endpoint=endpoint)
     except hub.OfflineModeIsEnabled as error:
         raise WeightsError(f"{where} is not in the cache, and HF_HUB_OFFLINE is set", "unset it to fetch") from error
     except (hub.GatedRepoError, hub.RepositoryNotFoundError) as error:
         raise WeightsError(f"the hub lets nobody have {where} without an account", "set HF_TOKEN, or retry") from error
     except hub.EntryNotFoundError as error:
-        said = f"{where} can't be had: no such file, or no network"
-        raise WeightsError(said, "check the network, HF_ENDPOINT and proxies, and retry") from error
-    except (hub.HfHubHTTPError, OSError, RuntimeError) as error:
+        raise WeightsError(f"{where} can't be had: the hub has no such file", "check HF_ENDPOINT") from error
+    except (hub.HTTPError, OSError, RuntimeError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise WeightsError(f"{where} can't be fetched: {reason}", "mend that and fetch again: it resumes") from error
+        said = "check the network, HF_ENDPOINT and the room on the disk, and fetch again: it resumes"
+        raise WeightsError(f"{where} can't be fetched: {reason}", said) from error
     return Path(place), metadata.etag or ""
+
+
+def _fetch_blob(file: RemoteFile, url: str, etag: str, size: int | None) -> None:
+    """A file's content into the cache, from where an earlier fetch stopped, even if that was killed.
+
+    The library takes it from there; by itself it would begin anew in every process, and leave behind what it had.
+    """
+    from huggingface_hub.file_download import http_get
+    from huggingface_hub.utils import WeakFileLock, build_hf_headers
+
+    blob = _blobs(file) / etag
+    if not re.fullmatch("[0-9a-f]{40,64}", etag) or blob.exists():
+        return
+    part = blob.with_name(f"{etag}{_PART}")
+    lock = blob.parents[2] / ".locks" / blob.parts[-3] / f"{etag}.lock"  # as the library locks it
+    for folder in (part.parent, lock.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    with WeakFileLock(lock):
+        with part.open("ab") as stream:
+            if size is not None and stream.tell() > size:
+                stream.truncate(0)
+            http_get(
+                url,
+                stream,
+                resume_size=stream.seek(0, os.SEEK_END),
+                headers=build_hf_headers(),
+                expected_size=size,
+                displayed_filename=file.path,
+                tqdm_class=_bar(),
+            )
+        os.replace(part, blob)
+
+
+def _blobs(file: RemoteFile) -> Path:
+    """Where the cache has the content of a repository's files."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+    from huggingface_hub.file_download import repo_folder_name
+
+    return Path(HF_HUB_CACHE, repo_folder_name(repo_id=file.repo, repo_type="model"), "blobs")
 
 
 def _bar() -> type:

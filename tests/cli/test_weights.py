@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -9,19 +10,27 @@ import os
 import pickle
 import re
 import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from floatcli.checkpoint import manifest
 from floatcli.checkpoint.hub import cached_origin, fetch_file
 from floatcli.checkpoint.manifest import Origin, RemoteFile, WeightsSet, known_sets
 from floatcli.cli.app import run
 from floatcli.errors import WeightsError
+from tests.parity.golden import golden_shapes
+from tests.parity.rule import rule_weights
+from tests.published import EMOTION_FOLDER, write_folders
 
 USAGE, INPUT, WEIGHTS = 2, 3, 4
 FILES = {"main.bin": b"main" * 50_000, "sub/config.json": b'{"a": 1}'}
@@ -35,6 +44,8 @@ class Hub(BaseHTTPRequestHandler):
     asked: list[tuple[str, str, str | None]]
     status: int  # for everything, where it is not 200
     cut: int  # bytes after which a body breaks off, once
+    rest = threading.Event()  # the time for the rest of slow bodies, which never comes
+    slow: bool  # for ever, after the first half of a body
 
     def do_HEAD(self) -> None:
         self.answer(body=False)
@@ -66,6 +77,10 @@ class Hub(BaseHTTPRequestHandler):
             type(self).cut = 0
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
+        elif body and self.slow:
+            with contextlib.suppress(ConnectionError):  # whoever asked may be killed
+                self.wfile.write(data[start : (start + len(data)) // 2])
+                self.rest.wait(60)
         elif body:
             self.wfile.write(data[start:])
 
@@ -83,7 +98,7 @@ def hub(tmp_path, monkeypatch) -> Iterator[type[Hub]]:
     for module in ("floatcli.cli.weights", "floatcli.checkpoint.store"):
         monkeypatch.setattr(f"{module}.known_sets", lambda: sets)
     files = {("me/one", path): data for path, data in FILES.items()} | {("me/two", "all.bin"): b"all" * 1000}
-    served = type("Served", (Hub,), {"files": files, "asked": [], "status": 200, "cut": 0})
+    served = type("Served", (Hub,), {"files": files, "asked": [], "status": 200, "cut": 0, "slow": False})
     server = ThreadingHTTPServer(("127.0.0.1", 0), served)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
@@ -161,7 +176,7 @@ def test_a_wrong_digest_is_refused_and_the_second_source_is_tried(hub, capsys):
 def test_what_nobody_has_is_told_with_the_first_reason(hub, capsys):
     hub.files.clear()
     assert fetch() == WEIGHTS
-    assert "me/one/main.bin can't be had: no such file, or no network" in capsys.readouterr().err.splitlines()[-2]
+    assert "me/one/main.bin can't be had: the hub has no such file" in capsys.readouterr().err.splitlines()[-2]
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -176,16 +191,105 @@ def test_a_closed_door_is_told(hub, capsys, status):
 def test_no_network_is_told(hub, monkeypatch, capsys):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     assert fetch() == WEIGHTS
-    assert "or no network" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "floatcli: error: me/one/main.bin can't be fetched: [Errno 111] Connection refused" in said
+    assert "check the network" in said
+
+
+def test_a_hub_that_falls_silent_is_told(hub, monkeypatch, capsys):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DOWNLOAD_TIMEOUT", 1)
+    hub.slow = True
+    hub.files["me/one", "main.bin"] = b"main" * 10_000_000
+    assert fetch() == WEIGHTS
+    assert "me/one/main.bin can't be fetched: " in capsys.readouterr().err
 
 
 def test_a_full_disk_is_told(hub, monkeypatch, capsys):
     def full(*_: object, **__: object) -> str:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", full)
+    monkeypatch.setattr("huggingface_hub.file_download.http_get", full)
     assert fetch() == WEIGHTS
     assert "No space left on device" in capsys.readouterr().err
+
+
+def test_what_was_damaged_half_way_is_found_out(hub, tmp_path, capsys):
+    part = tmp_path / f"cache/models--me--one/blobs/{hashlib.sha256(FILES['main.bin']).hexdigest()}.incomplete"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"not main")
+    assert fetch() == 0
+    assert "me/one/main.bin arrived with digest" in capsys.readouterr().err
+    assert cached_origin(manifest.known_sets()["small"])[0].main == "all.bin"
+    assert fetch_file(manifest.known_sets()["small"].sources[0].files[0], print).read_bytes() == FILES["main.bin"]
+
+
+@pytest.fixture
+def published(hub, tmp_path, monkeypatch) -> dict[str, bytes]:
+    """The published set's own files, at small sizes and made by rule, on the hub; its digest is theirs."""
+    place = tmp_path / "published"
+    place.mkdir()
+    weights = rule_weights(golden_shapes("small"))
+    write_folders(place, weights, {"num_attention_heads": 2})
+    (place / EMOTION_FOLDER / "config.json").write_text('{"num_attention_heads": 4}')
+    save_file({name: tensor.contiguous() for name, tensor in weights.items()}, tmp_path / "FLOAT.safetensors")
+    files = {file.relative_to(place).as_posix(): file.read_bytes() for file in place.rglob("*") if file.is_file()}
+    sets = manifest.known_sets()
+    first, second = sets["float"].sources
+    digest = hashlib.sha256(files["float.pth"]).hexdigest()
+    own = tuple(replace(file, sha256=digest) if file.path == "float.pth" else file for file in first.files)
+    sets["float"] = replace(sets["float"], sources=(replace(first, files=own), second))
+    hub.files |= {(file.repo, file.path): files[file.path] for file in own}
+    hub.files[second.files[0].repo, second.main] = (tmp_path / "FLOAT.safetensors").read_bytes()
+    return files
+
+
+@pytest.mark.parametrize("source", ["folders", "one file"])
+def test_the_published_set_is_fetched_verified_and_animates(
+    hub, published, source, face_file, speech_file, tmp_path, capsys
+):
+    if source == "one file":
+        del hub.files["yuvraj108c/float", "float.pth"]
+    assert run(["weights", "fetch", "float", "--accept-license"]) == 0
+    path = Path(capsys.readouterr().out.strip())
+    assert path.name == {"folders": "float.pth", "one file": "FLOAT.safetensors"}[source]
+    assert run(["weights", "verify", "float"]) == 0
+    kinds = [line.split("right by ")[1] for line in capsys.readouterr().out.splitlines()]
+    pinned = "the digest pinned when it was fetched"
+    assert kinds == (["the published digest"] + 4 * [pinned] if source == "folders" else [pinned])
+    arguments = ["animate", str(face_file), str(speech_file), "-o", str(tmp_path / "a.mp4"), "--crop", "none"]
+    arguments += ["--nfe", "1", "--device", "cpu", "--no-save-motion", "--json"]
+    assert run(arguments) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["weights"]["name"] == "float"
+    assert "using the published weights, for research only; --weights embedded takes the free ones" in said.err
+
+
+def test_killed_again_and_again_it_leaves_nothing_half_and_goes_on(hub, tmp_path):
+    big = os.urandom(64_000_000)  # the hub's library writes ten million at a time
+    hub.files = {("yuvraj108c/float", "float.pth"): big}
+    hub.slow = True
+    cache = tmp_path / "hub"
+    settings = {"HF_HUB_CACHE": str(cache), "HF_HUB_DISABLE_XET": "1", "HF_HUB_DOWNLOAD_TIMEOUT": "100"}
+    command = [sys.executable, "-m", "floatcli", "weights"]
+    arrived = 0
+    for _ in range(3):
+        with subprocess.Popen([*command, "fetch", "float", "--accept-license"], env=os.environ | settings) as process:
+            until = time.monotonic() + 60
+            while (size := sum(part.stat().st_size for part in cache.rglob("*.incomplete"))) <= arrived:
+                assert time.monotonic() < until
+                threading.Event().wait(0.05)
+            process.kill()
+        arrived = size
+        assert not list(cache.rglob("float.pth"))
+        said = subprocess.run(
+            [*command, "path", "float"], env=os.environ | settings, capture_output=True, text=True, check=False
+        )
+        assert (said.returncode, said.stdout) == (WEIGHTS, "")
+    starts = [int(re.match(r"bytes=(\d+)-", wanted)[1]) for _, path, wanted in hub.asked if path and wanted]
+    first, second = starts  # the first fetch of the three asked for all of it
+    assert 0 < first < second
+    assert subprocess.run([*command, "remove", "float"], env=os.environ | settings, check=False).returncode == 0
+    assert not list(cache.rglob("*.incomplete"))
 
 
 def test_verify_sees_what_changed_and_says_by_which_digest(hub, capsys):

@@ -18,10 +18,8 @@ from floatcli.errors import WeightsError
 from floatcli.models.float_model import FloatModel
 from floatcli.models.fmt import position_table
 from tests.parity.golden import DATA, golden_shapes
+from tests.published import AUDIO, AUDIO_FOLDER, EMOTION, EMOTION_FOLDER, older_spelling, write_folders
 from tests.unlike import UNLIKE, random_model
-
-AUDIO, EMOTION = "audio_encoder.wav2vec2.", "emotion_encoder.wav2vec2_for_emotion."
-AUDIO_FOLDER, EMOTION_FOLDER = "wav2vec2-base-960h", "wav2vec-english-speech-emotion-recognition"
 
 #: Unlike sizes, with the published conventions for what shapes do not tell: heads, reach, labels, L'.
 CONFIG = dataclasses.replace(
@@ -57,25 +55,6 @@ def published(model: FloatModel) -> dict[str, Tensor]:
         "motion_autoencoder.dec.to_rgb1.bias": torch.zeros(1, 3, 1, 1),
         f"{AUDIO}masked_spec_embed": torch.zeros(16),
     }
-
-
-def older_spelling(name: str) -> str:
-    prefix = "conv.parametrizations.weight.original"
-    return name.replace(f"{prefix}0", "conv.weight_g").replace(f"{prefix}1", "conv.weight_v")
-
-
-def write_folders(place: Path, published: dict[str, Tensor], settings: dict[str, object]) -> Path:
-    """``float.pth`` and the two folders beside it."""
-    flat = {name: tensor for name, tensor in published.items() if not name.startswith((AUDIO, EMOTION))}
-    torch.save(flat, place / "float.pth")
-    audio = {name.replace(AUDIO, "wav2vec2."): t for name, t in published.items() if name.startswith(AUDIO)}
-    (place / AUDIO_FOLDER).mkdir()
-    save_file(audio | {"lm_head.weight": torch.zeros(4, 16)}, place / AUDIO_FOLDER / "model.safetensors")
-    (place / AUDIO_FOLDER / "config.json").write_text(json.dumps(settings))
-    emotion = {name.removeprefix(EMOTION): t for name, t in published.items() if name.startswith(EMOTION)}
-    (place / EMOTION_FOLDER).mkdir()
-    torch.save({older_spelling(name): t for name, t in emotion.items()}, place / EMOTION_FOLDER / "pytorch_model.bin")
-    return place / "float.pth"
 
 
 def assert_same(loaded: FloatModel, model: FloatModel) -> None:
