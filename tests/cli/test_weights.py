@@ -272,14 +272,18 @@ def test_killed_again_and_again_it_leaves_nothing_half_and_goes_on(hub, tmp_path
     settings = {"HF_HUB_CACHE": str(cache), "HF_HUB_DISABLE_XET": "1", "HF_HUB_DOWNLOAD_TIMEOUT": "100"}
     command = [sys.executable, "-m", "floatcli", "weights"]
     arrived = 0
+
+    def size() -> int:
+        return sum(part.stat().st_size for part in cache.rglob("*.incomplete"))
+
     for _ in range(3):
         with subprocess.Popen([*command, "fetch", "float", "--accept-license"], env=os.environ | settings) as process:
             until = time.monotonic() + 60
-            while (size := sum(part.stat().st_size for part in cache.rglob("*.incomplete"))) <= arrived:
+            while size() <= arrived:
                 assert time.monotonic() < until
                 threading.Event().wait(0.05)
             process.kill()
-        arrived = size
+        arrived = size()
         assert not list(cache.rglob("float.pth"))
         said = subprocess.run(
             [*command, "path", "float"], env=os.environ | settings, capture_output=True, text=True, check=False
