@@ -26,19 +26,22 @@ def ignore(*_: object) -> None:
 
 @dataclass
 class Stages:
-    """Seconds spent in each stage of the work, in the order they were first entered."""
+    """Seconds spent in each stage of the work, in the order they were first entered; what is nested counts inside."""
 
     begin: Callable[[str], None] = ignore  # told the name of a stage when it begins
     seconds: dict[str, float] = field(default_factory=dict)
+    _nested: float = 0.0  # seconds of stages that were entered within the one at hand
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
         self.begin(name)
-        start = perf_counter()
+        start, before, self._nested = perf_counter(), self._nested, 0.0
         try:
             yield
         finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + perf_counter() - start
+            spent = perf_counter() - start
+            self.seconds[name] = self.seconds.get(name, 0.0) + spent - self._nested
+            self._nested = before + spent
 
 
 @dataclass

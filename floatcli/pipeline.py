@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from floatcli import hearing
 from floatcli.checkpoint.load import load_model
 from floatcli.checkpoint.store import choice_of_weights, file_digest, find_weights
 from floatcli.checks import AUTO, check_crop, check_run, check_sample, check_windows
@@ -27,6 +27,7 @@ from floatcli.device import choose_device, choose_dtype, memory_told, mixed
 from floatcli.errors import UsageError, WeightsError
 from floatcli.flow.sampler import sample_motion
 from floatcli.flow.solvers import resolved
+from floatcli.hearing import Ear, Heard, Speech
 from floatcli.inputs import ARRAYS, Source, file_source, read_emotion, read_speech
 from floatcli.media.audio import inspect_recording
 from floatcli.models.float_model import FloatModel, Portrait
@@ -65,6 +66,7 @@ class FloatPipeline:
         self.notices = _Remarks(notice)
         self.stages = Stages(stage)
         self._tell = notice
+        self.ear = Ear(self.model, self.device, self.dtype)
         self.portraits = PortraitReader(self.model, self.device, self.notices)
 
     @classmethod
@@ -150,12 +152,13 @@ class FloatPipeline:
         stages = Stages(self.stages.begin, dict(self.stages.seconds))
         still = face if isinstance(face, Still) else self._portrait(face, crop, stages)
         heard = speech if isinstance(speech, Heard) else self._hear(speech, stages)
-        frames = heard.condition.shape[1]
-        with stages("emotion"), mixed(self.device, self.dtype):
-            felt = self._emotion(heard.samples, meant, frames)
+        frames = self.ear.frames(heard.speech)
+        with stages("emotion"):
+            felt = self._emotion(heard.speech, meant, frames)
 
         def windows() -> Iterator[Tensor]:
-            return self._sampled(still.portrait, heard.condition, felt, sample, stages)
+            condition = self._listened(heard.speech, stages) if heard.condition is None else heard.condition
+            return self._sampled(still.portrait, condition, felt, sample, stages)
 
         making = self._making(still, heard, sample)
         track = felt.flatten(0, -2).cpu().numpy()
@@ -265,16 +268,25 @@ class FloatPipeline:
     def _hear(self, speech: Source, stages: Stages) -> Heard:
         remarks = _Remarks(self._tell)
         with stages("speech"):
-            samples = read_speech(speech, self.config.sample_rate, remarks)
-            with mixed(self.device, self.dtype):
-                condition = self.model.hear(samples.to(self.device)).float()
-        sound = samples[0].numpy() if isinstance(speech, ARRAYS) else Path(speech)
-        return Heard(samples, condition, sound, file_source(speech), tuple(remarks.lines))
+            read = hearing.read(speech, self.config.sample_rate, remarks)
+            condition = self.ear.condition(read) if read.is_short else None
+        sound = read_speech(speech, read.sample_rate)[0].numpy() if isinstance(speech, ARRAYS) else Path(speech)
+        return Heard(read, condition, sound, file_source(speech), tuple(remarks.lines))
 
-    def _emotion(self, samples: Tensor, meant: int | EmotionTrack | None, frames: int) -> Tensor:
+    def _listened(self, speech: Speech, stages: Stages) -> Iterator[Tensor]:
+        """Windows of long speech, each heard when it is asked for."""
+        windows = self.ear.windows(speech)
+        while True:
+            with stages("speech"):
+                window = next(windows, None)
+            if window is None:
+                return
+            yield window
+
+    def _emotion(self, speech: Speech, meant: int | EmotionTrack | None, frames: int) -> Tensor:
         """What the field is told: probabilities (1, E) for the whole clip, or (1, frames, E)."""
         if meant is None:
-            return self.model.feel(samples.to(self.device)).float()
+            return self.ear.feel(speech)
         if isinstance(meant, EmotionTrack):
             return torch.from_numpy(meant.frames(frames, self.config.fps))[None].to(self.device)
         return self.model.emotion(self.config.emotions[meant])
@@ -295,18 +307,25 @@ class FloatPipeline:
             InputError: a recording that cannot be used.
         """
         check_windows(window, hop)
-        samples = read_speech(speech, self.config.sample_rate, self.notices)
-        length = samples.shape[1]
-        seconds = (length / self.config.sample_rate) if window is None else window
-        spans = spans_of(length, *(max(1, round(s * self.config.sample_rate)) for s in (seconds, hop)))
-        pieces = [samples[:, start:end] for start, end in spans]
-        middles = [0.0] if window is None else [sum(span) / 2 / self.config.sample_rate for span in spans]
-        with self.stages("emotion"), mixed(self.device, self.dtype):
-            heard = [self.model.feel(piece.to(self.device)).float().cpu().numpy()[0] for piece in pieces]
-        return EmotionTrack(self.config.emotions, np.array(middles), np.stack(heard))
+        rate = self.config.sample_rate
+        if window is None:
+            times, parts = [0.0], [hearing.read(speech, rate, self.notices)]
+        else:
+            samples = read_speech(speech, rate, self.notices)[0]
+            spans = spans_of(len(samples), *(max(1, round(seconds * rate)) for seconds in (window, hop)))
+            times = [sum(span) / 2 / rate for span in spans]
+            parts = [hearing.read(samples[start:end], rate) for start, end in spans]
+        with self.stages("emotion"):
+            heard = [self.ear.feel(part).cpu().numpy()[0] for part in parts]
+        return EmotionTrack(self.config.emotions, np.array(times), np.stack(heard))
 
     def _sampled(
-        self, portrait: Portrait, audio_cond: Tensor, emotion: Tensor, sample: SampleConfig, stages: Stages
+        self,
+        portrait: Portrait,
+        audio_cond: Tensor | Iterator[Tensor],
+        emotion: Tensor,
+        sample: SampleConfig,
+        stages: Stages,
     ) -> Iterator[Tensor]:
         """Windows of motion (n, D), each sampled when it is asked for."""
         windows = sample_motion(self.model.field, portrait.ref_motion, audio_cond, emotion, sample, self.config)
@@ -325,16 +344,6 @@ class FloatPipeline:
             with stages("decode"), mixed(self.device, self.dtype):
                 pixels = _to_pixels(self.model.decode(portrait, motion))
             yield pixels
-
-
-class Heard(NamedTuple):
-    """Speech as the field follows it."""
-
-    samples: Tensor  # (1, n) at the model's sample rate, on the CPU
-    condition: Tensor  # (1, T, C), what the audio encoder makes of it
-    sound: np.ndarray | Path  # what is heard beside the frames
-    source: FileSource | None  # None for arrays
-    remarks: tuple[str, ...]  # what was out of the ordinary
 
 
 class _Remarks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import count
 
 import torch
 from torch import Tensor
@@ -50,7 +51,7 @@ def integrate(field: Callable[[Tensor, Tensor], Tensor], x_0: Tensor, settings: 
 def sample_motion(
     field: VectorField,
     ref_motion: Tensor,
-    audio_cond: Tensor,
+    audio_cond: Tensor | Iterable[Tensor],
     emotion: Tensor,
     settings: SampleConfig,
     config: ModelConfig,
@@ -63,7 +64,7 @@ def sample_motion(
     Args:
         field: the trained field.
         ref_motion: (B, D).
-        audio_cond: (B, T, A).
+        audio_cond: (B, T, A); or its windows (B, L, A), the last one shorter, which are asked for as they are needed.
         emotion: (B, E) for the whole clip, or (B, T, E) frame by frame.
         settings: guidance scales, solver, evaluations and seed. An adaptive solver chooses its steps for the
             batch as a whole, so only within its tolerance does a clip move as it would alone.
@@ -73,13 +74,13 @@ def sample_motion(
     Yields:
         (B, L, D) float32, the last one cut so that there are T frames in all.
     """
-    batch, frames, _ = audio_cond.shape
-    length, before = config.window, config.preceding
+    batch, length, before = len(ref_motion), config.window, config.preceding
+    heard = audio_cond.split(length, dim=1) if isinstance(audio_cond, Tensor) else audio_cond
     noise = iter(noise_windows(settings.seed, length, config.motion_dim) if noise is None else noise)
     preceding_motion = ref_motion.new_zeros(batch, before, config.motion_dim)
-    preceding_audio = audio_cond.new_zeros(batch, before, config.audio_dim)
-    for start in range(0, frames, length):
-        audio = _padded(audio_cond[:, start : start + length], length)
+    preceding_audio = ref_motion.new_zeros(batch, before, config.audio_dim)
+    for start, given in zip(count(0, length), heard, strict=False):
+        audio = _padded(given, length)
         condition = WindowCondition(
             ref_motion,
             preceding_motion,
@@ -90,7 +91,7 @@ def sample_motion(
         guided = GuidedField(field, condition, settings)
         x_0 = next(noise).to(audio.device).expand(batch, -1, -1)
         x_1 = integrate(lambda t, x, guided=guided: guided(t, x)[:, before:], x_0, settings)  # type: ignore[misc]
-        yield x_1[:, : frames - start]
+        yield x_1[:, : given.shape[1]]
         preceding_motion = x_1[:, length - before :].to(ref_motion.dtype)
         preceding_audio = audio[:, length - before :]
 

@@ -7,14 +7,15 @@ import os
 import struct
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
-from typing import IO
 
 import ffmpeg
 import numpy as np
 import torch
 import torchaudio
+from torch import Tensor
 
 from floatcli.errors import InputError
 from floatcli.media.ffmpeg import MediaInfo, ffmpeg_executable, file_argument, last_word, media_info
@@ -22,38 +23,84 @@ from floatcli.media.ffmpeg import MediaInfo, ffmpeg_executable, file_argument, l
 #: Speech shorter than one frame of video says nothing, seconds.
 SHORTEST = 0.04
 
+_AT_ONCE = 60  # seconds that are resampled at a time
 _BLOCK = 1 << 18  # samples (of all channels) taken from ffmpeg at a time
 _WIDEST_RATIO = 1000  # torchaudio's resampling kernel grows with the square of the reduced ratio of rates
 _COMMON_RATE = 48000
+_FILTER_WIDTH, _ROLLOFF = 6, 0.99  # torchaudio's own, written here as the kernel's reach follows from them
 
 
-def load_speech(path: str | Path, sample_rate: int, notice: Callable[[str], None] = lambda line: None) -> torch.Tensor:
-    """The first sound of a file: mono (the average of its channels), from its first sample on.
+def load_speech(path: str | Path, sample_rate: int, notice: Callable[[str], None] = lambda line: None) -> Tensor:
+    """All of ``speech_blocks`` at once: float32 (samples,). Arguments and errors as there."""
+    return torch.cat(list(speech_blocks(path, sample_rate, notice)))
+
+
+def speech_blocks(
+    path: str | Path, sample_rate: int, notice: Callable[[str], None] = lambda line: None
+) -> Iterator[Tensor]:
+    """The first sound of a file: mono (the average of its channels), from its first sample on, never all held.
 
     Args:
         path: Any file ffmpeg reads; the sound of a video will do.
         sample_rate: Of the result, in Hz.
         notice: Told in one line where the recording breaks off.
 
-    Returns:
-        float32 (samples,), in [-1, 1] up to overshoot; all zeros where the recording is digital silence.
+    Yields:
+        float32 (samples,), in [-1, 1] up to overshoot; all zeros where the recording is digital silence. The first
+        minute comes in one.
 
     Raises:
         InputError: there is no usable sound.
         FfmpegError: ffmpeg is missing.
     """
     path = Path(path)
-    rate, samples, broken = _decode(path, inspect_recording(path))
-    if broken:
-        notice(f"{path} breaks off after {len(samples) / rate:.1f} s: {broken}")
-    if len(samples) < SHORTEST * rate:
-        raise InputError(
-            f"{path} is too short ({1000 * len(samples) / rate:.0f} ms)", f"it takes at least {1000 * SHORTEST:.0f} ms"
-        )
-    speech = torch.from_numpy(samples)
-    if not speech.isfinite().all():
-        raise InputError(f"{path} holds samples that are no numbers", "export it again, as 16-bit WAV for example")
-    return torchaudio.functional.resample(speech, rate, sample_rate)
+    with _Recording(path, inspect_recording(path)) as recording:
+        yield from _resampled(recording.blocks(), recording.rate, sample_rate)
+    if recording.broken:
+        notice(f"{path} breaks off after {recording.samples / recording.rate:.1f} s: {recording.broken}")
+    if not recording.samples:
+        reason = recording.broken or "no samples in it"
+        raise InputError(f"the sound of {path} can't be decoded: {reason}", "convert it to WAV, or record it again")
+    if recording.samples < SHORTEST * recording.rate:
+        length = 1000 * recording.samples / recording.rate
+        raise InputError(f"{path} is too short ({length:.0f} ms)", f"it takes at least {1000 * SHORTEST:.0f} ms")
+
+
+def pieces(blocks: Iterable[Tensor], core: int, context: int) -> Iterator[tuple[Tensor, int, int]]:
+    """Samples in pieces of ``core``, each with up to ``context`` more on either side, as far as there are any.
+
+    Args:
+        blocks: Samples (n,), in order.
+        core: Samples of a piece; the last one has fewer.
+        context: Samples that neighbours share.
+
+    Yields:
+        Samples (m,), how many of them are context before the piece, and how many are the piece.
+    """
+    held, first, at = torch.zeros(0), 0, 0  # held samples, the position of the first of them, that of the next piece
+    for block in chain(blocks, [None]):
+        if block is not None:
+            held = torch.cat((held, block))
+        end = first + len(held)
+        while at + core + context <= end if block is not None else at < end:
+            stop, before = min(at + core, end), min(at, context)
+            yield held[at - before - first : stop + context - first], before, stop - at
+            at = stop
+        keep = max(at - context, 0)
+        held, first = held[keep - first :], keep
+
+
+def _resampled(blocks: Iterable[Tensor], rate: int, target: int) -> Iterator[Tensor]:
+    """Blocks at another rate: the same samples as if they were resampled in one."""
+    divisor = math.gcd(rate, target)
+    old, new = rate // divisor, target // divisor
+    reach = math.ceil(_FILTER_WIDTH * old / (min(old, new) * _ROLLOFF))
+    # Cut at multiples of the reduced rate, where old and new samples coincide.
+    context, core = old * math.ceil((reach + old) / old), old * math.ceil(_AT_ONCE * rate / old)
+    for samples, before, count in pieces(blocks, core, context if old != new else 0):
+        resampled = torchaudio.functional.resample(samples, rate, target, _FILTER_WIDTH, _ROLLOFF)
+        start = before // old * new
+        yield resampled[start : start + -(-count * new // old)]
 
 
 def inspect_recording(path: Path) -> MediaInfo:
@@ -76,40 +123,59 @@ def inspect_recording(path: Path) -> MediaInfo:
     return info
 
 
-def _decode(path: Path, info: MediaInfo) -> tuple[int, np.ndarray, str]:
-    """Sample rate, mono samples float32 (n,), decoded block by block, and why there are no more, if something broke.
+class _Recording:
+    """Mono samples of a file's first sound, decoded by ffmpeg while they are asked for.
 
     Rates with hardly a common factor with others are left to ffmpeg's resampler.
+
+    Attributes:
+        rate: In Hz; 1 where there are no samples.
+        samples: How many there were so far.
+        broken: Why there are no more, if something broke.
     """
-    unusual = info.audio_rate // math.gcd(info.audio_rate, _COMMON_RATE) > _WIDEST_RATIO
-    command = (
-        # AU: the one plain format of floats whose header tells rate and channels and doesn't need seeking
-        ffmpeg.input(file_argument(path))
-        .output("pipe:1", map="0:a:0", format="au", acodec="pcm_f32be", **({"ar": _COMMON_RATE} if unusual else {}))
-        .global_args("-nostdin", "-v", "error")
-        .compile(cmd=ffmpeg_executable())
-    )
-    with tempfile.TemporaryFile() as said:
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said) as process:
-            assert process.stdout is not None
-            rate, samples = _read_au(process.stdout)
-        said.seek(0)
-        broken = last_word(said.read()) if process.returncode else ""
-    if not len(samples):
-        reason = broken or "no samples in it"
-        raise InputError(f"the sound of {path} can't be decoded: {reason}", "convert it to WAV, or record it again")
-    return rate, samples, broken
 
+    def __init__(self, path: Path, info: MediaInfo):
+        self.path, self.rate, self.samples, self.broken = path, 1, 0, ""
+        unusual = info.audio_rate // math.gcd(info.audio_rate, _COMMON_RATE) > _WIDEST_RATIO
+        self._command = (
+            # AU: the one plain format of floats whose header tells rate and channels and doesn't need seeking
+            ffmpeg.input(file_argument(path))
+            .output("pipe:1", map="0:a:0", format="au", acodec="pcm_f32be", **({"ar": _COMMON_RATE} if unusual else {}))
+            .global_args("-nostdin", "-v", "error")
+            .compile(cmd=ffmpeg_executable())
+        )
 
-def _read_au(stream: IO[bytes]) -> tuple[int, np.ndarray]:
-    """Rate and mono samples of a stream of AU with 32-bit floats; only the mono samples are ever held."""
-    header = stream.read(24)
-    if len(header) < 24:
-        return 1, np.zeros(0, np.float32)
-    _, offset, _, _, rate, channels = struct.unpack(">4s5I", header)
-    stream.read(offset - 24)
-    mono = bytearray()
-    while block := stream.read(_BLOCK * channels * 4):
-        whole = len(block) // (channels * 4) * channels * 4  # of a last frame that was cut short, nothing
-        mono += np.frombuffer(block[:whole], ">f4").reshape(-1, channels).mean(axis=1, dtype=np.float32).tobytes()
-    return rate, np.frombuffer(mono, np.float32)
+    def __enter__(self) -> _Recording:
+        self._said = tempfile.TemporaryFile()
+        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=self._said)
+        assert self._process.stdout is not None
+        self._stream = self._process.stdout
+        header = self._stream.read(24)
+        if len(header) == 24:
+            _, offset, _, _, self.rate, self._channels = struct.unpack(">4s5I", header)
+            self._stream.read(offset - 24)
+        return self
+
+    def blocks(self) -> Iterator[Tensor]:
+        """float32 (n,). Raises InputError where samples are no numbers."""
+        while self.rate > 1 and (block := self._stream.read(_BLOCK * self._channels * 4)):
+            whole = (
+                len(block) // (self._channels * 4) * self._channels * 4
+            )  # of a last frame that was cut short, nothing
+            frames = np.frombuffer(block[:whole], ">f4").reshape(-1, self._channels)
+            mono = torch.from_numpy(frames.mean(axis=1, dtype=np.float32))
+            if not mono.isfinite().all():
+                said = f"{self.path} holds samples that are no numbers"
+                raise InputError(said, "export it again, as 16-bit WAV for example")
+            self.samples += len(mono)
+            yield mono
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:  # nobody wants the rest
+            self._process.kill()
+        self._stream.close()
+        self._process.wait()
+        if self._process.returncode:
+            self._said.seek(0)
+            self.broken = last_word(self._said.read())
+        self._said.close()

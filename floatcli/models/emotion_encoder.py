@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from floatcli.config import ModelConfig
-from floatcli.models.wav2vec2 import Wav2Vec2Backbone
+from floatcli.models.wav2vec2 import Moments, Wav2Vec2Backbone
 
 
 class EmotionEncoder(nn.Module):
@@ -19,8 +19,15 @@ class EmotionEncoder(nn.Module):
 
     def logits(self, waveform: Tensor) -> Tensor:
         """Scores (B, E) before the softmax; argument as for ``forward``."""
-        hidden = self.backbone.last_hidden(self.backbone.convolve(waveform).transpose(1, 2))
-        return self.output(self.dense(hidden.mean(1)).tanh())
+        return self.classify(self.hidden(waveform).mean(1))
+
+    def hidden(self, waveform: Tensor, moments: Moments | None = None) -> Tensor:
+        """What is pooled over time, (B, n, hidden), of a waveform or a piece (see ``Wav2Vec2Backbone.convolve``)."""
+        return self.backbone.last_hidden(self.backbone.convolve(waveform, moments).transpose(1, 2))
+
+    def classify(self, pooled: Tensor) -> Tensor:
+        """Scores (B, E) before the softmax, of the mean over time (B, hidden)."""
+        return self.output(self.dense(pooled).tanh())
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Probabilities (B, E) of ``config.emotions`` in a normalised, unpadded waveform (B, samples)."""

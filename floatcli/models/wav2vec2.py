@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from floatcli.config import Wav2Vec2Size
+
+
+class Moments(NamedTuple):
+    """Of the channels of a first convolution, over time."""
+
+    mean: Tensor  # (conv_dim,)
+    variance: Tensor  # (conv_dim,)
 
 
 class Wav2Vec2Backbone(Wav2Vec2Model):
@@ -20,9 +29,34 @@ class Wav2Vec2Backbone(Wav2Vec2Model):
     def __init__(self, size: Wav2Vec2Size):
         super().__init__(_transformers_config(size))
 
-    def convolve(self, waveform: Tensor) -> Tensor:
-        """Convolutional features (B, conv_dim, n) of a normalised waveform (B, samples)."""
-        return self.feature_extractor(waveform)
+    def convolve(self, waveform: Tensor, moments: Moments | None = None) -> Tensor:
+        """Convolutional features (B, conv_dim, n) of a normalised waveform (B, samples).
+
+        Args:
+            waveform: What is heard, or a piece of it.
+            moments: Of a piece: those of the whole, where the network ``normalises_over_time``.
+        """
+        if moments is None:
+            return self.feature_extractor(waveform)
+        layers: Any = self.feature_extractor.conv_layers
+        first, *others = layers
+        norm = first.layer_norm
+        scale = norm.weight * torch.rsqrt(moments.variance + norm.eps)
+        x = (self.first_convolution(waveform) - moments.mean[:, None]) * scale[:, None]
+        x = first.activation(x + norm.bias[:, None])
+        for layer in others:
+            x = layer(x)
+        return x
+
+    @property
+    def normalises_over_time(self) -> bool:
+        """Whether every channel of the first convolution gets zero mean and unit variance over all that is heard."""
+        return self.config.feat_extract_norm == "group"
+
+    def first_convolution(self, waveform: Tensor) -> Tensor:
+        """What is normalised so: (B, conv_dim, n) of a waveform (B, samples)."""
+        layers: Any = self.feature_extractor.conv_layers
+        return layers[0].conv(waveform[:, None])
 
     def layer_outputs(self, features: Tensor) -> Iterator[Tensor]:
         """The output (B, n, hidden) of each transformer layer in turn, from features (B, n, conv_dim).

@@ -11,7 +11,7 @@ from PIL import Image
 
 from floatcli.errors import InputError
 from floatcli.media import audio
-from floatcli.media.audio import load_speech
+from floatcli.media.audio import load_speech, pieces, speech_blocks
 from floatcli.media.ffmpeg import ffmpeg_executable
 from tests.media.conftest import tone
 
@@ -110,3 +110,38 @@ def test_recordings_that_are_none(tmp_path: Path, recording) -> None:
     whole = recording("broken.m4a", tone(0.5, RATE)[:, None], RATE).read_bytes()
     (tmp_path / "broken.m4a").write_bytes(whole[:2000])
     refused(tmp_path / "broken.m4a", "no recording|can't be decoded")
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 16000, 22050, 44100, 48000])
+def test_long_recordings_are_the_same_in_blocks(recording, monkeypatch, rate: int) -> None:
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (3 * rate + 1234, 1))
+    path = recording("a.wav", noise, rate)
+    whole = load_speech(path, RATE)
+    monkeypatch.setattr("floatcli.media.audio._AT_ONCE", 1)
+    monkeypatch.setattr("floatcli.media.audio._BLOCK", 1000)
+    blocks = list(speech_blocks(path, RATE))
+    assert len(blocks) == 4
+    assert sum(map(len, blocks)) == len(whole) == -(-len(noise) * RATE // rate)
+    np.testing.assert_allclose(torch.cat(blocks), whole, atol=1e-6)
+
+
+@pytest.mark.parametrize("length", [1, 9, 10, 14, 15, 20, 37])
+def test_pieces_cover_everything_once_with_their_surroundings(length: int) -> None:
+    samples = torch.arange(1.0, length + 1)
+    made = list(pieces(samples.split(4), core=10, context=3))
+    assert torch.equal(torch.cat([piece[before : before + count] for piece, before, count in made]), samples)
+    for k, (piece, before, count) in enumerate(made):
+        assert before == min(3, 10 * k)
+        assert len(piece) == min(length, 10 * k + count + 3) - (10 * k - before)
+    assert [count for *_, count in made[:-1]] == [10] * (len(made) - 1)
+
+
+def test_who_wants_no_more_leaves_no_ffmpeg_behind(recording) -> None:
+    import subprocess
+
+    path = recording("a.wav", np.zeros((90 * RATE, 2)), RATE)
+    blocks = speech_blocks(path, RATE)
+    next(blocks)
+    blocks.close()
+    left = subprocess.run(["pgrep", "-f", str(path)], capture_output=True, check=False)
+    assert left.returncode == 1
