@@ -11,6 +11,12 @@ fi
 portraits=$1 recordings=$2 videos=$3
 shift 3
 mkdir -p "$videos" || exit
+shopt -s nullglob
+
+for folder in "$portraits" "$recordings"; do
+    twins=$(for file in "$folder"/*; do basename "${file%.*}"; done | sort | uniq -d)
+    [[ -n $twins ]] && { echo "several files of $folder are called ${twins//$'\n'/, }" >&2; exit 2; }
+done
 
 failed=0
 for face in "$portraits"/*; do

@@ -11,21 +11,24 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from floatcli.batch.worker import ABREAST, DeviceWorker, Progress, WorkerLostError
+from floatcli.checkpoint.store import weights_files
 from floatcli.config import RunConfig
-from floatcli.errors import DeviceError, UsageError
+from floatcli.errors import DeviceError, FloatCliError, UsageError
 from floatcli.files import replacing
 from floatcli.jobs import Job
 from floatcli.motion import Motion, motion_beside
 from floatcli.version import __version__
 
-LIVES = 3  # of an actor, before its place is given up
+LIVES = 4  # actors that are lost before their place is given up: one more than a clip may lose
+PLACEMENT = 300.0  # seconds until an actor must have found room and loaded the weights
 _WAIT = 1.0  # seconds between looks at whether the batch has been stopped meanwhile
 _KNOCK = 5.0  # seconds to answer in
 _CLEANING = 20.0  # seconds that an actor gets then
@@ -40,37 +43,36 @@ class Place(NamedTuple):
     gpus: int  # 1 or 0
 
 
-class Files(NamedTuple):
-    """What a clip is made of, or what was made, as bytes with the names' suffixes."""
+Files: TypeAlias = dict[str, bytes]  # contents by relative path, to travel
 
-    contents: dict[str, tuple[str, bytes]]
 
-    @classmethod
-    def read(cls, paths: dict[str, Path]) -> Files:
-        """Files by what they are to the clip."""
-        return cls({what: (path.suffix, path.read_bytes()) for what, path in paths.items()})
+def packed(paths: dict[str, Path]) -> Files:
+    """Files under the names they shall have where they arrive."""
+    return {name: path.read_bytes() for name, path in paths.items()}
 
-    def write(self, folder: Path) -> dict[str, Path]:
-        """Write them all; where each lies."""
-        places = {what: folder / f"{what}{suffix}" for what, (suffix, _) in self.contents.items()}
-        for what, (_, content) in self.contents.items():
-            places[what].write_bytes(content)
-        return places
+
+def unpacked(files: Files, folder: Path) -> None:
+    """Write files that have arrived."""
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
 
 
 class Hand:
     """The actor: makes clips where it lives.
 
     Args:
-        weights: The file, or its content.
+        weights: The file, whether it is here or among those sent.
+        sent: The files of the set, where files travel.
         run: Where and how.
         threads: Of the networks, on a CPU.
     """
 
-    def __init__(self, weights: Path | Files, run: RunConfig, threads: int):
+    def __init__(self, weights: Path, sent: Files | None, run: RunConfig, threads: int):
         self._folder = TemporaryDirectory(prefix="floatcli-")
-        if isinstance(weights, Files):
-            weights = weights.write(Path(self._folder.name))["weights"]
+        if sent is not None:
+            unpacked(sent, Path(self._folder.name))
+            weights = Path(self._folder.name, weights.name)
         self._worker, self._threads = DeviceWorker(weights, run, lambda line: None), threads
 
     def prepare(self) -> str:
@@ -86,14 +88,19 @@ class Hand:
         if sent is None:
             return self._worker.make(job, lambda done, total: None), None
         with TemporaryDirectory(dir=self._folder.name) as name:
-            here = sent.write(Path(name))
-            out = Path(name, f"out{job.out.suffix}")
-            local = replace(job, face=here["face"], speech=here["speech"], out=out)
-            if "track" in here:
-                local = replace(local, emotion=str(here["track"]))
-            result = self._worker.make(local, lambda done, total: None)
-            made = {"out": out} | ({"motion": motion_beside(out)} if job.save_motion else {})
-            return result, Files.read(made)
+            unpacked(sent, Path(name))
+            local = _moved(job, Path(name))
+            try:
+                result = self._worker.make(local, lambda done, total: None)
+            except FloatCliError as error:  # names files as they are called at home
+                for theirs, ours in zip(_files(local), _files(job), strict=True):
+                    error.message = error.message.replace(str(theirs), str(ours))
+                error.args = (error.message,)
+                raise
+            made = {local.out.name: local.out}
+            if job.save_motion:
+                made[motion_beside(local.out).name] = motion_beside(local.out)
+            return result, packed(made)
 
     def stop(self) -> None:
         """Give up what is at work."""
@@ -106,7 +113,7 @@ class RayWorker:
     Args:
         place: Where the actor shall live.
         weights: The file that clips are made with.
-        content: It as bytes in Ray's store, where files travel; else None.
+        content: All files of the set in Ray's store, where files travel; else None.
         run: How networks are run.
         notice: Told one line whenever something is out of the ordinary.
     """
@@ -114,9 +121,9 @@ class RayWorker:
     def __init__(self, place: Place, weights: Path, content: Any, run: RunConfig, notice: Callable[[str], None]):
         self.gone = False
         self._place, self._weights, self._content, self._run, self._notice = place, weights, content, run, notice
-        self._lives = LIVES
         self._actor: Any = None
-        self._beginning = threading.Lock()
+        self._lost: list[Any] = []
+        self._beginning, self._counting = threading.Lock(), threading.Lock()
         self._stopped = threading.Event()
 
     def prepare(self) -> None:
@@ -127,7 +134,7 @@ class RayWorker:
             if self.gone:
                 raise WorkerLostError(f"nothing can be begun on {self._place.address}")
             actor = self._begun()
-            version = self._answer(actor.prepare.remote())
+            version = self._answer(actor, actor.prepare.remote(), PLACEMENT)
             if version != __version__:
                 said = f"{self._place.address} has floatcli {version}, and here is {__version__}"
                 raise UsageError(said, "install the same on all nodes")
@@ -141,8 +148,11 @@ class RayWorker:
         job = replace(job, **{name: getattr(job, name).absolute() for name in ("face", "speech", "out")})
         if job.track is not None:
             job = replace(job, emotion=str(job.track.absolute()))
-        sent = Files.read(_inputs(job)) if self._content is not None else None
-        result, made = self._answer(actor.make.remote(job, sent))
+        there = _moved(job, Path())
+        sent = None
+        if self._content is not None:
+            sent = packed({str(name): path for name, path in zip(_files(there), _files(job), strict=True)})
+        result, made = self._answer(actor, actor.make.remote(job, sent))
         if made is not None:
             self._place_files(job, made)
         progress(result["frames"], result["frames"])
@@ -160,37 +170,60 @@ class RayWorker:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         there = NodeAffinitySchedulingStrategy(self._place.node, soft=False)
-        options = {"num_cpus": min(1, self._place.cpus), "num_gpus": self._place.gpus, "scheduling_strategy": there}
-        hand = ray.remote(Hand).options(max_concurrency=ABREAST + 1, **options)  # one more to be told to stop
-        return hand.remote(
-            self._weights.absolute() if self._content is None else self._content, self._run, self._place.cpus
+        gpus = self._place.gpus
+        needs = {"num_gpus": gpus, "num_cpus": 0 if gpus else 1}  # there may be more GPUs than CPUs
+        hand = ray.remote(Hand).options(  # called from one thread more, to be told to stop
+            max_concurrency=ABREAST + 1, scheduling_strategy=there, **needs
         )
+        return hand.remote(self._weights.absolute(), self._content, self._run, self._place.cpus)
 
-    def _answer(self, call: Any) -> Any:
-        """What an actor answers. Raises what it raised, and WorkerLostError where it can't answer any more."""
+    def _answer(self, actor: Any, call: Any, patience: float | None = None) -> Any:
+        """What an actor answers. Raises what it raised, and WorkerLostError where it can't answer any more.
+
+        Args:
+            actor: Who was called.
+            call: Ray's reference to the answer.
+            patience: Seconds after which it is given up; None waits for ever.
+        """
         import ray
         from ray import exceptions
 
+        until = None if patience is None else time.monotonic() + patience
         try:
-            while not self._stopped.is_set() and not ray.wait([call], timeout=_WAIT)[0]:
-                continue
-            return ray.get(call, timeout=_CLEANING if self._stopped.is_set() else None)
+            while not ray.wait([call], timeout=_WAIT)[0]:
+                if self._stopped.is_set():
+                    return ray.get(call, timeout=_CLEANING if patience is None else 0)
+                if until is not None and time.monotonic() > until:
+                    ray.kill(actor)
+                    self.gone = True
+                    raise WorkerLostError(f"{self._place.address}: no room for a worker within {patience:g} s")
+            return ray.get(call)
         except exceptions.RayTaskError as error:
             raise error.cause if isinstance(error.cause, Exception) else error from None
         except exceptions.RayError as error:
-            self._actor = None
-            self._lives -= 1
-            self.gone = self._lives <= 0
+            self._bury(actor)
             reason = str(error).strip().splitlines()[0]
             raise WorkerLostError(f"{self._place.address}: {reason}") from error
 
+    def _bury(self, actor: Any) -> None:
+        """Take note that an actor is lost, once for all the calls that were lost with it."""
+        with self._counting:
+            if actor not in self._lost:
+                self._lost.append(actor)
+                self.gone = len(self._lost) >= LIVES
+            if self._actor is actor:
+                self._actor = None
+
     def _place_files(self, job: Job, made: Files) -> None:
         """Write what came from an actor where it belongs, its motion with the names that files have here."""
+        video = f"out{job.out.suffix}"
         with replacing(job.out) as temporary:
-            temporary.write_bytes(made.contents["out"][1])
-        if "motion" in made.contents:
+            temporary.write_bytes(made[video])
+        beside = motion_beside(video).name
+        if beside in made:
             with TemporaryDirectory() as folder:
-                motion = Motion.load(made.write(Path(folder))["motion"])
+                unpacked({beside: made[beside]}, Path(folder))
+                motion = Motion.load(Path(folder, beside))
             making = motion.making
             names = {"face": job.face, "speech": job.speech, "weights": self._weights.absolute()}
             told = {name: replace(getattr(making, name), path=str(path)) for name, path in names.items()}
@@ -231,7 +264,8 @@ def cluster_workers(
     places = _places(ray.nodes(), run.device != "cpu")
     if not places:
         raise DeviceError(f"the Ray cluster at {address} has no CPU and no GPU to work on", "add nodes to it")
-    content = ray.put(Files.read({"weights": weights})) if ship else None
+    set_ = {str(path.relative_to(weights.parent)): path for path in weights_files(weights)} if ship else None
+    content = None if set_ is None else ray.put(packed(set_))
     notice(f"{len(places)} workers on the Ray cluster: {', '.join(place.address for place in places)}")
     return [RayWorker(place, weights, content, run, notice) for place in places]
 
@@ -256,7 +290,13 @@ def _places(nodes: list[dict[str, Any]], gpus_wanted: bool) -> list[Place]:
     return with_gpus or found
 
 
-def _inputs(job: Job) -> dict[str, Path]:
-    """The files a clip is made of."""
-    files = {"face": job.face, "speech": job.speech}
-    return files if job.track is None else files | {"track": job.track}
+def _files(job: Job) -> list[Path]:
+    """What a clip is made of."""
+    return [path for path in (job.face, job.speech, job.track) if path is not None]
+
+
+def _moved(job: Job, folder: Path) -> Job:
+    """A clip with all its files in a folder of its own."""
+    face, speech, out = (folder / f"{name}{getattr(job, name).suffix}" for name in ("face", "speech", "out"))
+    emotion = job.emotion if job.track is None else str(folder / "track.csv")
+    return replace(job, face=face, speech=speech, out=out, emotion=emotion)

@@ -9,7 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from floatcli.checkpoint.store import file_digest
+from floatcli.checkpoint.store import file_digest, weights_files
+from floatcli.checks import AUTO
 from floatcli.config import RunConfig
 from floatcli.errors import InputError
 from floatcli.jobs import Job
@@ -27,15 +28,23 @@ class Ledger:
 
     Args:
         folder: Where ``results.jsonl`` is; rows name videos as seen from there.
-        weights: The file that clips are made with.
+        weights: What clips are made with.
         run: How networks are run.
+
+    Raises:
+        InputError: results can't be read or written.
     """
 
     def __init__(self, folder: Path, weights: Path, run: RunConfig):
         self.path = folder / RESULTS
         self.run = run
-        self._weights = file_digest(weights)
-        self._known = _read(self.path)
+        self._weights = [file_digest(file) for file in weights_files(weights)]
+        try:
+            self._known = _read(self.path)
+            self.path.open("ab").close()
+        except OSError as error:
+            said = f"{self.path} can't be written: {error.strerror}"
+            raise InputError(said, "remove it, or name another folder with -o") from error
 
     def name(self, job: Job) -> str:
         """A clip's video, as seen from the ledger's folder."""
@@ -49,7 +58,7 @@ class Ledger:
             "emotion": job.emotion if job.track is None else file_digest(job.track),
             "out": job.out.suffix.lower(),
             "weights": self._weights,
-            "dtype": self.run.dtype,
+            "dtype": self.run.dtype if self.run.dtype != AUTO else "float32",
             "version": __version__,
         }
         return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
@@ -87,11 +96,12 @@ def _ends_line(stream: Any) -> bool:
 def _read(path: Path) -> dict[str, Row]:
     """The last row of every clip; a line that was cut off is no row."""
     rows: dict[str, Row] = {}
-    if path.is_file():
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    if path.exists():
+        for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
             try:
                 row = json.loads(line)
-                rows[row["out"]] = row
-            except (ValueError, KeyError, TypeError):
+                if isinstance(row.get("digests", {}), dict):
+                    rows[row["out"]] = row
+            except (ValueError, KeyError, TypeError, AttributeError):
                 continue
     return rows

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from types import UnionType
@@ -48,7 +49,7 @@ def read_jobs(
         UsageError: two clips of one name, or a setting that cannot be meant, with the line it stands in.
         InputError: the list is missing, empty or damaged; a folder without a pair.
     """
-    common = dict(_setting(text) for text in settings)
+    common = _once([_setting(text) for text in settings], "--set")
     if source.is_dir():
         jobs = [_adjusted(job, common, "--set") for job in _pairs(source, folder, face, speech, notice)]
     elif face is not None or speech is not None:
@@ -61,11 +62,14 @@ def read_jobs(
 
 
 def _check_apart(jobs: list[Job]) -> None:
-    """Raise UsageError where two clips would be written to one file."""
+    """Raise UsageError where two clips would be written to one file, or one over what another is made of."""
+    read = {path.resolve(): path for job in jobs for path in (job.face, job.speech, job.track) if path is not None}
     taken: dict[Path, Job] = {}
     for job in jobs:
         for path in (job.out, motion_beside(job.out)) if job.save_motion else (job.out,):
-            other = taken.setdefault(path.absolute(), job)
+            if path.resolve() in read:
+                raise UsageError(f"{path} is an input and would be replaced", "name another output in a column out")
+            other = taken.setdefault(path.resolve(), job)
             if other is not job:
                 said = f"{job.face} with {job.speech} and {other.face} with {other.speech} would both become {path}"
                 raise UsageError(said, "name them in a column out")
@@ -98,12 +102,14 @@ def _pairs(
 def _rows(source: Path) -> list[tuple[int, dict[str, str]]]:
     """Line numbers and cells by column."""
     try:
-        text = source.read_text(encoding="utf-8-sig")
+        text = source.read_bytes().decode("utf-8-sig")
         if source.suffix.lower() == ".jsonl":
-            rows = [(n, _object(source, n, line)) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
+            lines = enumerate(text.split("\n"), 1)
+            rows = [(n, _object(f"{source}, line {n}", line)) for n, line in lines if line.strip()]
         elif source.suffix.lower() == ".csv":
-            reader = csv.DictReader(text.splitlines(), restkey="")
-            rows = [(reader.line_num, _cells(source, reader.line_num, row)) for row in reader]
+            reader = csv.reader(io.StringIO(text, newline=""))
+            columns = next(reader, [])
+            rows = [(n, _by_column(columns, cells, f"{source}, line {n}")) for n, cells in _numbered(reader) if cells]
         else:
             raise UsageError(f"{source} is no list that is known", "end it in .csv or .jsonl, or give a folder")
     except (UnicodeDecodeError, csv.Error) as error:
@@ -113,27 +119,49 @@ def _rows(source: Path) -> list[tuple[int, dict[str, str]]]:
     return rows
 
 
-def _cells(source: Path, number: int, row: dict[str, str | None]) -> dict[str, str]:
-    """A line of CSV by column."""
-    if "" in row:
-        raise InputError(f"{source}, line {number}: more values than columns", "name every column in the first line")
-    return {key.strip(): value or "" for key, value in row.items()}
+def _numbered(reader: Any) -> Iterator[tuple[int, list[str]]]:
+    """Rows of CSV with the line that each ends in: cells may hold line ends."""
+    for cells in reader:
+        yield reader.line_num, cells
 
 
-def _object(source: Path, number: int, line: str) -> dict[str, str]:
+def _by_column(columns: list[str], cells: list[str], where: str) -> dict[str, str]:
+    """A row's cells that hold something."""
+    if len(cells) > len(columns):
+        raise InputError(f"{where}: more values than columns", "name every column in the first line")
+    return _once([(column, cell) for column, cell in zip(columns, cells, strict=False) if cell.strip()], where)
+
+
+def _object(where: str, line: str) -> dict[str, str]:
+    """A line of JSON as cells; nulls are left out."""
     try:
-        values = json.loads(line)
+        pairs = json.loads(line, object_pairs_hook=lambda pairs: pairs)
     except ValueError as error:
-        raise InputError(f"{source}, line {number}: no JSON: {error}", "one object a line") from None
-    if not isinstance(values, dict):
-        raise InputError(f"{source}, line {number}: no object", 'as in {"face": "a.png", "speech": "a.wav"}')
-    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
+        raise InputError(f"{where}: no JSON: {error}", "one object a line") from None
+    hint = 'as in {"face": "a.png", "speech": "a.wav"}'
+    if not line.lstrip().startswith("{"):
+        raise InputError(f"{where}: no object", hint)
+    for name, value in pairs:
+        if isinstance(value, list):
+            raise InputError(f"{where}: {name} is neither text nor a number", hint)
+    told = [(name, value) for name, value in pairs if value is not None]
+    return _once([(name, value if isinstance(value, str) else json.dumps(value)) for name, value in told], where)
+
+
+def _once(pairs: list[tuple[str, str]], where: str) -> dict[str, str]:
+    """Values by the plain names of their options. Raises UsageError where one is told twice."""
+    values: dict[str, str] = {}
+    for name, value in pairs:
+        if _plain(name) in values:
+            raise UsageError(f"{where}: {_plain(name)} is told twice", "keep one of them")
+        values[_plain(name)] = value.strip()
+    return {name: value for name, value in values.items() if value}
 
 
 def _listed(source: Path, number: int, row: dict[str, str], folder: Path, common: dict[str, str]) -> Job:
     """The clip of one line."""
     where = f"{source}, line {number}"
-    cells = {_plain(key): value.strip() for key, value in row.items() if value.strip()}
+    cells = dict(row)
     missing = [name for name in ("face", "speech") if name not in cells]
     if missing:
         raise InputError(f"{where}: there is no {' and no '.join(missing)}", "every clip needs a face and a speech")
@@ -149,7 +177,7 @@ def _setting(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not name.strip() or not value.strip():
         raise UsageError(f"--set {text!r} is not understood", "name an option of animate, as in --set nfe=5")
-    return _plain(name), value.strip()
+    return name, value
 
 
 def _plain(name: str) -> str:

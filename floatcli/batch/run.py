@@ -101,11 +101,11 @@ class _Crew:
 
     def work(self, notice: Callable[[str], None]) -> Iterator[Ended]:
         """Clips as they end. Raises FloatCliError where no more can be made."""
+        loss: WorkerLostError | None = None
+        running, left = len(self._threads), len(self._rows)
         for thread in self._threads:
             thread.start()
-        loss: WorkerLostError | None = None
-        running = len(self._threads)
-        while running:
+        while running and left:
             ended = self._ended.get()
             if ended is None:
                 running -= 1
@@ -115,9 +115,10 @@ class _Crew:
             elif isinstance(ended, BaseException):
                 raise ended
             else:
+                left -= 1
                 yield ended
-        if count := len(self._orders):
-            raise DeviceError(f"no worker is left for {count} of the clips: {loss}", "mend that, and run it again")
+        if left:
+            raise DeviceError(f"no worker is left for {left} of the clips: {loss}", "mend that, and run it again")
 
     def stop(self) -> list[Ended]:
         """Give up what is at work, and wait until it has cleaned up after itself; clips that ended meanwhile."""
@@ -134,7 +135,14 @@ class _Crew:
     def _serve(self, worker: Worker) -> None:
         """What a thread does: clips with one worker, until there are none, or the worker is gone."""
         try:
-            while not worker.gone and (job := self._orders.take()) is not None:
+            while not worker.gone:
+                try:
+                    worker.prepare()
+                except WorkerLostError as lost:
+                    self._ended.put(lost)
+                    continue
+                if (job := self._orders.take()) is None:
+                    break
                 unfinished = True
                 try:
                     self._ended.put(Ended(job, self._made(worker, job)))
@@ -155,7 +163,6 @@ class _Crew:
         row = self._rows[job]
         if self._orders.losses(job) >= ATTEMPTS:
             return row | _failure(DeviceError(f"its worker was lost {ATTEMPTS} times", "try it alone, with animate"))
-        worker.prepare()
         start = time.monotonic()
         try:
             result = worker.make(job, partial(self._frames, job))
@@ -176,9 +183,6 @@ class _Orders:
         self._at_work = 0
         self._closed = False
         self._changed = threading.Condition()
-
-    def __len__(self) -> int:
-        return len(self._waiting)
 
     def take(self) -> Job | None:
         """The next clip; None where there will be no more. Waits while another thread might put one down."""

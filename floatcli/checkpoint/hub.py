@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from floatcli.checkpoint.manifest import Origin, RemoteFile, WeightsSet
 from floatcli.checkpoint.store import file_digest
@@ -25,6 +26,7 @@ Tell = Callable[[str], None]
 _PART = ".incomplete"  # how names end of what has not arrived whole
 
 PUBLISHED, PINNED = "the published digest", "the digest pinned when it was fetched"
+HUBS = "the hub's own digest, by which the cache names it"
 
 
 def cached_origin(wanted: WeightsSet) -> tuple[Origin, Path] | None:
@@ -39,10 +41,21 @@ def cached_origin(wanted: WeightsSet) -> tuple[Origin, Path] | None:
 
 def cached_file(file: RemoteFile) -> Path | None:
     """A file's place in the cache; None where it is not there."""
+    _check_endpoint()
     from huggingface_hub import try_to_load_from_cache
 
     found = try_to_load_from_cache(file.repo, file.path)
     return Path(found) if isinstance(found, str) and Path(found).exists() else None
+
+
+def _check_endpoint() -> None:
+    """Raise WeightsError where HF_ENDPOINT is no address: the library would fail while it is imported."""
+    endpoint = os.environ.get("HF_ENDPOINT", "")
+    try:
+        _ = urlsplit(endpoint).port
+    except ValueError as error:
+        said = f"HF_ENDPOINT is {endpoint!r}: {error}"
+        raise WeightsError(said, "unset it, or make it an address such as https://huggingface.co") from error
 
 
 def is_verified(origin: Origin) -> bool:
@@ -74,26 +87,42 @@ def fetch_file(file: RemoteFile, tell: Tell) -> Path:
         WeightsError: it can't be had, or has another digest; what came with a wrong digest is removed.
     """
     place = cached_file(file)
-    if place is None or pinned(file, place) is None:
-        tell(f"fetching {file.path} from {file.repo}")
-        place, theirs = _download(file)
-        digest = file_digest(place)
-        expected = file.sha256 or (theirs if re.fullmatch("[0-9a-f]{64}", theirs) else None)
-        git = _git_digest(place) if re.fullmatch("[0-9a-f]{40}", theirs) and not file.sha256 else theirs
-        if (expected is not None and digest != expected) or (expected is None and git != theirs):
-            _remove_file(place)
-            said = f"{file.repo}/{file.path} arrived with digest {digest[:12]}..., not {(expected or theirs)[:12]}..."
-            raise WeightsError(said, "fetch it again; if that does not help, the source has changed")
-        _pin(file, place, digest)
+    if place is not None and pinned(file, place) is not None:
+        return place
+    if place is not None and _is_right(file, place):  # fetched by something else
+        _pin(file, place, file_digest(place))
+        return place
+    tell(f"fetching {file.path} from {file.repo}")
+    place, hubs = _download(file)
+    if not _is_right(file, place, hubs):
+        digest, expected = file_digest(place), file.sha256 or hubs
+        _remove_file(place)
+        said = f"{file.repo}/{file.path} arrived with digest {digest[:12]}..., not {expected[:12]}..."
+        raise WeightsError(said, "fetch it again; if that does not help, the source has changed")
+    _pin(file, place, file_digest(place))
     return place
+
+
+def _is_right(file: RemoteFile, place: Path, hubs: str | None = None) -> bool:
+    """Whether a cached file has the manifest's digest, or where that knows none, the hub's own.
+
+    That is SHA-256 of large files, git's SHA-1 of small ones, and by it the cache calls its contents.
+    """
+    if file.sha256 is not None:
+        return file_digest(place) == file.sha256
+    hubs = hubs or place.resolve().name
+    if re.fullmatch("[0-9a-f]{64}", hubs):
+        return file_digest(place) == hubs
+    return bool(re.fullmatch("[0-9a-f]{40}", hubs)) and _git_digest(place) == hubs
 
 
 def pinned(file: RemoteFile, place: Path) -> str | None:
     """The digest that was pinned for a file, if the file has not been touched since."""
     entry = _pins().get(f"{file.repo}/{file.path}")
     status = place.stat()
-    same = entry is not None and (entry["size"], entry["time"]) == (status.st_size, status.st_mtime_ns)
-    return entry["sha256"] if entry is not None and same else None
+    if entry is None or (entry["size"], entry["time"]) != (status.st_size, status.st_mtime_ns):
+        return None
+    return entry["sha256"] if file.sha256 in (None, entry["sha256"]) else None
 
 
 def verify_file(file: RemoteFile) -> tuple[bool, str]:
@@ -105,10 +134,9 @@ def verify_file(file: RemoteFile) -> tuple[bool, str]:
     if file.sha256 is not None:
         return digest == file.sha256, PUBLISHED
     entry = _pins().get(f"{file.repo}/{file.path}")
-    if entry is None:
-        _pin(file, place, digest)
-        return True, "no digest known: pinned now"
-    return digest == entry["sha256"], PINNED
+    if entry is not None:
+        return digest == entry["sha256"], PINNED
+    return _is_right(file, place), HUBS
 
 
 def remove(wanted: WeightsSet) -> int:
@@ -130,7 +158,7 @@ def remove(wanted: WeightsSet) -> int:
 
 
 def _download(file: RemoteFile) -> tuple[Path, str]:
-    """A file's place after hf_hub_download, and the hub's digest of it."""
+    """A file's place in the cache, fetched, and the hub's digest of it. Raises WeightsError where it can't be had."""
     from huggingface_hub import errors as hub
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
@@ -147,7 +175,7 @@ def _download(file: RemoteFile) -> tuple[Path, str]:
         raise WeightsError(f"the hub lets nobody have {where} without an account", "set HF_TOKEN, or retry") from error
     except hub.EntryNotFoundError as error:
         raise WeightsError(f"{where} can't be had: the hub has no such file", "check HF_ENDPOINT") from error
-    except (hub.HTTPError, OSError, RuntimeError) as error:
+    except (hub.HTTPError, OSError, RuntimeError, ValueError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         said = "check the network, HF_ENDPOINT and the room on the disk, and fetch again: it resumes"
         raise WeightsError(f"{where} can't be fetched: {reason}", said) from error
@@ -170,6 +198,8 @@ def _fetch_blob(file: RemoteFile, url: str, etag: str, size: int | None) -> None
     for folder in (part.parent, lock.parent):
         folder.mkdir(parents=True, exist_ok=True)
     with WeakFileLock(lock):
+        if blob.exists():  # another process has fetched it meanwhile
+            return
         with part.open("ab") as stream:
             if size is not None and stream.tell() > size:
                 stream.truncate(0)
@@ -226,9 +256,13 @@ def _pins_file() -> Path:
 
 def _pins() -> dict[str, dict[str, Any]]:
     try:
-        return json.loads(_pins_file().read_text())
+        found = json.loads(_pins_file().read_text())
     except (OSError, ValueError):
         return {}
+    entries = found.items() if isinstance(found, dict) else ()
+    return {
+        name: entry for name, entry in entries if isinstance(entry, dict) and {"sha256", "size", "time"} <= set(entry)
+    }
 
 
 def _pin(file: RemoteFile, place: Path, digest: str) -> None:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from floatcli.checkpoint.sizes import infer_config
+from floatcli.checkpoint.store import AUDIO_FOLDER, EMOTION_FOLDER
 from floatcli.checkpoint.tensors import check_names, read_tensors
 from floatcli.config import ModelConfig
 from floatcli.errors import WeightsError
@@ -35,8 +36,8 @@ _BACKBONES = {
 
 #: Folder beside ``float.pth``, prefix of its tensors in the whole model, prefix that they have there instead.
 _FOLDERS = (
-    ("wav2vec2-base-960h", "audio_encoder.wav2vec2.", "wav2vec2."),
-    ("wav2vec-english-speech-emotion-recognition", f"{_EMOTION}.", ""),
+    (AUDIO_FOLDER, "audio_encoder.wav2vec2.", "wav2vec2."),
+    (EMOTION_FOLDER, f"{_EMOTION}.", ""),
 )
 
 #: What whole models' names begin with, and how files of components end.

@@ -13,6 +13,9 @@ from floatcli.checks import is_there
 from floatcli.config import EMOTIONS, ModelConfig
 from floatcli.errors import WeightsError
 
+#: Folders beside a published file, with the audio model and the emotion model.
+AUDIO_FOLDER, EMOTION_FOLDER = "wav2vec2-base-960h", "wav2vec-english-speech-emotion-recognition"
+
 #: Metadata of our own safetensors: the model's configuration as JSON.
 CONFIG_KEY = "floatcli.config"
 
@@ -66,6 +69,18 @@ def _embedded() -> Path:
     if not carried:
         raise WeightsError("this installation carries no weights", "give a file with --weights")
     return carried[0]
+
+
+def weights_files(path: Path) -> list[Path]:
+    """All files that a set consists of: one that describes itself, or a published one and what its folders hold."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            if CONFIG_KEY in (file.metadata() or {}):
+                return [path]
+    except (OSError, SafetensorError):
+        pass  # a .pth, or damaged, which loading it tells
+    folders = [path.parent / name for name in (AUDIO_FOLDER, EMOTION_FOLDER)]
+    return [path, *sorted(file for folder in folders if folder.is_dir() for file in folder.iterdir() if file.is_file())]
 
 
 def emotion_labels(path: Path) -> tuple[str, ...]:

@@ -112,6 +112,7 @@ def batch(
         for ended in ends:
             table.ended(ended)
             if max_failures is not None and table.failed >= max_failures:
+                table.notice(f"stopped after {table.failed} failures")
                 break
     table.summary()
     if table.code:

@@ -1,10 +1,13 @@
-"""Ctrl-C and SIGTERM unwind the program, so that temporary files go. Imports nothing heavy."""
+"""Ctrl-C, SIGTERM and SIGHUP unwind the program, so that temporary files go. Imports nothing heavy."""
 
 from __future__ import annotations
 
 import signal
 from types import FrameType
 from typing import NoReturn
+
+#: Ctrl-C, kill, and a terminal that is closed, which not every system knows.
+_ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 class Interrupted(SystemExit):
@@ -13,12 +16,13 @@ class Interrupted(SystemExit):
 
 def catch_signals() -> None:
     """Raise ``Interrupted`` where a signal would end the process."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
+    for number in _ENDING:
+        if number != getattr(signal, "SIGHUP", None) or signal.getsignal(number) is not signal.SIG_IGN:  # nohup's
+            signal.signal(number, _interrupt)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
     # From here on only cleaning up happens, and a second, impatient signal must not cut that short.
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, signal.SIG_IGN)
+    for other in _ENDING:
+        signal.signal(other, signal.SIG_IGN)
     raise Interrupted(128 + number)

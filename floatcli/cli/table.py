@@ -81,11 +81,14 @@ class Table:
         """Say how it went."""
         if not self.quiet:
             speed = f", {self._speed():.1f} frames/s" if self._frames else ""
-            console.say(f"{self.done} made, {self.kept} there already, {self.failed} failed{speed}")
+            left = self.total - self.done - self.kept - self.failed
+            rest = f", {left} not tried" if left else ""
+            console.say(f"{self.done} made, {self.kept} there already, {self.failed} failed{rest}{speed}")
 
     def _say(self, line: str) -> None:
         if self.shown:
-            self._live.console.print(f"floatcli: {line}", markup=False, highlight=False, soft_wrap=True)
+            shown = line.replace("\n", "\\n")
+            self._live.console.print(f"floatcli: {shown}", markup=False, highlight=False, soft_wrap=True)
         else:
             console.say(line)
 

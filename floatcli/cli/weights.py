@@ -112,7 +112,7 @@ def verify(
     from floatcli.checkpoint import hub
     from floatcli.checkpoint.tensors import read_tensors
 
-    wrong = []
+    wrong: dict[str, list[str]] = {}
     for each, entry in entries.items():
         if not entry.sources:
             tensors, _ = read_tensors(find_weights(each))
@@ -126,9 +126,11 @@ def verify(
         for file in found[0].files:
             right, kind = hub.verify_file(file)
             print(f"{each}: {file.path}: {'right' if right else 'WRONG'} by {kind}")
-            wrong += [] if right else [file.path]
+            if not right:
+                wrong.setdefault(each, []).append(file.path)
     if wrong:
-        raise WeightsError(f"{', '.join(wrong)} changed", f"remove and fetch: floatcli weights remove {name or 'NAME'}")
+        said = f"{', '.join(path for paths in wrong.values() for path in paths)} changed"
+        raise WeightsError(said, f"remove and fetch: floatcli weights remove {next(iter(wrong))}")
 
 
 @app.command("path")

@@ -19,7 +19,7 @@ from floatcli.batch.cluster import _places
 from floatcli.motion import Motion
 from tests.conftest import write_wav
 
-SECONDS, CLIPS = 6.0, 8
+SECONDS, CLIPS = 15.0, 8
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,8 @@ def digests(folder: Path) -> dict[str, str]:
 def test_files_travel_and_come_back_with_their_own_names(cluster, folder, tiny_weights):
     address = ("--engine", "ray", "--ray-address", cluster.address)
     local, shipped = batch(folder, tiny_weights, "local"), batch(folder, tiny_weights, "sent", *address, "--ship")
-    assert (local.wait(120), shipped.wait(120)) == (0, 0)
+    said = shipped.communicate(timeout=120)[1]
+    assert (local.wait(120), shipped.returncode) == (0, 0), said
     assert digests(folder / "sent") == digests(folder / "local")
     for k in range(CLIPS):
         assert (folder / f"sent/{k}.mp4").read_bytes() == (folder / f"local/{k}.mp4").read_bytes()

@@ -131,6 +131,17 @@ def test_where_no_worker_is_left_it_ends(batch):
         list(batch.run(lambda: [Lost()]))
 
 
+def test_a_worker_that_never_gets_ready_keeps_nobody_waiting(batch, jobs):
+    class Waiting(Pretender):
+        def prepare(self):
+            assert self.stopped.wait(20)
+            raise WorkerLostError("no room")
+
+    waiting, other = Waiting(), Pretender()
+    assert len(list(batch.run(lambda: [waiting, other]))) == len(jobs)
+    assert waiting.stopped.is_set()
+
+
 def test_weights_that_cannot_be_loaded_end_it_and_fail_no_clip(batch, tmp_path):
     class Unfit(Pretender):
         def prepare(self):
@@ -138,7 +149,7 @@ def test_weights_that_cannot_be_loaded_end_it_and_fail_no_clip(batch, tmp_path):
 
     with pytest.raises(WeightsError, match="torn"):
         list(batch.run(lambda: [Unfit()]))
-    assert not (tmp_path / "results.jsonl").exists()
+    assert (tmp_path / "results.jsonl").read_text() == ""
 
 
 def test_closed_early_it_gives_up_what_is_at_work_and_keeps_what_has_ended(batch, tmp_path):
