@@ -87,6 +87,15 @@ def test_a_folder_pairs_by_name_or_with_one_for_all(folder):
             "face,speech,out\na.png,b.wav,c.mp4\na.png,b.wav,c.mkv\n",
             "would both become o/c.motion.safetensors",
         ),
+        ("jobs.csv", "face,speech,out\na.png,s.wav,x/../v.mp4\nb.png,s.wav,v.mp4\n", "would both become o/v.mp4"),
+        ("jobs.csv", "face,speech,nfe,nfe\na.png,b.wav,3,4\n", "line 2: nfe is told twice"),
+        (
+            "jobs.jsonl",
+            '{"face": "a.png", "speech": "s.wav", "audio-scale": 1, "audio_scale": 2}',
+            "audio_scale is told twice",
+        ),
+        ("jobs.jsonl", '{"face": "a.png", "speech": ["s.wav"]}', "line 1: speech is neither text nor a number"),
+        ("jobs.jsonl", '{"face": "a.png", "speech": {"a": 1}}', "line 1: speech is neither text nor a number"),
         ("jobs.jsonl", "{\n", "line 1: no JSON"),
         ("jobs.jsonl", "[1]\n", "line 1: no object"),
     ],
@@ -151,3 +160,17 @@ def test_two_recordings_of_one_name_are_not_guessed_between(folder):
     write_wav(folder / "anna.flac", 0.2)
     with pytest.raises(UsageError, match=r"would both become o/anna\.mp4"):
         read_jobs(folder, Path("o"))
+
+
+def test_no_clip_is_written_over_what_another_is_made_of(folder):
+    jobs = listed(folder, "face,speech,out\nanna.png,anna.wav,../bert.mp4\nanna.png,bert.mp4,two.mp4\n")
+    with pytest.raises(UsageError, match=r"bert\.mp4 is an input and would be replaced"):
+        read_jobs(jobs, folder / "out")
+
+
+def test_cells_may_hold_line_ends_and_nulls_are_nothing(folder):
+    (job,) = read_jobs(listed(folder, 'face,speech\r\n"an\nna.png",anna.wav\r\n'), Path("o"))
+    assert job.face == folder / "an\nna.png"
+    row = '{"face": "a\u2028.png", "speech": "s.wav", "out": null, "emotion": null}\n'
+    (job,) = read_jobs(listed(folder, row, "jobs.jsonl"), Path("o"))
+    assert (job.face.name, job.out, job.emotion) == ("a\u2028.png", Path("o/a\u2028-s.mp4"), "auto")

@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from floatcli.batch import cluster
 from floatcli.batch.ledger import Ledger
 from floatcli.batch.run import ATTEMPTS, Batch
 from floatcli.batch.worker import ABREAST, Shelf, Stopped, WorkerLostError
+from floatcli.checkpoint import store
+from floatcli.checkpoint.load import load_model
 from floatcli.config import CropConfig, RunConfig
 from floatcli.errors import DeviceError, InputError, WeightsError
 from floatcli.jobs import Job
@@ -232,3 +235,35 @@ def test_every_gpu_works_where_none_is_named(monkeypatch, tiny_weights):
     assert devices("cuda:1", "cpu") == ["cuda:1", "cpu"]
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     assert devices("auto") == ["auto"]
+
+
+def test_damaged_rows_are_no_results(jobs, tmp_path, tiny_weights):
+    job = jobs[0]
+    key = Ledger(tmp_path, tiny_weights, RunConfig()).key(job)
+    job.out.write_text("a video")
+    for digests in ("null", "[]", '"x"', "{}"):
+        row = f'{{"out": "{job.out.name}", "status": "done", "key": "{key}", "digests": {digests}}}'
+        (tmp_path / "results.jsonl").write_text(f"[]\n1\n{row}\n")
+        assert not Ledger(tmp_path, tiny_weights, RunConfig()).has(job, key)
+
+
+def test_results_that_cannot_be_written_are_told_before_anything_is_made(tmp_path, tiny_weights):
+    (tmp_path / "results.jsonl").mkdir()
+    with pytest.raises(InputError, match="can't be written: Is a directory"):
+        Ledger(tmp_path, tiny_weights, RunConfig())
+
+
+def test_a_published_set_is_all_of_its_files(jobs, tmp_path):
+    from tests.parity.golden import golden_shapes
+    from tests.parity.rule import rule_weights
+    from tests.published import AUDIO_FOLDER, write_folders
+
+    place = tmp_path / "float"
+    place.mkdir()
+    weights = write_folders(place, rule_weights(golden_shapes("small")), {"num_attention_heads": 2})
+    before = Ledger(tmp_path, weights, RunConfig()).key(jobs[0])
+    (place / AUDIO_FOLDER / "config.json").write_text('{"num_attention_heads": 4}')
+    assert Ledger(tmp_path, weights, RunConfig()).key(jobs[0]) != before
+    files = cluster.packed({str(path.relative_to(place)): path for path in store.weights_files(weights)})
+    cluster.unpacked(files, tmp_path / "there")
+    assert load_model(tmp_path / "there/float.pth").config.audio.heads == 4

@@ -407,3 +407,27 @@ def test_a_pickle_that_does_anything_is_refused(tmp_path, capsys):
         assert run(["weights", "convert", str(path), "-o", str(tmp_path / "x.safetensors")]) == WEIGHTS
         assert not (tmp_path / "pwned").exists()
         assert "holds more than tensors" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("pins", ["[]", "{", '{"me/one/main.bin": {}}', '{"me/one/main.bin": 3}', "1"])
+def test_damaged_pins_are_none(hub, tmp_path, capsys, pins):
+    assert fetch() == 0
+    (tmp_path / "cache/floatcli-pins.json").write_text(pins)
+    assert not listed(capsys)["verified"]
+    assert run(["weights", "verify", "small"]) == 0
+    kinds = [line.split("right by ")[1] for line in capsys.readouterr().out.splitlines()]
+    assert kinds == ["the published digest", "the hub's own digest, by which the cache names it"]
+    asked = len(hub.asked)
+    assert fetch() == 0  # what is there is right, and need not be asked for
+    assert len(hub.asked) == asked
+    assert listed(capsys)["verified"]
+
+
+@pytest.mark.parametrize("endpoint", ["http://[bad", "http://127.0.0.1:x9"])
+def test_an_endpoint_that_is_no_address_is_told(hub, monkeypatch, capsys, endpoint):
+    monkeypatch.setenv("HF_ENDPOINT", endpoint)
+    for arguments in (["weights", "list"], ["weights", "fetch", "small", "--accept-license"]):
+        assert run(arguments) == WEIGHTS
+        first, hint = capsys.readouterr().err.splitlines()[-2:]
+        assert first.startswith(f"floatcli: error: HF_ENDPOINT is '{endpoint}': ")
+        assert hint == "floatcli: hint: unset it, or make it an address such as https://huggingface.co"
