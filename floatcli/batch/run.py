@@ -135,7 +135,7 @@ class _Crew:
     def _serve(self, worker: Worker) -> None:
         """What a thread does: clips with one worker, until there are none, or the worker is gone."""
         try:
-            while not worker.gone:
+            while not (worker.gone or self._orders.closed):
                 try:
                     worker.prepare()
                 except WorkerLostError as lost:
@@ -181,14 +181,14 @@ class _Orders:
         self._waiting = deque(jobs)
         self._losses: Counter[Job] = Counter()
         self._at_work = 0
-        self._closed = False
+        self.closed = False  # nothing is handed out any more
         self._changed = threading.Condition()
 
     def take(self) -> Job | None:
         """The next clip; None where there will be no more. Waits while another thread might put one down."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or not self._at_work or self._closed)
-            if self._closed or not self._waiting:
+            self._changed.wait_for(lambda: self._waiting or not self._at_work or self.closed)
+            if self.closed or not self._waiting:
                 return None
             self._at_work += 1
             return self._waiting.popleft()
@@ -209,7 +209,7 @@ class _Orders:
     def close(self) -> None:
         """Hand out nothing any more."""
         with self._changed:
-            self._closed = True
+            self.closed = True
             self._changed.notify_all()
 
 

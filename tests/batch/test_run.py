@@ -141,8 +141,10 @@ def test_a_worker_that_never_gets_ready_keeps_nobody_waiting(batch, jobs):
             raise WorkerLostError("no room")
 
     waiting, other = Waiting(), Pretender()
+    before = threading.active_count()
     assert len(list(batch.run(lambda: [waiting, other]))) == len(jobs)
     assert waiting.stopped.is_set()
+    assert threading.active_count() == before  # nobody goes on trying to get it ready
 
 
 def test_weights_that_cannot_be_loaded_end_it_and_fail_no_clip(batch, tmp_path):
