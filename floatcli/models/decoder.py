@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from floatcli.config import ModelConfig
-from floatcli.models.layers import ActivatedConv, StyledConv, StyledHead, upsample
+from floatcli.models.layers import ActivatedConv, StyledConv, StyledHead, leaky, look_up, per_pixel, upsample
 
 
 class RgbHead(ActivatedConv):
@@ -19,7 +18,15 @@ class RgbHead(ActivatedConv):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, r, r) to (N, 3, r, r)."""
-        return super().forward(x) + self.output_bias[:, None, None]
+        return self.activated(self.colour(x))
+
+    def colour(self, x: Tensor) -> Tensor:
+        """The linear part, (N, inputs, r, r) to (N, 3, r, r)."""
+        return per_pixel(x, (self.weight.flatten(1) * self.scale)[None])
+
+    def activated(self, colour: Tensor) -> Tensor:
+        """What follows it, (N, 3, r, r) to the same."""
+        return leaky(colour + self.bias[:, None, None]) + self.output_bias[:, None, None]
 
 
 class Level(nn.Module):
@@ -52,26 +59,26 @@ class Level(nn.Module):
         """
         x = self.conv(self.up(x, latent), latent)
         flow = self.flow(x, latent) + upsample(flow)
-        warped, mask = self.warp(feature, flow)
+        mask = flow[:, 2:].sigmoid()
+        if self.last:  # of the warped features only the colour is wanted, and colour can be warped as well
+            return x, flow, self.rgb.activated(self.warp(self.rgb.colour(feature), flow, mask)) + upsample(rgb)
+        warped = self.warp(feature, flow, mask)
         rgb = self.rgb(warped) + upsample(rgb)
-        return x if self.last else warped + x * (1 - mask), flow, rgb
+        return torch.addcmul(warped, x, 1 - mask), flow, rgb
 
-    def warp(self, feature: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
-        """The portrait's features where the flow looks for them.
+    def warp(self, feature: Tensor, flow: Tensor, mask: Tensor) -> Tensor:
+        """The portrait's features where the flow looks for them, masked.
 
         Args:
             feature: (N or 1, C, r, r).
             flow: (N, 3, r, r) before its non-linearities: x, y, mask.
+            mask: (N, 1, r, r) in (0, 1).
 
         Returns:
-            Warped and masked features (N, C, r, r), and the mask (N, 1, r, r) in (0, 1).
+            (N, C, r, r).
         """
         shift = flow[:, :2].float().tanh()  # positions need float32: 16 bits are coarser than a pixel
-        grid = torch.stack((shift[:, 0] + self.ticks, shift[:, 1] + self.ticks[:, None]), dim=-1)
-        source = feature.float().expand(len(flow), -1, -1, -1)
-        warped = F.grid_sample(source, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-        mask = flow[:, 2:].sigmoid()
-        return warped.to(mask.dtype) * mask, mask
+        return look_up(feature, shift[:, 0] + self.ticks, shift[:, 1] + self.ticks[:, None], mask)
 
 
 class WarpedDecoder(nn.Module):
