@@ -133,7 +133,7 @@ class Clip:
 
         Raises:
             UsageError: the settings or the suffix cannot be meant.
-            InputError: the output place cannot be used.
+            InputError: the output place cannot be used, or is full.
             FfmpegError: ffmpeg is missing or failed.
         """
         check_video(video)
@@ -160,6 +160,7 @@ class Clip:
         Raises:
             UsageError: the settings or the format cannot be meant.
             BrokenPipeError: whoever read the pipe has gone.
+            InputError: the pipe is a file, and its disk is full.
             FfmpegError: ffmpeg is missing or failed.
         """
         check_video(video)

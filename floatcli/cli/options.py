@@ -27,7 +27,8 @@ CopyAudio = Annotated[
     bool,
     Option(
         "--copy-audio/--no-copy-audio",
-        help="Keep a recording's sound as it is, where OUT can hold it; a video's is always encoded anew.",
+        help="Keep a recording's sound as it is, where OUT can hold it; a video's is always encoded anew. MP3 and AAC "
+        "keep whole packets in an mkv, and may end up to 0.2 s after the pictures.",
         rich_help_panel=VIDEO,
     ),
 ]

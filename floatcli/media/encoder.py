@@ -12,11 +12,25 @@ from typing import IO, TypeVar
 
 import numpy as np
 
-from floatcli.errors import FfmpegError
+from floatcli.errors import FfmpegError, InputError
 from floatcli.media.ffmpeg import last_word
 
 _WAITING = 2  # batches of frames that may wait for ffmpeg
 _Self = TypeVar("_Self", bound="Encoder")
+
+_ELSEWHERE = "name another output"
+#: What ffmpeg says where it is the place that fails, and what to do then.
+_FULL = {
+    "No space left on device": f"make room there, or {_ELSEWHERE}",
+    "quota exceeded": f"make room there, or {_ELSEWHERE}",
+    "File too large": f"{_ELSEWHERE}, on a disk that takes larger files",
+    "Read-only file system": _ELSEWHERE,
+}
+#: The same, where it may be about an input too.
+_CLOSED = {
+    "Permission denied": f"{_ELSEWHERE}, or change its folder's permissions",
+    "No such file or directory": _ELSEWHERE,
+}
 
 
 class Encoder:
@@ -32,7 +46,8 @@ class Encoder:
         stdout: Where its stdout goes, a file with a descriptor; None for nowhere.
 
     Raises:
-        FfmpegError: ffmpeg fails while frames are written or at the end.
+        InputError: the target is full or closed.
+        FfmpegError: ffmpeg fails otherwise while frames are written or at the end.
     """
 
     def __init__(self, command: list[str], width: int, height: int, target: str, stdout: IO[bytes] | None = None):
@@ -61,7 +76,7 @@ class Encoder:
         """Encode frames uint8 (B, height, width, 3) RGB. Blocks while ffmpeg has enough to do.
 
         Raises:
-            FfmpegError: ffmpeg has failed.
+            InputError, FfmpegError: ffmpeg has failed.
         """
         width, height = self.size
         assert frames.dtype == np.uint8
@@ -106,6 +121,9 @@ class Encoder:
     def _failure(self) -> Exception:
         """Why ffmpeg ended, in its own words."""
         reason = last_word(self._last_words())
+        for said, hint in {**_FULL, **(_CLOSED if self._target in reason else {})}.items():
+            if said in reason:
+                return InputError(f"failed to write {self._target}: {said}", hint)
         hint = "mend that, and retry"
         if "unknown encoder" in reason.lower():
             hint = f"{self._command[0]} is built without it: install a fuller ffmpeg, or take it off the PATH"

@@ -14,6 +14,7 @@ from PIL import Image
 
 from floatcli.checkpoint.store import file_digest
 from floatcli.cli.app import run
+from floatcli.jobs import Pipe
 from floatcli.media.ffmpeg import media_info
 from floatcli.media.video import STREAMS
 from tests.conftest import write_wav
@@ -196,6 +197,19 @@ def test_a_reader_that_goes_away_ends_it_quietly(options, face_file, tmp_path):
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 141
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("format", STREAMS)
+def test_a_full_disk_behind_stdout(options, face_file, speech_file, capfd, monkeypatch, format):
+    with open("/dev/full", "wb") as full, monkeypatch.context() as patch:
+        patch.setattr("floatcli.cli.animate.stdout_pipe", lambda *_: Pipe(full, format))
+        code = run(["animate", str(face_file), str(speech_file), "-o", "-", *options])
+    assert code == 3
+    assert capfd.readouterr().err.splitlines() == [
+        "floatcli: error: failed to write to the pipe: No space left on device",
+        "floatcli: hint: make room there, or name another output",
+    ]
 
 
 @pytest.mark.parametrize("closed", [False, True])

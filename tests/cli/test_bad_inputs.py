@@ -189,6 +189,10 @@ BAD = [
         output="{tmp}/bad.mp4", bad="bad.mp4", given=Path.mkdir),
     Bad("taken", INPUT, "{tmp}/bad.mp4 is there already", "allow it with --overwrite, or name another output",
         ["--no-overwrite"], output="{tmp}/bad.mp4", bad="bad.mp4", given=make),
+    Bad("circle of links", INPUT, "links at {tmp}/bad.mp4 go round in a circle", "name another output",
+        output="{tmp}/bad.mp4", bad="bad.mp4", given=lambda path: path.symlink_to(path)),
+    Bad("link to nowhere", INPUT, "failed to write {tmp}/no/bad.mp4: No such file or directory", "name another output",
+        output="{tmp}/bad.mp4", bad="bad.mp4", given=lambda path: path.symlink_to(path.parent / "no" / path.name)),
     # Weights.
     Bad("no weights", WEIGHTS, "there are no weights at {tmp}/w.safetensors",
         "see 'floatcli weights list'", ["--weights", "{tmp}/w.safetensors"]),

@@ -70,6 +70,27 @@ def test_every_container_holds_all_frames_their_colours_and_the_sound(tmp_path, 
     assert abs(info.duration - FRAMES / FPS) < 1 / FPS
 
 
+@pytest.mark.parametrize("suffix", [suffix for suffix in CONTAINERS if CONTAINERS[suffix].audio])
+@pytest.mark.parametrize("rate", [8000, 16000, 44100])
+@pytest.mark.parametrize("frames", [10, 13, 48])
+@pytest.mark.parametrize("known", [True, False])
+def test_sound_of_any_rate_ends_with_the_last_frame(tmp_path, ffmpeg, recording, suffix, rate, frames, known) -> None:
+    speech = recording("s.wav", tone((frames - 0.3) / FPS, rate)[:, None], rate)
+    path = write(tmp_path / f"o{suffix}", clip(64, 48, frames), speech, frames=frames if known else None)
+    assert abs(seconds_of_sound(path, ffmpeg) - frames / FPS) < 1 / FPS
+    assert abs(media_info(path).duration - frames / FPS) < 1 / FPS
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_sound_of_the_example_ends_with_the_last_frame(tmp_path, ffmpeg, suffix) -> None:
+    speech = Path(__file__).parents[2] / "examples" / "speech.wav"
+    seconds = media_info(speech).duration
+    frames = round(seconds * FPS)
+    path = write(tmp_path / f"o{suffix}", clip(64, 48, frames), speech, frames=frames)
+    assert abs(seconds_of_sound(path, ffmpeg) - seconds) < 1 / FPS
+    assert abs(media_info(path).duration - seconds) < 1 / FPS
+
+
 def test_colours_are_those_of_bt709_at_limited_range(tmp_path, ffmpeg) -> None:
     path = write(tmp_path / "o.mp4", clip(64, 48))
     y, u, v = (
@@ -215,8 +236,60 @@ def test_a_full_disk_is_named(tmp_path) -> None:
             for _ in range(50):
                 writer.write(np.random.default_rng(0).integers(0, 256, (8, 48, 64, 3), dtype=np.uint8))
 
-    with pytest.raises(FfmpegError, match="No space left"):
+    with pytest.raises(InputError, match=r"failed to write .*/o\.mkv: No space left on device \(make room there"):
         write_on()
+
+
+SAID = "[out#0/mp4 @ 0x1] Error opening output {}: {}\nError opening output file {}."
+OF_OLD = "{}: {}\n{}"  # as ffmpeg 4 says it
+
+
+def fail_saying(writer: VideoWriter, said: str, reason: str) -> None:
+    """Write with an ffmpeg that fails at once with these words."""
+    internal = f"file:{writer._temporary}"
+    writer._command = ["sh", "-c", 'printf "%s\\n" "$1" >&2; exit 1', "sh", said.format(internal, reason, internal)]
+    with writer:
+        writer.write(clip(64, 48))
+
+
+@pytest.mark.parametrize(("reason", "hint"), [("No such file or directory", "name another output"),
+                                              ("Permission denied", "change its folder's permissions"),
+                                              ("Read-only file system", "name another output"),
+                                              ("File too large", "on a disk that takes larger files"),
+                                              ("Disk quota exceeded", "make room there")])  # fmt: skip
+@pytest.mark.parametrize("said", [SAID, OF_OLD])
+def test_a_place_that_proves_closed_is_named(tmp_path, reason, hint, said) -> None:
+    writer = VideoWriter(tmp_path / "o.mp4", 64, 48, FPS, FAST)
+    with pytest.raises(InputError) as caught:
+        fail_saying(writer, said, reason)
+    assert caught.value.message.startswith(f"failed to write {writer.path}: ")
+    assert reason.endswith(caught.value.message.rpartition(": ")[2])
+    assert hint in caught.value.hint
+
+
+def test_a_link_into_no_folder_is_named(tmp_path) -> None:
+    (tmp_path / "o.mp4").symlink_to(tmp_path / "missing" / "o.mp4")
+    with pytest.raises(InputError, match=r"failed to write .*/missing/o\.mp4: No such file or directory"):
+        write(tmp_path / "o.mp4", clip(64, 48))
+
+
+def test_a_recording_that_went_away_is_no_fault_of_the_place(tmp_path, speech) -> None:
+    writer = VideoWriter(tmp_path / "o.mp4", 64, 48, FPS, FAST, speech)
+    speech.unlink()
+
+    def write_on() -> None:
+        with writer:
+            writer.write(clip(64, 48))
+
+    with pytest.raises(FfmpegError, match="input: No such file"):
+        write_on()
+
+
+def test_failures_tell_no_internal_name(tmp_path) -> None:
+    writer = VideoWriter(tmp_path / "o.mp4", 64, 48, FPS, FAST)
+    with pytest.raises(FfmpegError, match=r"output .*/o\.mp4: Input/output error") as caught:
+        fail_saying(writer, SAID, "Input/output error")
+    assert ".floatcli-" not in str(caught.value)
 
 
 def test_outputs_that_cannot_be(tmp_path, monkeypatch) -> None:
@@ -233,6 +306,10 @@ def test_outputs_that_cannot_be(tmp_path, monkeypatch) -> None:
     (tmp_path / "folder.mp4").mkdir()
     with pytest.raises(InputError, match="is a folder"):
         check_output(tmp_path / "folder.mp4", FAST)
+    for name, target in (("one.mp4", "two.mp4"), ("two.mp4", "one.mp4")):
+        (tmp_path / name).symlink_to(tmp_path / target)
+    with pytest.raises(InputError, match=r"links at .*one\.mp4 go round in a circle"):
+        check_output(tmp_path / "one.mp4", FAST)
     with pytest.raises(UsageError, match="is an input too"):
         check_output(there, FAST, [tmp_path / "missing.wav", tmp_path / "folder.mp4" / ".." / "there.mp4"])
     with pytest.raises(InputError, match="is there already"):
