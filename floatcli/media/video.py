@@ -15,7 +15,7 @@ from floatcli.config import VideoConfig
 from floatcli.errors import InputError, UsageError
 from floatcli.files import check_place
 from floatcli.media.encoder import Encoder
-from floatcli.media.ffmpeg import ffmpeg_executable, file_argument, media_info
+from floatcli.media.ffmpeg import MediaInfo, ffmpeg_executable, file_argument, media_info
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Container:
         copied: Audio codecs it can take over as they are.
         rate: Samples per second of sound that is encoded anew; None for those it has.
         options: Further options of its muxer and its encoders.
+        mp3_rate: Samples per second below which it takes no MP3.
     """
 
     video: str
@@ -35,6 +36,12 @@ class Container:
     copied: frozenset[str] = frozenset()
     rate: int | None = None
     options: dict[str, Any] = field(default_factory=dict)
+    mp3_rate: int = 0
+
+    def takes(self, sound: MediaInfo) -> bool:
+        """Whether it can hold a file's sound as it is."""
+        too_low = sound.audio_codec == "mp3" and sound.audio_rate < self.mp3_rate
+        return sound.audio_codec in self.copied and not too_low
 
 
 _PCM = {"pcm_s16le", "pcm_s24le", "pcm_f32le"}
@@ -42,7 +49,7 @@ _FASTSTART = {"movflags": "+faststart"}
 _FINE_RATE = 48_000  # Hz: where sound ends with a whole packet of it, of 1024 samples, that is to be a short one
 
 CONTAINERS = {
-    ".mp4": Container("libx264", "aac", frozenset({"aac", "mp3", "ac3", "alac"}), options=_FASTSTART),
+    ".mp4": Container("libx264", "aac", frozenset({"aac", "mp3", "ac3", "alac"}), None, _FASTSTART, 16_000),
     ".mov": Container("libx264", "aac", frozenset({"aac", "mp3", "ac3", "alac", *_PCM}), options=_FASTSTART),
     ".mkv": Container("libx264", "aac", frozenset({"aac", "mp3", "ac3", "flac", "opus", "vorbis", *_PCM}), _FINE_RATE),
     ".webm": Container("libvpx-vp9", "libopus", frozenset({"opus", "vorbis"})),
@@ -266,7 +273,7 @@ def _sound(
     source = ffmpeg.input(file_argument(speech))["a:0"]
     length: dict[str, Any] = {} if seconds is None else {"t": f"{seconds:.6f}"}
     info = media_info(speech)
-    if config.copy_audio and info is not None and info.audio_codec in container.copied and not info.video:
+    if config.copy_audio and info is not None and container.takes(info) and not info.video:
         return source, {"c:a": "copy", **length}
     heard = source.filter("asetpts", "N/SR/TB").filter("aformat", channel_layouts="mono|stereo").filter("apad")
     rate = {} if container.rate is None else {"ar": container.rate}

@@ -140,6 +140,14 @@ def test_sound_is_copied_where_the_container_takes_it(tmp_path, ffmpeg, recordin
     assert abs(seconds_of_sound(path, ffmpeg) - FRAMES / FPS) < 1 / FPS
 
 
+@pytest.mark.parametrize(("suffix", "rate", "codec"), [(".mp4", 8000, "aac"), (".mp4", 12000, "aac"),
+                                                       (".mp4", 16000, "mp3"), (".mkv", 8000, "mp3")])  # fmt: skip
+def test_mp3_of_a_rate_that_mp4_does_not_take_is_encoded_anew(tmp_path, recording, suffix, rate, codec) -> None:
+    speech = recording("s.mp3", tone(FRAMES / FPS, rate)[:, None], rate)
+    path = write(tmp_path / f"o{suffix}", clip(64, 48), speech, VideoConfig(preset="ultrafast", copy_audio=True))
+    assert media_info(path).audio_codec == codec
+
+
 def test_sound_of_a_video_and_many_channels(tmp_path, ffmpeg, recording) -> None:
     surround = recording("s.wav", np.tile(tone(0.5, RATE)[:, None], (1, 6)), RATE)
     video = tmp_path / "v.mp4"
