@@ -111,4 +111,4 @@ def evaluate(
     figures = evaluate_model(load_model(weights or "embedded"), identities, clips, videos, console.say)
     if output:
         output.write_text(json.dumps(figures, indent=2) + "\n")
-    typer.echo(table(figures))
+    print(table(figures))

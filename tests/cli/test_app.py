@@ -131,6 +131,26 @@ def test_nobody_reading_stdout_is_no_error():
     assert (process.returncode, said) == (0, "")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", [["weights", "list", "--json"], ["--version"]])
+def test_a_stdout_that_is_full_is_told(unbuffered, words):
+    with open("/dev/full", "w") as full:
+        environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+        command = [*PYTHON, *words]
+        said = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=environment, text=True, check=False)
+    assert said.stderr.splitlines() == [
+        "floatcli: error: stdout can't be written: No space left on device",
+        "floatcli: hint: make room, or send it elsewhere",
+    ]
+    assert said.returncode == ExitCode.INPUT
+
+
+def test_a_stdout_that_is_closed_is_no_error():
+    said = subprocess.run(["sh", "-c", '"$@" >&-', "sh", *PYTHON, "--version"], capture_output=True, check=False)
+    assert (said.returncode, said.stderr) == (0, b"")
+
+
 COMMANDS = [
     command.callback
     for each in (application.app, train.app, weights.app)
