@@ -62,6 +62,11 @@ def check_place(path: Path, overwrite: bool) -> None:
         raise InputError(f"links at {path} go round in a circle", "name another output")
     if path.is_dir():
         raise InputError(f"{path} is a folder", "name a file in it")
+    if taken and not path.is_file():
+        raise InputError(f"{path} is no regular file, and would be replaced", "name another output")
+    folder = next(parent for parent in path.parents if is_there(parent))
+    if not folder.is_dir():
+        raise InputError(f"{folder} is a file, not a folder", "name another output")
     if not path.parent.is_dir():
         raise InputError(f"there is no folder {path.parent}", f"create it: mkdir -p '{path.parent}'")
     if not os.access(path.parent, os.W_OK | os.X_OK):

@@ -21,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from floatcli.checkpoint.store import file_digest
-from floatcli.checks import is_there
+from floatcli.checks import check_source, is_there
 from floatcli.config import SampleConfig, build
 from floatcli.errors import InputError
 from floatcli.files import replacing
@@ -181,6 +181,7 @@ def recording_of(making: Making) -> Path:
     path = Path(making.speech.path)
     if not (is_there(path) and path.is_file()):
         raise InputError(f"the recording {path} is not there any more", "say where it is with --speech")
+    check_source(path, "recording")
     if file_digest(path) != making.speech.digest:
         raise InputError(f"{path} has changed since the motion was made", "give the right one with --speech")
     return path

@@ -8,7 +8,6 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated
 
-import typer
 from typer import Option
 
 from floatcli.checks import AUTO, check_run, parse_colour
@@ -24,13 +23,14 @@ from floatcli.media.video import STREAMS
 
 
 def animate(
-    face: Annotated[Path, typer.Argument(metavar="FACE", help="Portrait: any picture.", show_default=False)],
+    face: Annotated[Path, options.PathArgument(metavar="FACE", help="Portrait: any picture.", show_default=False)],
     speech: Annotated[
-        Path, typer.Argument(metavar="SPEECH", help="Speech: any sound, or a video with sound.", show_default=False)
+        Path,
+        options.PathArgument(metavar="SPEECH", help="Speech: any sound, or a video with sound.", show_default=False),
     ],
     output: Annotated[
         Path | None,
-        Option(
+        options.PathOption(
             "--output",
             "-o",
             help="Video to write: mp4, mov, mkv, webm, or gif (silent); - for stdout, while it is made.",

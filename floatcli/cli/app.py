@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
+import io
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Annotated
+from contextlib import redirect_stdout
+from typing import Annotated, TextIO, cast
 
 import typer
 
@@ -39,7 +40,7 @@ app.add_typer(train.app, name="train")
 
 def _print_version(asked: bool) -> None:
     if asked:
-        typer.echo(f"floatcli {__version__}")
+        print(f"floatcli {__version__}")
         raise typer.Exit
 
 
@@ -71,8 +72,11 @@ def run(arguments: Sequence[str]) -> int:
     """
     kept, show_traceback = _take_traceback(arguments)
     try:
-        code = app(kept, prog_name="floatcli", standalone_mode=False)
-        sys.stdout.flush()
+        with redirect_stdout(
+            cast(TextIO, console.Results(sys.stdout or io.StringIO()))
+        ):  # there is none where it is closed
+            code = app(kept, prog_name="floatcli", standalone_mode=False)
+            sys.stdout.flush()
         return code if isinstance(code, int) else ExitCode.OK
     except Interrupted as stop:
         console.say("interrupted")
@@ -88,8 +92,8 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _unread() -> int:
-    """Whoever read our stdout has gone, which is their right. What is left to flush goes nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Whoever read our stdout has gone, which is their right."""
+    console.discard(sys.stdout)
     return ExitCode.OK
 
 

@@ -29,11 +29,13 @@ LOCAL, RAY = "local", "ray"
 
 def batch(
     source: Annotated[
-        Path, typer.Argument(metavar="JOBS", help="jobs.csv, jobs.jsonl, or a folder.", show_default=False)
+        Path, options.PathArgument(metavar="JOBS", help="jobs.csv, jobs.jsonl, or a folder.", show_default=False)
     ],
-    outdir: Annotated[Path, Option("--output", "-o", help="Folder for videos and results.jsonl.", show_default=False)],
-    face: Annotated[Path | None, Option(help="One portrait for all recordings of the folder.")] = None,
-    speech: Annotated[Path | None, Option(help="One recording for all pictures of the folder.")] = None,
+    outdir: Annotated[
+        Path, options.PathOption("--output", "-o", help="Folder for videos and results.jsonl.", show_default=False)
+    ],
+    face: Annotated[Path | None, options.PathOption(help="One portrait for all recordings of the folder.")] = None,
+    speech: Annotated[Path | None, options.PathOption(help="One recording for all pictures of the folder.")] = None,
     settings: Annotated[
         list[str] | None,
         Option(

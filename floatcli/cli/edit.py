@@ -38,7 +38,7 @@ def edit(
     context: typer.Context,
     clip: Annotated[
         Path | None,
-        typer.Argument(
+        options.PathArgument(
             metavar="[CLIP]",
             help=f"Motion file, or a video with its {SUFFIX} beside it.",
             show_default="the newest motion here",
@@ -67,7 +67,8 @@ def edit(
         Option(help="Where scaling starts from: zero, or the coefficient's own mean.", rich_help_panel=MOTION),
     ] = None,
     reference: Annotated[
-        Path | None, Option(help="Take the vectors' coefficients from this motion first.", rich_help_panel=MOTION)
+        Path | None,
+        options.PathOption(help="Take the vectors' coefficients from this motion first.", rich_help_panel=MOTION),
     ] = None,
     fit: Annotated[
         str | None,
@@ -78,15 +79,20 @@ def edit(
         ),
     ] = None,
     output: Annotated[
-        Path | None, Option("--output", "-o", help="Video to write.", show_default="CLIP-edit.mp4")
+        Path | None, options.PathOption("--output", "-o", help="Video to write.", show_default="CLIP-edit.mp4")
     ] = None,
-    speech: Annotated[Path | None, Option(help="Its recording.", show_default="the one CLIP was made from")] = None,
+    speech: Annotated[
+        Path | None, options.PathOption(help="Its recording.", show_default="the one CLIP was made from")
+    ] = None,
     sheet: Annotated[
-        Path | None, Option(help="Show what every basis vector does: a .png, or an .html that moves.")
+        Path | None, options.PathOption(help="Show what every basis vector does: a .png, or an .html that moves.")
     ] = None,
-    plot: Annotated[Path | None, Option(help="Draw the coefficients over time, before and after: a .png.")] = None,
+    plot: Annotated[
+        Path | None, options.PathOption(help="Draw the coefficients over time, before and after: a .png.")
+    ] = None,
     weights: Annotated[
-        Path | None, Option(help="Weights.", show_default="those that made CLIP", rich_help_panel=MODEL)
+        Path | None,
+        options.WeightsPathOption(help="Weights.", show_default="those that made CLIP", rich_help_panel=MODEL),
     ] = None,
     crf: options.Crf = VideoConfig.crf,
     preset: options.Preset = VideoConfig.preset,
@@ -155,6 +161,7 @@ def find_clip(clip: Path | None, tell: Callable[[str], None]) -> Path:
             raise InputError(
                 f"{beside} is not there", "animate keeps a video's motion unless --no-save-motion is given"
             )
+        check_source(beside, "motion")
         return beside
     check_source(clip, "motion")
     return clip
@@ -162,7 +169,10 @@ def find_clip(clip: Path | None, tell: Callable[[str], None]) -> Path:
 
 def check_video_is(video: Path, making: Making) -> None:
     """Raise InputError where a motion was kept beside another video of that name."""
-    if video.is_file() and making.video is not None and file_digest(video) != making.video:
+    if not video.is_file() or making.video is None:
+        return
+    check_source(video, "video")
+    if file_digest(video) != making.video:
         beside = motion_beside(video)
         raise InputError(f"{beside} belongs to another video than {video}", f"edit it all the same: edit {beside}")
 

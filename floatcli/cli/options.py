@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
+import os
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-from typer import Option
+from typer import Argument, Option
 
 from floatcli.checks import DTYPES, PRESETS
+from floatcli.errors import UsageError, WeightsError
 
 MODEL, MOTION, FACE, VIDEO, MACHINE = "Model", "Motion", "Face", "Video", "Machine"
 
+
+def path(typed: str | Path) -> Path:
+    """A path as it was typed. What lies there is checked later, by us: to Typer it would all be wrong usage."""
+    if not str(typed):
+        raise UsageError("a path is empty", "a variable of the shell that was to give it may be unset")
+    return Path(typed)
+
+
+def weights_path(typed: str | Path) -> Path:
+    """Likewise of weights, which may not be closed to us: what reads them later would take them for damaged."""
+    place = path(typed)
+    if os.path.isfile(place.expanduser()) and not os.access(place.expanduser(), os.R_OK):
+        raise WeightsError(f"{place} may not be read", "check the file's permissions")
+    return place
+
+
+PathOption, PathArgument = partial(Option, parser=path), partial(Argument, parser=path)
+WeightsPathOption, WeightsPathArgument = partial(Option, parser=weights_path), partial(Argument, parser=weights_path)
+
 Weights = Annotated[
     Path | None,
-    Option(
+    WeightsPathOption(
         help="Weights: a file, or a name as in `floatcli weights list`.",
         show_default="float where it has been fetched, else embedded",
         rich_help_panel=MODEL,

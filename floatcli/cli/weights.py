@@ -14,7 +14,7 @@ from typer import Option
 
 from floatcli.checkpoint.manifest import WeightsSet, known_sets
 from floatcli.checkpoint.store import find_weights
-from floatcli.cli import console
+from floatcli.cli import console, options
 from floatcli.errors import UsageError, WeightsError
 from floatcli.files import check_place
 
@@ -156,9 +156,13 @@ def remove(name: Name) -> None:
 def convert(
     source: Annotated[
         Path,
-        typer.Argument(metavar="SRC", help="Any layout: a file, or a folder of components.", show_default=False),
+        options.WeightsPathArgument(
+            metavar="SRC", help="Any layout: a file, or a folder of components.", show_default=False
+        ),
     ],
-    output: Annotated[Path, Option("--output", "-o", help="The .safetensors to write.", show_default=False)],
+    output: Annotated[
+        Path, options.PathOption("--output", "-o", help="The .safetensors to write.", show_default=False)
+    ],
     dtype: Annotated[str, Option(help=f"Number format in the file: {', '.join(DTYPES)}.")] = DTYPES[0],
     overwrite: Annotated[bool, Option("--overwrite/--no-overwrite", help="Replace OUT where it is there.")] = True,
 ) -> None:

@@ -34,7 +34,8 @@ def solver_steps(settings: SampleConfig) -> int | None:
                 f"leave nfe out and set the tolerance, or choose from {', '.join(FIXED_SOLVERS)}",
             )
         if not 1e-6 <= settings.tolerance < 1:  # float32 cannot meet less
-            raise UsageError(f"tolerance must lie between 1e-6 and 1, not {settings.tolerance}", "1e-4 is plenty")
+            said = f"tolerance must be at least 1e-6 and below 1, not {settings.tolerance}"
+            raise UsageError(said, "1e-4 is plenty")
         return None
     if solver not in FIXED_SOLVERS:
         raise UsageError(
