@@ -13,10 +13,10 @@ import typer
 from typer import Option
 
 from floatcli.checkpoint.manifest import WeightsSet, known_sets
-from floatcli.checkpoint.store import find_weights
+from floatcli.checkpoint.store import find_weights, weights_files
 from floatcli.cli import console
 from floatcli.errors import UsageError, WeightsError
-from floatcli.files import check_place
+from floatcli.files import check_apart, check_place
 
 app = typer.Typer(no_args_is_help=True, help="List, fetch, verify and convert weights.")
 DTYPES = ("float32", "float16", "bfloat16")
@@ -168,9 +168,8 @@ def convert(
     if output.suffix != ".safetensors":
         raise UsageError(f"{output} does not end in .safetensors", f"call it {output.stem}.safetensors")
     place = source if source.is_dir() else find_weights(source)
+    check_apart([output], weights_files(place))
     check_place(output, overwrite)
-    if output.exists() and output.samefile(place):
-        raise UsageError(f"{output} is the source too", "name another output")
     import torch
 
     from floatcli.checkpoint.load import load_model, save_model
