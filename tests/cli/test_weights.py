@@ -26,6 +26,7 @@ from safetensors.torch import save_file
 from floatcli.checkpoint import manifest
 from floatcli.checkpoint.hub import cached_origin, fetch_file
 from floatcli.checkpoint.manifest import Origin, RemoteFile, WeightsSet, known_sets
+from floatcli.checkpoint.tensors import read_tensors
 from floatcli.cli.app import run
 from floatcli.errors import WeightsError
 from tests.parity.golden import golden_shapes
@@ -394,6 +395,51 @@ def test_converted_weights_are_the_same(tiny_weights, tmp_path, capsys, dtype):
     for name, tensor in ours.state_dict().items():
         torch.testing.assert_close(theirs.state_dict()[name], tensor, rtol=tolerance, atol=tolerance)
     assert output.stat().st_size < tiny_weights.stat().st_size * (1.01 if dtype == "float32" else 0.55)
+
+
+@pytest.mark.parametrize("read", ["model.safetensors", "config.json"])
+def test_the_folders_beside_a_published_file_are_not_written_over(tmp_path, capsys, read):
+    path = write_folders(tmp_path, rule_weights(golden_shapes("small")), {"num_attention_heads": 2})
+    output = path.parent / "wav2vec2-base-960h/model.safetensors"
+    if read == "config.json":  # by a name that ends as it must
+        output = tmp_path / "link.safetensors"
+        output.symlink_to(path.parent / "wav2vec2-base-960h/config.json")
+    before = output.read_bytes()
+    assert run(["weights", "convert", str(path), "-o", str(output)]) == USAGE
+    assert capsys.readouterr().err.splitlines() == [
+        f"floatcli: error: {output.resolve()} is an input and would be replaced",
+        "floatcli: hint: name another output",
+    ]
+    assert output.read_bytes() == before
+
+
+def test_no_component_of_a_folder_is_written_over(tmp_path, capsys):
+    output = tmp_path / "fmt.safetensors"
+    output.write_bytes(b"weights")
+    assert run(["weights", "convert", str(tmp_path), "-o", str(output)]) == USAGE
+    assert f"{output} is an input and would be replaced" in capsys.readouterr().err
+    assert output.read_bytes() == b"weights"
+
+
+def test_weights_too_large_for_a_format_are_not_written(tiny_weights, tmp_path, capsys):
+    tensors, metadata = read_tensors(tiny_weights)
+    save_file(tensors | {"basis.weight": tensors["basis.weight"] * 1e6}, tmp_path / "large.safetensors", metadata)
+    arguments = [str(tmp_path / "large.safetensors"), "-o", str(tmp_path / "half.safetensors"), "--dtype", "float16"]
+    assert run(["weights", "convert", *arguments]) == WEIGHTS
+    assert "basis.weight holds numbers that are not finite as float16" in capsys.readouterr().err
+    assert not (tmp_path / "half.safetensors").exists()
+
+
+def test_a_refused_pickle_gets_our_lines_and_no_others(tmp_path):
+    path = tmp_path / "bad.pth"
+    path.write_bytes(pickle.dumps({"a": os.mkdir}, protocol=4))
+    command = [sys.executable, "-m", "floatcli", "weights", "convert", path, "-o", tmp_path / "x.safetensors"]
+    said = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stdout) == (WEIGHTS, "")
+    assert said.stderr.splitlines() == [
+        f"floatcli: error: {path} is damaged or holds more than tensors",
+        "floatcli: hint: fetch the file again; only plain tensors are loaded",
+    ]
 
 
 def test_a_pickle_that_does_anything_is_refused(tmp_path, capsys):
