@@ -36,7 +36,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def check_apart(written: Iterable[Path | None], read: Iterable[Path | None]) -> None:
+def check_apart(written: Iterable[Path | None], read: Iterable[str | Path | None]) -> None:
     """Raise UsageError where a file to be written would replace one that is read, or one that is written too."""
     taken = {resolved(path): f"{path} is an input and would be replaced" for path in read if path is not None}
     for path in written:
@@ -47,12 +47,12 @@ def check_apart(written: Iterable[Path | None], read: Iterable[Path | None]) -> 
         taken[resolved(path)] = f"{path} would be written twice"
 
 
-def resolved(path: Path) -> Path:
+def resolved(path: str | Path) -> Path:
     """A path without links, by which files are told apart; as it is where nothing can be at it."""
     try:
-        return path.resolve()
+        return Path(path).resolve()
     except (OSError, ValueError, RuntimeError):  # the last where links go round in a circle
-        return path
+        return Path(path)
 
 
 def check_place(path: Path, overwrite: bool) -> None:

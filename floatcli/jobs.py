@@ -50,7 +50,7 @@ class Job:
         """The emotion's track, where it is one."""
         return Path(self.emotion) if is_track(self.emotion) else None
 
-    def check(self, weights: Path | None) -> None:
+    def check(self, weights: str | Path | None) -> None:
         """Find what can be found wrong without torch: usage first, then files, then ``weights``, a file or a name."""
         check_sample(self.sample)
         check_crop(self.crop)

@@ -25,15 +25,15 @@ def find_weights(source: str | Path | None) -> Path:
     """The weights file to load.
 
     Args:
-        source: A set's name as in the manifest, or a file (one that is called like a set: ``./float``). None means
-            the published set where it has been fetched, else the one that travels with the package.
+        source: A set's name as in the manifest, or a file (one that is called like a set: "./float", or a Path). None
+            means the published set where it has been fetched, else the one that travels with the package.
 
     Raises:
         WeightsError: there is no such file, the set has not been fetched, or the installation carries no weights.
     """
     if source is None:
         return _fetched("float") or _embedded()
-    wanted = known_sets().get(str(source))
+    wanted = known_sets().get(source) if isinstance(source, str) else None
     if wanted is not None:
         place = _fetched(str(source)) if wanted.sources else _embedded()
         if place is None:

@@ -86,7 +86,7 @@ def edit(
     ] = None,
     plot: Annotated[Path | None, Option(help="Draw the coefficients over time, before and after: a .png.")] = None,
     weights: Annotated[
-        Path | None, Option(help="Weights.", show_default="those that made CLIP", rich_help_panel=MODEL)
+        str | None, Option(help="Weights.", show_default="those that made CLIP", rich_help_panel=MODEL)
     ] = None,
     crf: options.Crf = VideoConfig.crf,
     preset: options.Preset = VideoConfig.preset,
@@ -182,7 +182,7 @@ class Job:
     speech: Path | None
     sheet: Path | None
     plot: Path | None
-    weights: Path | None
+    weights: str | None
     video: VideoConfig
     run: RunConfig
     save_motion: bool

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 from typer import Option
@@ -12,7 +11,7 @@ from floatcli.checks import DTYPES, PRESETS
 MODEL, MOTION, FACE, VIDEO, MACHINE = "Model", "Motion", "Face", "Video", "Machine"
 
 Weights = Annotated[
-    Path | None,
+    str | None,  # a Path would lose the "./" by which a file called like a set is told from the set
     Option(
         help="Weights: a file, or a name as in `floatcli weights list`.",
         show_default="float where it has been fetched, else embedded",

@@ -85,7 +85,7 @@ def export(
 
 @app.command()
 def evaluate(
-    weights: Annotated[Path | None, typer.Option(help="Weights to measure.", show_default="the embedded set")] = None,
+    weights: Annotated[str | None, typer.Option(help="Weights to measure.", show_default="the embedded set")] = None,
     identities: Annotated[int, typer.Option(min=1, help="Held-out drawn faces.")] = 40,
     clips: Annotated[int, typer.Option(min=2, help="Held-out clips of speech, of each kind.")] = 40,
     videos: Annotated[int, typer.Option(min=1, help="Of these, clips whose decoded pixels are judged.")] = 12,
