@@ -108,6 +108,7 @@ def check_source(path: Path, what: str) -> None:
 def is_there(path: Path) -> bool:
     """Whether something has this path. Raises InputError where nobody can tell: too long a name, a closed folder."""
     try:
+        os.access(path, os.F_OK)  # tells of names that no file can have, which exists() keeps to itself
         return path.exists()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error

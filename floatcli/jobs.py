@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from floatcli.checkpoint.store import emotion_labels, find_weights
 from floatcli.checks import AUTO, check_crop, check_sample, check_source, check_video, is_track, match_emotion
 from floatcli.config import CropConfig, SampleConfig, VideoConfig
+from floatcli.errors import FloatCliError
 from floatcli.files import check_apart, check_place
 from floatcli.media.video import check_output
 from floatcli.motion import motion_beside
@@ -34,6 +35,7 @@ class Job:
         video: How frames are encoded.
         emotion: A label, "auto" or a track's path.
         save_motion: Whether its motion is kept beside it.
+        fault: What can't be meant in the line of a list that asks for it; ``check`` refuses it by this.
     """
 
     face: Path
@@ -44,6 +46,7 @@ class Job:
     video: VideoConfig = VideoConfig()
     emotion: str = AUTO
     save_motion: bool = True
+    fault: FloatCliError | None = field(default=None, compare=False)
 
     @property
     def track(self) -> Path | None:
@@ -52,6 +55,8 @@ class Job:
 
     def check(self, weights: str | Path | None) -> None:
         """Find what can be found wrong without torch: usage first, then files, then ``weights``, a file or a name."""
+        if self.fault is not None:
+            raise self.fault
         check_sample(self.sample)
         check_crop(self.crop)
         check_video(self.video)

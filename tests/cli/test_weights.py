@@ -252,13 +252,30 @@ def test_a_hub_that_falls_silent_is_told(hub, monkeypatch, capsys):
     assert "me/one/main.bin can't be fetched: " in capsys.readouterr().err
 
 
-def test_a_full_disk_is_told(hub, monkeypatch, capsys):
+@pytest.fixture
+def full_disk(tmp_path, monkeypatch) -> Iterator[None]:
+    """A cache on a disk too small for ``main.bin``; where nothing may be mounted, one that only says so."""
+
     def full(*_: object, **__: object) -> str:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("huggingface_hub.file_download.http_get", full)
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=100k", "none", cache]
+    mounted = sys.platform == "linux" and os.getuid() == 0 and subprocess.run(command, check=False).returncode == 0
+    if not mounted:
+        monkeypatch.setattr("huggingface_hub.file_download.http_get", full)
+    yield
+    if mounted:
+        subprocess.run(["umount", cache], check=True)
+
+
+def test_a_full_disk_is_told(hub, full_disk, capsys):
     assert fetch() == WEIGHTS
-    assert "No space left on device" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "floatcli: error: me/one/main.bin can't be fetched: [Errno 28] No space left on device" in said
+    assert "the room on the disk" in said
+    assert listed(capsys)["path"] is None
 
 
 def test_what_was_damaged_half_way_is_found_out(hub, tmp_path, capsys):
