@@ -37,22 +37,23 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def check_apart(written: Iterable[Path | None], read: Iterable[Path | None]) -> None:
+def check_apart(written: Iterable[Path | None], read: Iterable[str | Path | None]) -> None:
     """Raise UsageError where a file to be written would replace one that is read, or one that is written too."""
-    taken = {_resolved(path): f"{path} is an input and would be replaced" for path in read if path is not None}
+    taken = {resolved(path): f"{path} is an input and would be replaced" for path in read if path is not None}
     for path in written:
         if path is None:
             continue
-        if _resolved(path) in taken:
-            raise UsageError(taken[_resolved(path)], "name another output")
-        taken[_resolved(path)] = f"{path} would be written twice"
+        if resolved(path) in taken:
+            raise UsageError(taken[resolved(path)], "name another output")
+        taken[resolved(path)] = f"{path} would be written twice"
 
 
-def _resolved(path: Path) -> Path:
+def resolved(path: str | Path) -> Path:
+    """A path without links, by which files are told apart; as it is where nothing can be at it."""
     try:
-        return path.resolve()
-    except (OSError, ValueError):  # no path that anything can be at
-        return path
+        return Path(path).resolve()
+    except (OSError, ValueError, RuntimeError):  # the last where links go round in a circle
+        return Path(path)
 
 
 def check_place(path: Path, overwrite: bool) -> None:

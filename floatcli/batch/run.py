@@ -166,7 +166,11 @@ class _Crew:
         start = time.monotonic()
         try:
             result = worker.make(job, partial(self._frames, job))
-            row = row | {"status": DONE} | {name: result[name] for name in ("frames", "fps", "seed", "digests")}
+            row = (
+                row
+                | {"status": DONE, "error": None}
+                | {name: result[name] for name in ("frames", "fps", "seed", "digests")}
+            )
         except WorkerLostError:
             raise
         except Exception as error:
@@ -216,13 +220,15 @@ class _Orders:
 def _make_room(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder} can't be a folder: {error.strerror}", "place the clip elsewhere") from error
+    except (OSError, ValueError) as error:  # the latter where no path can be called so
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{str(folder)!r} can't be a folder: {reason}", "place the clip elsewhere") from error
 
 
 def _failure(error: Exception) -> Row:
     """What a row says of a failure."""
+    nothing: Row = {"seconds": 0.0, "frames": 0, "digests": {}}
     if isinstance(error, FloatCliError):
-        return {"status": FAILED, "error": str(error), "code": int(error.exit_code)}
+        return {"status": FAILED, "error": str(error), "code": int(error.exit_code)} | nothing
     said = f"a bug in floatcli: {type(error).__name__}: {' '.join(str(error).split())}"
-    return {"status": FAILED, "error": said, "code": int(ExitCode.BUG)}
+    return {"status": FAILED, "error": said, "code": int(ExitCode.BUG)} | nothing

@@ -83,11 +83,17 @@ def save_model(model: FloatModel, path: str | Path, dtype: torch.dtype | None = 
 
     Raises:
         InputError: the place can't be written to.
+        WeightsError: a tensor has no finite numbers in this format.
     """
     tensors = {
         name: tensor.detach().to("cpu", dtype or tensor.dtype).contiguous()
         for name, tensor in model.state_dict().items()
     }
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            kind = str(tensor.dtype).removeprefix("torch.")
+            hint = "take bfloat16 or float32, which have more room" if kind == "float16" else "train or fetch it again"
+            raise WeightsError(f"{name} holds numbers that are not finite as {kind}", hint)
     metadata = {"format": "pt", _VERSION_KEY: str(FORMAT_VERSION), CONFIG_KEY: model.config.to_json()}
     with replacing(path) as temporary:
         save_file(tensors, temporary, metadata)

@@ -8,7 +8,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated
 
-from typer import Option
+from typer import Exit, Option
 
 from floatcli.checks import AUTO, check_run, parse_colour
 from floatcli.cli import options
@@ -128,7 +128,7 @@ def animate(
         with redirect_stdout(sys.stderr), ProgressLine(quiet) as progress:  # what a library prints is no result
             result = job.make(open_pipeline(weights, run, progress), progress.frames)
     except BrokenPipeError:  # whoever read the video has gone, which is their right
-        raise typer.Exit(ExitCode.UNREAD) from None
+        raise Exit(ExitCode.UNREAD) from None
     progress.done(f"{job.out}: {result['frames']} frames, {result['seconds']:.1f} s")
     if as_json:
         print(json.dumps(result))

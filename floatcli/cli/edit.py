@@ -91,8 +91,8 @@ def edit(
         Path | None, options.PathOption(help="Draw the coefficients over time, before and after: a .png.")
     ] = None,
     weights: Annotated[
-        Path | None,
-        options.WeightsPathOption(help="Weights.", show_default="those that made CLIP", rich_help_panel=MODEL),
+        str | None,
+        options.WeightsOption(help="Weights.", show_default="those that made CLIP", rich_help_panel=MODEL),
     ] = None,
     crf: options.Crf = VideoConfig.crf,
     preset: options.Preset = VideoConfig.preset,
@@ -192,7 +192,7 @@ class Job:
     speech: Path | None
     sheet: Path | None
     plot: Path | None
-    weights: Path | None
+    weights: str | None
     video: VideoConfig
     run: RunConfig
     save_motion: bool

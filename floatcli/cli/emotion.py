@@ -137,7 +137,7 @@ class Job:
     scales: tuple[float, ...]
     crop: CropConfig
     sample: SampleConfig
-    weights: Path | None
+    weights: str | None
     video: VideoConfig
     run: RunConfig
     save_motion: bool

@@ -22,20 +22,24 @@ def path(typed: str | Path) -> Path:
     return Path(typed)
 
 
-def weights_path(typed: str | Path) -> Path:
-    """Likewise of weights, which may not be closed to us: what reads them later would take them for damaged."""
-    place = path(typed)
-    if os.path.isfile(place.expanduser()) and not os.access(place.expanduser(), os.R_OK):
-        raise WeightsError(f"{place} may not be read", "check the file's permissions")
-    return place
+def weights_source(typed: str) -> str:
+    """Likewise a set's name or a path, which may not be closed to us: what reads it later would take it for damaged.
+
+    A Path would lose the "./" by which a file called like a set is told from the set.
+    """
+    place = path(typed).expanduser()
+    if os.path.isfile(place) and not os.access(place, os.R_OK):
+        raise WeightsError(f"{typed} may not be read", "check the file's permissions")
+    return typed
 
 
 PathOption, PathArgument = partial(Option, parser=path), partial(Argument, parser=path)
-WeightsPathOption, WeightsPathArgument = partial(Option, parser=weights_path), partial(Argument, parser=weights_path)
+WeightsOption = partial(Option, parser=weights_source)
+WeightsArgument = partial(Argument, parser=weights_source)
 
 Weights = Annotated[
-    Path | None,
-    WeightsPathOption(
+    str | None,
+    WeightsOption(
         help="Weights: a file, or a name as in `floatcli weights list`.",
         show_default="float where it has been fetched, else embedded",
         rich_help_panel=MODEL,

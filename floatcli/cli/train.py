@@ -90,7 +90,7 @@ def export(
 @app.command()
 def evaluate(
     weights: Annotated[
-        Path | None, options.WeightsPathOption(help="Weights to measure.", show_default="the embedded set")
+        str | None, options.WeightsOption(help="Weights to measure.", show_default="the embedded set")
     ] = None,
     identities: Annotated[int, typer.Option(min=1, help="Held-out drawn faces.")] = 40,
     clips: Annotated[int, typer.Option(min=2, help="Held-out clips of speech, of each kind.")] = 40,

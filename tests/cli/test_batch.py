@@ -98,6 +98,22 @@ def test_a_clip_that_fails_stops_no_other(batch, folder, capsys):
     assert [row["out"] for row in results()[4:]] == ["three.mp4"]
 
 
+def test_every_row_has_the_same_fields_and_a_bad_line_stops_no_other(batch, folder, capsys):
+    text = CSV + "anna.png,anna.wav,bad.mp4,none,x,\nno.png,anna.wav,no.mp4,none,1,\nanna.png,anna.wav,a\0/a.mp4,,,\n"
+    (folder / "torn.wav").write_bytes(b"RIFF")
+    assert batch(str(listed(folder, text + "anna.png,torn.wav,torn.mp4,none,1,\n"))) == USAGE
+    rows = by_name()
+    assert len(rows) == 6
+    for name, row in rows.items():
+        done = name in ("one.mp4", "bert-carl.mp4")
+        assert (row["status"], row["error"] is None) == (("done", True) if done else ("failed", False))
+        assert (row["frames"] > 0, row["seconds"] >= 0, bool(row["digests"])) == (done, True, done)
+    said = "line 4: nfe is 'x' (give a whole number)"
+    assert rows["bad.mp4"]["error"].endswith(said)
+    assert (rows["bad.mp4"]["code"], rows["a\0/a.mp4"]["code"], rows["torn.mp4"]["code"]) == (USAGE, INPUT, INPUT)
+    assert said in capsys.readouterr().err
+
+
 def test_enough_failures_end_it(batch, folder):
     rows = "".join(f"no{k}.png,anna.wav,{k}.mp4\n" for k in range(5))
     assert batch(str(listed(folder, "face,speech,out\n" + rows)), "--max-failures", "2") == INPUT
@@ -212,6 +228,13 @@ def test_a_torn_last_line_of_results_is_no_result(batch, folder):
             "there are no weights at no.bin",
             "see 'floatcli weights list'",
             ["jobs.csv", "--weights", "no.bin"],
+        ),
+        Bad(
+            "results as the list",
+            USAGE,
+            "out/results.jsonl is where results go",
+            "name another folder with -o",
+            ["out/results.jsonl"],
         ),
         Bad(
             "a file as the folder",
