@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from floatcli.config import ModelConfig
 from floatcli.models.layers import ActivatedConv, StyledConv, StyledHead, upsample
+
+
+class Maps(NamedTuple):
+    """Features of several portraits at one resolution."""
+
+    each: Sequence[Tensor]  # (1, C, r, r)
+    frames: list[int]  # of every portrait, N in all
 
 
 class RgbHead(ActivatedConv):
@@ -37,13 +47,15 @@ class Level(nn.Module):
         # The ticks are those of align_corners=True although sampling is with False: the weights learnt the mismatch.
         self.register_buffer("ticks", torch.linspace(-1, 1, resolution, device="cpu"), persistent=False)
 
-    def forward(self, x: Tensor, latent: Tensor, feature: Tensor, flow: Tensor, rgb: Tensor) -> tuple[Tensor, ...]:
+    def forward(
+        self, x: Tensor, latent: Tensor, feature: Tensor | Maps, flow: Tensor, rgb: Tensor
+    ) -> tuple[Tensor, ...]:
         """Decode one resolution.
 
         Args:
             x: activations (N, inputs, r/2, r/2).
             latent: (N, D).
-            feature: the portrait's (N or 1, outputs, r, r).
+            feature: the portrait's (N or 1, outputs, r, r), or those of several.
             flow: of the resolution before (N, 3, r/2, r/2).
             rgb: of the resolution before (N, 3, r/2, r/2).
 
@@ -56,11 +68,11 @@ class Level(nn.Module):
         rgb = self.rgb(warped) + upsample(rgb)
         return x if self.last else warped + x * (1 - mask), flow, rgb
 
-    def warp(self, feature: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
+    def warp(self, feature: Tensor | Maps, flow: Tensor) -> tuple[Tensor, Tensor]:
         """The portrait's features where the flow looks for them.
 
         Args:
-            feature: (N or 1, C, r, r).
+            feature: (N or 1, C, r, r), or those of several portraits.
             flow: (N, 3, r, r) before its non-linearities: x, y, mask.
 
         Returns:
@@ -68,10 +80,19 @@ class Level(nn.Module):
         """
         shift = flow[:, :2].float().tanh()  # positions need float32: 16 bits are coarser than a pixel
         grid = torch.stack((shift[:, 0] + self.ticks, shift[:, 1] + self.ticks[:, None]), dim=-1)
-        source = feature.float().expand(len(flow), -1, -1, -1)
-        warped = F.grid_sample(source, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+        if isinstance(feature, Tensor):
+            warped = look_up(feature, grid)
+        else:  # portrait by portrait, so that no map is copied for every frame
+            parts = zip(feature.each, grid.split(feature.frames), strict=True)
+            warped = torch.cat([look_up(*part) for part in parts])
         mask = flow[:, 2:].sigmoid()
         return warped.to(mask.dtype) * mask, mask
+
+
+def look_up(feature: Tensor, grid: Tensor) -> Tensor:
+    """Features (N or 1, C, r, r) at places (N, r, r, 2): (N, C, r, r) float32."""
+    source = feature.float().expand(len(grid), -1, -1, -1)
+    return F.grid_sample(source, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
 class WarpedDecoder(nn.Module):
@@ -87,13 +108,14 @@ class WarpedDecoder(nn.Module):
             for c_in, c_out, resolution in zip(channels[:-1], channels[1:], config.resolutions[1:], strict=True)
         )
 
-    def forward(self, identity: Tensor, motion: Tensor, features: list[Tensor]) -> Tensor:
+    def forward(self, identity: Tensor, motion: Tensor, features: Sequence[Tensor | Maps]) -> Tensor:
         """Decode frames.
 
         Args:
             identity: (N or 1, D).
             motion: (N, D).
-            features: the encoder's maps (N or 1, C, r, r), r = 8, ..., S; one set is shared by all frames.
+            features: the encoder's maps (N or 1, C, r, r), r = 8, ..., S; one set is shared by all frames. Or those of
+                several portraits.
 
         Returns:
             Frames (N, 3, S, S), in [-1, 1] up to overshoot.
@@ -104,3 +126,12 @@ class WarpedDecoder(nn.Module):
         for level, feature in zip(self.levels, features, strict=True):
             x, flow, rgb = level(x, latent, feature, flow, rgb)
         return rgb
+
+    def several(
+        self, identities: Sequence[Tensor], motions: Sequence[Tensor], features: Sequence[list[Tensor]]
+    ) -> list[Tensor]:
+        """Frames (n, 3, S, S) of each of several portraits, (1, D) with maps (1, C, r, r), in motions (n, D)."""
+        frames = [len(motion) for motion in motions]
+        identity = torch.cat([each.expand(n, -1) for each, n in zip(identities, frames, strict=True)])
+        maps = [Maps(level, frames) for level in zip(*features, strict=True)]
+        return list(self(identity, torch.cat(list(motions)), maps).split(frames))
