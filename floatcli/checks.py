@@ -15,6 +15,7 @@ AUTO = "auto"
 _RECTANGLE = re.compile(r"\s*-?[0-9]+\s*(,\s*-?[0-9]+\s*){3}")
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,3})?")
 LARGEST_SCALE, LARGEST_MARGIN, LARGEST_BATCH = 1000.0, 10.0, 4096  # beyond which nothing can be meant
+MOST_TOGETHER = 64  # clips, whose threads a machine has to carry
 DTYPES = (AUTO, "float32", "bfloat16", "float16")
 PRESETS = (
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow",
@@ -90,6 +91,9 @@ def check_run(run: RunConfig) -> None:
     if not 1 <= run.batch_size <= LARGEST_BATCH:
         said = f"batch-size must lie in 1..{LARGEST_BATCH}, not {run.batch_size}"
         raise UsageError(said, "8 suits most machines")
+    if not 1 <= run.together <= MOST_TOGETHER:
+        said = f"together must lie in 1..{MOST_TOGETHER}, not {run.together}"
+        raise UsageError(said, "1 makes every clip as animate does, 4 or 8 may suit a large GPU")
 
 
 def check_source(path: Path, what: str) -> None:

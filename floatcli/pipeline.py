@@ -23,7 +23,7 @@ from floatcli.checkpoint.store import choice_of_weights, file_digest, find_weigh
 from floatcli.checks import AUTO, check_crop, check_run, check_sample, check_windows
 from floatcli.clip import Clip, Stages, ignore
 from floatcli.config import CropConfig, RunConfig, SampleConfig
-from floatcli.device import choose_device, choose_dtype, keep_memory, memory_told, mixed
+from floatcli.device import choose_device, choose_dtype, keep_memory, memory_told
 from floatcli.errors import UsageError, WeightsError
 from floatcli.flow.sampler import sample_motion
 from floatcli.flow.solvers import resolved
@@ -34,6 +34,7 @@ from floatcli.models.float_model import FloatModel, Portrait
 from floatcli.models.layers import fold
 from floatcli.motion import FileSource, Making, Motion, recording_of
 from floatcli.portraits import PortraitReader, Still
+from floatcli.together import Networks
 from floatcli.tracks import EmotionTrack, spans_of
 
 
@@ -69,6 +70,7 @@ class FloatPipeline:
         self.notices = _Remarks(notice)
         self.stages = Stages(stage)
         self._tell = notice
+        self.networks = Networks(self.model, self.device, self.dtype, run.batch_size, run.together)
         self.ear = Ear(self.model, self.device, self.dtype)
         self.portraits = PortraitReader(self.model, self.device, self.notices)
 
@@ -81,6 +83,7 @@ class FloatPipeline:
         batch_size: int = RunConfig.batch_size,
         notice: Callable[[str], None] = ignore,
         stage: Callable[[str], None] = ignore,
+        together: int = RunConfig.together,
     ) -> FloatPipeline:
         """Load a model.
 
@@ -92,12 +95,14 @@ class FloatPipeline:
             batch_size: Frames decoded at a time.
             notice: As for the class.
             stage: As for the class.
+            together: Clips that share calls of the networks where several threads iterate over one each. Above 1,
+                motion and frames may differ by rounding from one time to the next.
 
         Raises:
             WeightsError: the weights are missing, incomplete, misshapen or unsafe.
             DeviceError: the device is not there or has too little memory.
         """
-        run = RunConfig(device, dtype, batch_size)
+        run = RunConfig(device, dtype, batch_size, together)
         check_run(run)
         choose_device(device)  # a missing device is told before the weights are read
         path = find_weights(source)
@@ -331,9 +336,10 @@ class FloatPipeline:
         stages: Stages,
     ) -> Iterator[Tensor]:
         """Windows of motion (n, D), each sampled when it is asked for."""
-        windows = sample_motion(self.model.field, portrait.ref_motion, audio_cond, emotion, sample, self.config)
+        given = (portrait.ref_motion, audio_cond, emotion, sample, self.config)
+        windows = sample_motion(self.model.field, *given, carry=self.networks.sample)
         while True:
-            with stages("motion"), mixed(self.device, self.dtype):
+            with stages("motion"):
                 window = next(windows, None)
             if window is None:
                 return
@@ -344,8 +350,8 @@ class FloatPipeline:
     def _decoded(self, portrait: Portrait, stages: Stages, window: Tensor) -> Iterator[np.ndarray]:
         """Batches of frames (n, H, W, 3) uint8 of a window of motion."""
         for motion in window.split(self.batch_size):
-            with stages("decode"), mixed(self.device, self.dtype):
-                pixels = _to_pixels(self.model.decode(portrait, motion))
+            with stages("decode"):
+                pixels = self.networks.draw(portrait, motion)
             yield pixels
 
 
@@ -359,9 +365,3 @@ class _Remarks:
     def __call__(self, line: str) -> None:
         self.lines.append(line)
         self._tell(line)
-
-
-def _to_pixels(frames: Tensor) -> np.ndarray:
-    """Frames (n, 3, H, W) about [-1, 1] to uint8 (n, H, W, 3)."""
-    pixels = ((frames.float().clamp(-1, 1) + 1) * 127.5).round().byte()
-    return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()

@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, TypeAlias
 
-from floatcli.batch.worker import ABREAST, DeviceWorker, Progress, WorkerLostError
+from floatcli.batch.worker import DeviceWorker, Progress, WorkerLostError
 from floatcli.checkpoint.store import weights_files
 from floatcli.config import RunConfig
 from floatcli.errors import DeviceError, FloatCliError, UsageError
@@ -119,7 +119,7 @@ class RayWorker:
     """
 
     def __init__(self, place: Place, weights: Path, content: Any, run: RunConfig, notice: Callable[[str], None]):
-        self.gone = False
+        self.gone, self.abreast = False, run.abreast
         self._place, self._weights, self._content, self._run, self._notice = place, weights, content, run, notice
         self._actor: Any = None
         self._lost: list[Any] = []
@@ -173,7 +173,7 @@ class RayWorker:
         gpus = self._place.gpus
         needs = {"num_gpus": gpus, "num_cpus": 0 if gpus else 1}  # there may be more GPUs than CPUs
         hand = ray.remote(Hand).options(  # called from one thread more, to be told to stop
-            max_concurrency=ABREAST + 1, scheduling_strategy=there, **needs
+            max_concurrency=self.abreast + 1, scheduling_strategy=there, **needs
         )
         return hand.remote(self._weights.absolute(), self._content, self._run, self._place.cpus)
 

@@ -51,7 +51,11 @@ class Ledger:
         return os.path.relpath(job.out, self.path.parent)
 
     def key(self, job: Job) -> str:
-        """What a clip depends on, in one digest: all that goes in, and every setting."""
+        """What a clip depends on, in one digest: all that goes in, and every setting.
+
+        Device, batch size and clips that share calls are no part of it: they move results by no more than rounding,
+        and nobody wants all made again because another machine goes on.
+        """
         made_of = asdict(job) | {
             "face": file_digest(job.face),
             "speech": file_digest(job.speech),

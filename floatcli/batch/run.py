@@ -13,7 +13,7 @@ from queue import SimpleQueue
 from typing import NamedTuple
 
 from floatcli.batch.ledger import DONE, FAILED, Ledger, Row
-from floatcli.batch.worker import ABREAST, Stopped, Worker, WorkerLostError
+from floatcli.batch.worker import Stopped, Worker, WorkerLostError
 from floatcli.errors import DeviceError, ExitCode, FloatCliError, InputError
 from floatcli.jobs import Job
 
@@ -95,9 +95,9 @@ class _Crew:
     def __init__(self, left: dict[Job, Row], workers: Sequence[Worker], frames: Callable[[Job, int, int], None]):
         self._rows, self._orders, self._workers, self._frames = left, _Orders(left), workers, frames
         self._ended: SimpleQueue[Ended | BaseException | None] = SimpleQueue()
-        self._threads = [
-            threading.Thread(target=self._serve, args=(worker,), daemon=True) for worker in list(workers) * ABREAST
-        ]
+        most = max((worker.abreast for worker in workers), default=0)
+        hands = [worker for k in range(most) for worker in workers if k < worker.abreast]  # first one of everybody
+        self._threads = [threading.Thread(target=self._serve, args=(worker,), daemon=True) for worker in hands]
 
     def work(self, notice: Callable[[str], None]) -> Iterator[Ended]:
         """Clips as they end. Raises FloatCliError where no more can be made."""

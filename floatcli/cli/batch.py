@@ -60,6 +60,13 @@ def batch(
     ] = RunConfig.device,
     dtype: options.Dtype = RunConfig.dtype,
     batch_size: options.BatchSize = RunConfig.batch_size,
+    together: Annotated[
+        int,
+        Option(
+            help="Clips that share evaluations and decode batches, on GPUs; above 1, animate's but for rounding.",
+            rich_help_panel=MACHINE,
+        ),
+    ] = RunConfig.together,
     engine: Annotated[
         str, Option(help="local, or ray: a Ray cluster that is running.", rich_help_panel=MACHINE)
     ] = LOCAL,
@@ -79,7 +86,7 @@ def batch(
     every picture says the recording of the same name. OUTDIR/results.jsonl gets a row a clip as it ends. Run again,
     only what is missing or has changed is made. A clip that fails stops no other, but the exit code tells.
     """
-    runs = [RunConfig(name.strip(), dtype, batch_size) for name in device.split(",")]
+    runs = [RunConfig(name.strip(), dtype, batch_size, together) for name in device.split(",")]
     for run in runs:
         check_run(run)
     if engine not in (LOCAL, RAY):

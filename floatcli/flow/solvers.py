@@ -60,3 +60,11 @@ def resolved(settings: SampleConfig) -> SampleConfig:
     """The settings with the number of evaluations that will be made, where the solver's steps fix it."""
     steps = solver_steps(settings)
     return settings if steps is None else replace(settings, nfe=steps * FIXED_SOLVERS[settings.solver])
+
+
+def in_step(settings: SampleConfig) -> SampleConfig | None:
+    """What is the same for all windows that one batch can sample; None where the solver chooses steps by what it sees.
+
+    A seed is no part of it: it has made its noise by then.
+    """
+    return None if solver_steps(settings) is None else replace(resolved(settings), seed=0)

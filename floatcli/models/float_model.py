@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -58,6 +59,13 @@ class FloatModel(nn.Module):
     def decode(self, portrait: Portrait, motion: Tensor) -> Tensor:
         """Frames (N, 3, S, S), about [-1, 1], of one portrait (batch 1) or N in motion (N, D)."""
         return self.decoder(portrait.identity, motion, portrait.features)
+
+    def decode_together(self, portraits: Sequence[Portrait], motions: Sequence[Tensor]) -> list[Tensor]:
+        """Frames (n, 3, S, S) of each of several portraits (batch 1) in its motions (n, D), drawn in one batch."""
+        if len(portraits) == 1:
+            return [self.decode(portraits[0], motions[0])]
+        identities, features, _ = zip(*portraits, strict=True)
+        return self.decoder.several(identities, motions, features)
 
     def hear(self, speech: Tensor) -> Tensor:
         """Audio condition (B, T, audio_dim) of speech (B, samples) at ``config.sample_rate``, as recorded."""

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from PIL import Image
 
 from floatcli.cli.app import run
 from floatcli.config import SampleConfig
+from floatcli.motion import Motion
 from tests.cli.bad import Bad
 from tests.conftest import write_wav
 
@@ -194,6 +196,20 @@ def test_a_torn_last_line_of_results_is_no_result(batch, folder):
             ["jobs.csv", "--device", "cpu,abacus"],
         ),
         Bad(
+            "nobody together",
+            USAGE,
+            "together must lie in 1..64, not 0",
+            "1 makes every clip as animate does, 4 or 8 may suit a large GPU",
+            ["jobs.csv", "--together", "0"],
+        ),
+        Bad(
+            "a crowd together",
+            USAGE,
+            "together must lie in 1..64, not 65",
+            "1 makes every clip as animate does, 4 or 8 may suit a large GPU",
+            ["jobs.csv", "--together", "65"],
+        ),
+        Bad(
             "no engine",
             USAGE,
             "there is no engine 'steam'",
@@ -294,6 +310,27 @@ def test_a_clip_is_the_same_as_animate_makes_it(batch, folder, tiny_weights):
     assert Path("alone.mp4").read_bytes() == Path("out/one.mp4").read_bytes()
 
 
+def test_clips_made_together_are_those_of_animate_but_for_rounding(folder, tiny_weights):
+    write_wav(folder / "long.wav", 5)
+    rows = "".join(f"anna.png,long.wav,{seed}.mp4,none,1,{seed}\n" for seed in range(4))
+    jobs = listed(folder, "face,speech,out,crop,nfe,seed\n" + rows)
+    command = ["batch", str(jobs), "--weights", str(tiny_weights), "--device", "cpu", "-q", "-o"]
+    assert run([*command, "out", "--together", "3"]) == 0
+    assert run([*command, "alone"]) == 0
+    for seed in range(4):
+        ours, theirs = (Motion.load(Path(where, f"{seed}.motion.safetensors")) for where in ("out", "alone"))
+        assert replace(ours.making, video=None) == replace(theirs.making, video=None)
+        assert abs(ours.latents - theirs.latents).max() <= 5e-5 * theirs.latents.std()
+    assert [row["frames"] for row in results()] == [125] * 4
+
+
+def test_what_was_made_alone_is_not_made_again_together(batch, folder):
+    jobs = listed(folder, CSV)
+    assert batch(str(jobs)) == 0
+    assert batch(str(jobs), "--together", "3") == 0
+    assert len(results()) == 2
+
+
 def test_portraits_and_recordings_that_clips_share_are_read_once(batch, folder, monkeypatch):
     from floatcli.pipeline import FloatPipeline
 
@@ -334,10 +371,13 @@ def test_the_loop_over_folders_does_the_same(folder, tiny_weights):
     assert (again.returncode, again.stderr) == (0, "")
 
 
-def test_interrupted_it_leaves_no_half_video_and_goes_on_from_there(folder, tiny_weights):
+@pytest.mark.parametrize("together", ["1", "3"])
+def test_interrupted_it_leaves_no_half_video_and_goes_on_from_there(folder, tiny_weights, together):
     write_wav(folder / "long.wav", 60)
-    jobs = listed(folder, "face,speech,out,crop,nfe\nanna.png,anna.wav,1.mp4,none,1\nbert.png,long.wav,2.mp4,none,1\n")
+    rows = "".join(f"bert.png,long.wav,{k}.mp4,none,1\n" for k in range(2, 5))
+    jobs = listed(folder, "face,speech,out,crop,nfe\nanna.png,anna.wav,1.mp4,none,1\n" + rows)
     command = [sys.executable, "-m", "floatcli", "batch", jobs, "-o", "out", "--weights", tiny_weights]
+    command += ["--together", together]
     with subprocess.Popen([*command, "--device", "cpu", "--batch-size", "1"], stderr=subprocess.PIPE) as process:
         until = time.monotonic() + 60
         while not list(Path("out").glob(".floatcli-*")) or not Path("out/1.mp4").exists():
