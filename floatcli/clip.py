@@ -1,4 +1,4 @@
-"""A talking video that comes into being while it is watched or saved."""
+"""A talking video that comes into being while it is watched, saved or streamed."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
+from typing import IO
 
 import numpy as np
 from torch import Tensor
 
 from floatcli.checkpoint.store import file_digest
 from floatcli.checks import check_video
-from floatcli.config import VideoConfig
-from floatcli.media.video import VideoWriter
+from floatcli.config import DEFAULT_FORMAT, VideoConfig
+from floatcli.media.encoder import Encoder
+from floatcli.media.video import VideoStream, VideoWriter
 from floatcli.motion import Making, Motion
 
 
@@ -136,10 +138,39 @@ class Clip:
         """
         check_video(video)
         path = Path(path)
+        self._write(lambda *about: VideoWriter(path, *about), video, progress)
+        self.digests["output"] = file_digest(path)
+        return path
+
+    def stream(
+        self,
+        pipe: IO[bytes],
+        format: str = DEFAULT_FORMAT,
+        video: VideoConfig = VideoConfig(),
+        progress: Callable[[int, int], None] = ignore,
+    ) -> None:
+        """Write the clip with its speech to a pipe, frame by frame as it comes into being.
+
+        Args:
+            pipe: As ``sys.stdout.buffer``, or any open binary file that has a descriptor. It is left open.
+            format: mp4 (in fragments), matroska, webm or gif (silent).
+            video: How to encode; there is nothing to overwrite.
+            progress: Told the frames handed over so far and in all.
+
+        Raises:
+            UsageError: the settings or the format cannot be meant.
+            BrokenPipeError: whoever read the pipe has gone.
+            FfmpegError: ffmpeg is missing or failed.
+        """
+        check_video(video)
+        self._write(lambda *about: VideoStream(pipe, format, *about), video, progress)
+
+    def _write(self, encoder: Callable[..., Encoder], video: VideoConfig, progress: Callable[[int, int], None]) -> None:
+        """Hand all frames to an encoder that is told what they are, and what to make of them."""
         done = 0
         with ExitStack() as closing:
             speech = closing.enter_context(self.speech_file())
-            writer = closing.enter_context(VideoWriter(path, *self.size, self.fps, video, speech, self.frames))
+            writer = closing.enter_context(encoder(*self.size, self.fps, video, speech, self.frames))
             for batch in self.batches():
                 with self.stages("write"):
                     writer.write(batch)
@@ -147,8 +178,6 @@ class Clip:
                 progress(done, self.frames)
             with self.stages("write"):  # ffmpeg still has frames in hand
                 closing.close()
-        self.digests["output"] = file_digest(path)
-        return path
 
     @contextmanager
     def speech_file(self) -> Iterator[Path]:

@@ -248,6 +248,9 @@ class VideoConfig:
     overwrite: bool = True
 
 
+DEFAULT_FORMAT = "mp4"  # of a video that flows to a pipe
+
+
 @dataclass(frozen=True)
 class RunConfig:
     """Where and how the networks run."""

@@ -16,6 +16,7 @@ class ExitCode(IntEnum):
     DEVICE = 5
     FFMPEG = 6
     INTERRUPTED = 130
+    UNREAD = 141  # as of a process that SIGPIPE ends
 
 
 class FloatCliError(Exception):

@@ -6,19 +6,32 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from floatcli.checkpoint.store import emotion_labels, find_weights
 from floatcli.checks import AUTO, check_crop, check_sample, check_source, check_video, is_track, match_emotion
-from floatcli.config import CropConfig, SampleConfig, VideoConfig
+from floatcli.config import DEFAULT_FORMAT, CropConfig, SampleConfig, VideoConfig
 from floatcli.files import check_apart, check_place
-from floatcli.media.video import check_output
+from floatcli.media.video import check_format, check_output
 from floatcli.motion import motion_beside
 from floatcli.tracks import read_track
 
 if TYPE_CHECKING:
     from floatcli.clip import Clip
     from floatcli.pipeline import FloatPipeline
+
+
+@dataclass(frozen=True)
+class Pipe:
+    """Where a video flows while it is made, in place of a file.
+
+    Attributes:
+        file: A pipe, or any open binary file that has a descriptor.
+        format: What the video is, as ``Clip.stream`` takes it.
+    """
+
+    file: IO[bytes]
+    format: str = DEFAULT_FORMAT
 
 
 @dataclass(frozen=True)
@@ -34,6 +47,7 @@ class Job:
         video: How frames are encoded.
         emotion: A label, "auto" or a track's path.
         save_motion: Whether its motion is kept beside it.
+        pipe: Where the video flows in place of ``out``; nothing is kept beside it.
     """
 
     face: Path
@@ -44,6 +58,7 @@ class Job:
     video: VideoConfig = VideoConfig()
     emotion: str = AUTO
     save_motion: bool = True
+    pipe: Pipe | None = None
 
     @property
     def track(self) -> Path | None:
@@ -55,12 +70,12 @@ class Job:
         check_sample(self.sample)
         check_crop(self.crop)
         check_video(self.video)
+        if self.pipe is not None:
+            check_format(self.pipe.format)
         check_source(self.face, "picture")
         check_source(self.speech, "recording")
-        check_output(self.out, self.video, [self.face, self.speech])
-        if self.save_motion:
-            check_place(motion_beside(self.out), self.video.overwrite)
-            check_apart([motion_beside(self.out)], [self.face, self.speech, weights])
+        if self.pipe is None:
+            self._check_places(weights)
         labels = emotion_labels(find_weights(weights))
         if self.track is not None:
             check_source(self.track, "track")
@@ -68,9 +83,19 @@ class Job:
         else:
             match_emotion(self.emotion, labels)
 
+    def _check_places(self, weights: Path | None) -> None:
+        """Find out whether the video and its motion can be written, and replace nothing they are made from."""
+        check_output(self.out, self.video, [self.face, self.speech])
+        if self.save_motion:
+            check_place(motion_beside(self.out), self.video.overwrite)
+            check_apart([motion_beside(self.out)], [self.face, self.speech, weights])
+
     def make(self, pipeline: FloatPipeline, progress: Callable[[int, int], None]) -> dict[str, Any]:
         """Make the clip; answer what there is to tell about it."""
         clip = pipeline.animate(self.face, self.speech, self.crop, self.sample, self.emotion)
+        if self.pipe is not None:
+            clip.stream(self.pipe.file, self.pipe.format, self.video, progress)
+            return _told(clip, self.out, None, pipeline)
         return save_clip(clip, self.out, self.video, self.save_motion, pipeline, progress)
 
 
@@ -85,6 +110,11 @@ def save_clip(
     """Write a clip and, if wanted, its motion beside it; what ``--json`` prints of it."""
     clip.save(output, video, progress)
     motion = clip.motion.save(motion_beside(output)) if save_motion else None
+    return _told(clip, output, motion, pipeline)
+
+
+def _told(clip: Clip, output: Path, motion: Path | None, pipeline: FloatPipeline) -> dict[str, Any]:
+    """What there is to tell about a clip that is made."""
     width, height = clip.size
     return {
         "path": os.fspath(output),

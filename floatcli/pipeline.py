@@ -23,7 +23,7 @@ from floatcli.checkpoint.store import choice_of_weights, file_digest, find_weigh
 from floatcli.checks import AUTO, check_crop, check_run, check_sample, check_windows
 from floatcli.clip import Clip, Stages, ignore
 from floatcli.config import CropConfig, RunConfig, SampleConfig
-from floatcli.device import choose_device, choose_dtype, memory_told
+from floatcli.device import choose_device, choose_dtype, keep_memory, memory_told
 from floatcli.errors import UsageError, WeightsError
 from floatcli.flow.sampler import sample_motion
 from floatcli.flow.solvers import resolved
@@ -31,6 +31,7 @@ from floatcli.hearing import Ear, Heard, Speech
 from floatcli.inputs import ARRAYS, Source, file_source, read_emotion, read_speech
 from floatcli.media.audio import inspect_recording
 from floatcli.models.float_model import FloatModel, Portrait
+from floatcli.models.layers import fold
 from floatcli.motion import FileSource, Making, Motion, recording_of
 from floatcli.portraits import PortraitReader, Still
 from floatcli.together import Networks
@@ -60,8 +61,10 @@ class FloatPipeline:
         self.device = choose_device(run.device)
         self.dtype = choose_dtype(run.dtype)
         self.batch_size = run.batch_size
+        keep_memory()
         with memory_told(self.device):
             self.model = model.to(self.device).eval()
+            fold(self.model)
         self.config = model.config
         self.weights = weights
         self.notices = _Remarks(notice)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated
 
@@ -11,12 +13,14 @@ from typer import Option
 
 from floatcli.checks import AUTO, check_run, parse_colour
 from floatcli.cli import options
-from floatcli.cli.clips import open_pipeline
+from floatcli.cli.clips import open_pipeline, stdout_pipe
 from floatcli.cli.console import ProgressLine
-from floatcli.cli.options import FACE, MOTION
-from floatcli.config import DEFAULT_NFE, CropConfig, RunConfig, SampleConfig, VideoConfig
+from floatcli.cli.options import FACE, MOTION, VIDEO
+from floatcli.config import DEFAULT_FORMAT, DEFAULT_NFE, CropConfig, RunConfig, SampleConfig, VideoConfig
+from floatcli.errors import ExitCode
 from floatcli.flow.solvers import ADAPTIVE_SOLVERS, FIXED_SOLVERS
 from floatcli.jobs import Job
+from floatcli.media.video import STREAMS
 
 
 def animate(
@@ -29,7 +33,7 @@ def animate(
         Option(
             "--output",
             "-o",
-            help="Video to write: mp4, mov, mkv, webm, or gif (silent).",
+            help="Video to write: mp4, mov, mkv, webm, or gif (silent); - for stdout, while it is made.",
             show_default="FACE-SPEECH.mp4",
         ),
     ] = None,
@@ -83,6 +87,14 @@ def animate(
     preset: options.Preset = VideoConfig.preset,
     audio_bitrate: options.AudioBitrate = VideoConfig.audio_bitrate,
     copy_audio: options.CopyAudio = VideoConfig.copy_audio,
+    format: Annotated[
+        str | None,
+        Option(
+            help=f"Of a video that goes to stdout, with -o -: {', '.join(STREAMS)}.",
+            show_default=DEFAULT_FORMAT,
+            rich_help_panel=VIDEO,
+        ),
+    ] = None,
     overwrite: options.Overwrite = VideoConfig.overwrite,
     save_motion: options.SaveMotion = True,
     device: options.Device = RunConfig.device,
@@ -94,10 +106,12 @@ def animate(
     """Turn a portrait and a recording into a talking video.
 
     Without -o, the video goes to the current folder and is named after both: face.png and speech.wav make
-    face-speech.mp4. Its motion goes beside it, as face-speech.motion.safetensors, for `floatcli edit`.
+    face-speech.mp4. Its motion goes beside it, as face-speech.motion.safetensors, for `floatcli edit`. With -o -, the
+    video flows to stdout while it is made, and its motion is not kept: floatcli animate FACE SPEECH -o - | ffplay -
     """
     run = RunConfig(device, dtype, batch_size)
     check_run(run)
+    pipe = stdout_pipe(output, format, as_json)
     job = Job(
         face,
         speech,
@@ -107,10 +121,14 @@ def animate(
         VideoConfig(crf, preset, audio_bitrate, copy_audio, overwrite),
         emotion,
         save_motion,
+        pipe,
     )
     job.check(weights)
-    with ProgressLine(quiet) as progress:
-        result = job.make(open_pipeline(weights, run, progress), progress.frames)
+    try:
+        with redirect_stdout(sys.stderr), ProgressLine(quiet) as progress:  # what a library prints is no result
+            result = job.make(open_pipeline(weights, run, progress), progress.frames)
+    except BrokenPipeError:  # whoever read the video has gone, which is their right
+        raise typer.Exit(ExitCode.UNREAD) from None
     progress.done(f"{job.out}: {result['frames']} frames, {result['seconds']:.1f} s")
     if as_json:
         print(json.dumps(result))

@@ -1,27 +1,21 @@
-"""Frames and sound into a video file, frame by frame, through a pipe to ffmpeg."""
+"""Frames and sound into a video, frame by frame: a file that appears when it is complete, or a pipe it flows to."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets
-import subprocess
-import tempfile
-import threading
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from queue import SimpleQueue
-from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 import ffmpeg
-import numpy as np
 
 from floatcli.config import VideoConfig
-from floatcli.errors import FfmpegError, InputError, UsageError
+from floatcli.errors import InputError, UsageError
 from floatcli.files import check_place
-from floatcli.media.ffmpeg import ffmpeg_executable, file_argument, last_word, media_info
+from floatcli.media.encoder import Encoder
+from floatcli.media.ffmpeg import ffmpeg_executable, file_argument, media_info
 
 
 @dataclass(frozen=True)
@@ -32,12 +26,14 @@ class Container:
         video: ffmpeg's name of the video encoder.
         audio: ffmpeg's name of the audio encoder; None where there is no sound.
         copied: Audio codecs it can take over as they are.
-        options: Further options of its muxer.
+        rate: Samples per second of sound that is encoded anew; None for those it has.
+        options: Further options of its muxer and its encoders.
     """
 
     video: str
     audio: str | None
     copied: frozenset[str] = frozenset()
+    rate: int | None = None
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -45,17 +41,38 @@ _PCM = {"pcm_s16le", "pcm_s24le", "pcm_f32le"}
 _FASTSTART = {"movflags": "+faststart"}
 
 CONTAINERS = {
-    ".mp4": Container("libx264", "aac", frozenset({"aac", "mp3", "ac3", "alac"}), _FASTSTART),
-    ".mov": Container("libx264", "aac", frozenset({"aac", "mp3", "ac3", "alac", *_PCM}), _FASTSTART),
+    ".mp4": Container("libx264", "aac", frozenset({"aac", "mp3", "ac3", "alac"}), options=_FASTSTART),
+    ".mov": Container("libx264", "aac", frozenset({"aac", "mp3", "ac3", "alac", *_PCM}), options=_FASTSTART),
     ".mkv": Container("libx264", "aac", frozenset({"aac", "mp3", "ac3", "flac", "opus", "vorbis", *_PCM})),
     ".webm": Container("libvpx-vp9", "libopus", frozenset({"opus", "vorbis"})),
     ".gif": Container("gif", None),
 }
 
+_STREAM_RATE = 48_000  # Hz: a stream ends with a whole frame of sound, of 1024 samples, which is to be a short one
+_AT_ONCE = {"flush_packets": 1}
+_RESTARTS = {"force_key_frames": "expr:gte(t,n_forced)"}  # every second, for who comes later
+_FRAGMENTS = {
+    "movflags": "+frag_keyframe+empty_moov+default_base_moof+delay_moov",  # delayed, it can tell when the sound starts
+    "frag_duration": 200_000,  # microseconds
+}
+_CLUSTERS = {"cluster_time_limit": 200}  # ms
+_H264 = {"tune": "zerolatency", **_RESTARTS}
+_VP9 = {"lag-in-frames": 0, **_RESTARTS}
+
+#: What a video can be that flows to a pipe, by ffmpeg's name of the format.
+STREAMS = {
+    name: replace(CONTAINERS[suffix], rate=_STREAM_RATE, options={"format": name, **_AT_ONCE, **options})
+    for name, suffix, options in (
+        ("mp4", ".mp4", _FRAGMENTS | _H264),
+        ("matroska", ".mkv", _CLUSTERS | _H264),
+        ("webm", ".webm", _CLUSTERS | _VP9),
+        ("gif", ".gif", {}),
+    )
+}
+
 #: x264's presets on VP9's scale of speeds.
 _VP9_SPEED = {"veryslow": 1, "slower": 2, "slow": 3, "medium": 4, "fast": 5}
 _OPUS_LIMIT = 256  # kbit/s of one channel
-_WAITING = 2  # batches of frames that may wait for ffmpeg
 
 
 def check_output(path: str | Path, config: VideoConfig, inputs: Iterable[str | Path] = ()) -> None:
@@ -80,15 +97,19 @@ def check_output(path: str | Path, config: VideoConfig, inputs: Iterable[str | P
     check_place(path, config.overwrite)
 
 
-class VideoWriter:
+def check_format(format: str) -> None:
+    """Raise UsageError where no video of this format can flow to a pipe."""
+    if format not in STREAMS:
+        raise UsageError(f"there is no format {format!r}", f"choose from {', '.join(STREAMS)}")
+
+
+class VideoWriter(Encoder):
     """Encodes frames as they come; the file appears under its name when it is complete, or not at all.
 
     H.264 (VP9 for webm) in yuv420p, BT.709 at limited range, converted and tagged so. Odd sizes grow by a pixel, which
     repeats the edge. A gif's palettes are made frame by frame, so that none of it has to be held.
     The sound is encoded anew, mono or stereo, unless ``config.copy_audio`` and the container takes its codec; that of a
     video is never copied, as it may start later than the file. It ends with the last frame, padded with silence.
-
-    Used as a context manager. Frames are handed to ffmpeg by a thread, so that making the next overlaps.
 
     Args:
         path: Output; its suffix decides the container.
@@ -117,119 +138,87 @@ class VideoWriter:
         path = Path(path)
         check_output(path, config, [speech] if speech else [])
         self.path = path.resolve()  # a link's target is replaced, not the link
-        self.size = (width, height)
         self._config = config
-        self._temporary = self.path.with_name(f".floatcli-{secrets.token_hex(6)}{path.suffix.lower()}")
-        seconds = None if frames is None else frames / fps
-        even = (width + width % 2, height + height % 2)
-        self._command = _command(self._temporary, even, fps, config, Path(speech) if speech else None, seconds)
-        # Of the simple kind: a signal that ends a call of a Queue half-way would leave it locked for ever.
-        self._frames: SimpleQueue[bytes | None] = SimpleQueue()
-        self._places: SimpleQueue[None] = SimpleQueue()
-        for _ in range(_WAITING):
-            self._places.put(None)
-        self._broken = False
-
-    def __enter__(self) -> VideoWriter:
-        self._said = tempfile.TemporaryFile()
-        self._process = subprocess.Popen(
-            self._command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self._said,
-            start_new_session=True,  # Ctrl-C is for us to handle: ffmpeg would complete the file
-        )  # fmt: skip
-        self._feeder = threading.Thread(target=self._feed, daemon=True)
-        self._feeder.start()
-        return self
-
-    def write(self, frames: np.ndarray) -> None:
-        """Encode frames uint8 (B, height, width, 3) RGB. Blocks while ffmpeg has enough to do.
-
-        Raises:
-            FfmpegError: ffmpeg has failed.
-        """
-        width, height = self.size
-        assert frames.dtype == np.uint8
-        assert frames.shape[1:] == (height, width, 3), (frames.shape, self.size)
-        if self._broken:
-            raise self._failure()
-        if width % 2 or height % 2:
-            frames = np.pad(frames, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-        self._places.get()
-        self._frames.put(frames.tobytes())
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if kind is None:
-                self._finish()
-        finally:
-            self._remove()
-
-    def _feed(self) -> None:
-        """Hand over what is queued; once ffmpeg is gone, discard it, so that no ``write`` waits for ever."""
-        assert self._process.stdin is not None
-        for frames in iter(self._frames.get, None):
-            try:
-                if not self._broken:
-                    self._process.stdin.write(frames)
-            except OSError:
-                self._broken = True
-            self._places.put(None)
+        suffix = path.suffix.lower()
+        self._temporary = self.path.with_name(f".floatcli-{secrets.token_hex(6)}{suffix}")
+        target = file_argument(self._temporary)
+        command = _command(target, CONTAINERS[suffix], (width, height), fps, config, speech, frames)
+        super().__init__(command, width, height, str(self.path))
 
     def _finish(self) -> None:
-        assert self._process.stdin is not None
-        self._frames.put(None)
-        self._feeder.join()
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.close()
-        if self._process.wait() or self._broken:
-            raise self._failure()
+        super()._finish()
         if self.path.exists() and not self._config.overwrite:  # appeared meanwhile
             raise InputError(f"{self.path} is there already", "name another output")
         os.replace(self._temporary, self.path)
 
-    def _failure(self) -> FfmpegError:
-        """Why ffmpeg ended, in its own words."""
-        self._process.wait()
-        self._said.seek(0)
-        reason = last_word(self._said.read())
-        hint = "mend that, and retry"
-        if "unknown encoder" in reason.lower():
-            hint = f"{self._command[0]} is built without it: install a fuller ffmpeg, or take it off the PATH"
-        return FfmpegError(f"ffmpeg failed to write {self.path}: {reason}", hint)
-
     def _remove(self) -> None:
-        """End what still runs and remove what is incomplete; after success there is neither."""
-        self._process.kill()
-        self._process.wait()
-        if self._feeder.is_alive():
-            self._frames.put(None)
-            self._feeder.join()
-        if self._process.stdin is not None:
-            with contextlib.suppress(OSError):
-                self._process.stdin.close()
-        self._said.close()
+        super()._remove()
         self._temporary.unlink(missing_ok=True)
 
 
+class VideoStream(Encoder):
+    """Encodes frames as they come, and writes what is ready to a pipe at once; in all else as ``VideoWriter``.
+
+    H.264 and VP9 look at no later frame and start anew every second; an mp4 comes in fragments of a fifth of a second.
+
+    Args:
+        pipe: A pipe, or any open binary file that has a descriptor: it is ffmpeg that writes to it.
+        format: One of STREAMS.
+        width: Of the frames, in pixels.
+        height: Of the frames, in pixels.
+        fps: Frames per second.
+        config: How to encode.
+        speech: File with the sound; None for a silent video.
+        frames: How many there will be, where that is known.
+
+    Raises:
+        UsageError: as ``check_format``.
+        BrokenPipeError: whoever read the pipe has gone.
+        FfmpegError: ffmpeg is missing, or fails while frames are written or at the end.
+    """
+
+    def __init__(
+        self,
+        pipe: IO[bytes],
+        format: str,
+        width: int,
+        height: int,
+        fps: float,
+        config: VideoConfig = VideoConfig(),
+        speech: str | Path | None = None,
+        frames: int | None = None,
+    ):
+        check_format(format)
+        command = _command("pipe:1", STREAMS[format], (width, height), fps, config, speech, frames)
+        pipe.flush()  # what was written before comes first
+        super().__init__(command, width, height, "to the pipe", pipe)
+
+    def _failure(self) -> Exception:
+        if b"Broken pipe" in self._last_words():
+            return BrokenPipeError("nobody reads the video any more")
+        return super()._failure()
+
+
 def _command(
-    path: Path,
+    target: str,
+    container: Container,
     size: tuple[int, int],
     fps: float,
     config: VideoConfig,
-    speech: Path | None,
-    seconds: float | None,
+    speech: str | Path | None,
+    frames: int | None,
 ) -> list[str]:
-    """ffmpeg's argument list: raw rgb24 frames of an even size on stdin, and the sound of ``speech``, into ``path``."""
-    container = CONTAINERS[path.suffix]
-    raw = ffmpeg.input("pipe:0", format="rawvideo", pixel_format="rgb24", video_size=size, framerate=fps)
+    """ffmpeg's argument list: raw rgb24 frames from stdin, grown to an even size, and the sound of ``speech``."""
+    even = tuple(side + side % 2 for side in size)
+    raw = ffmpeg.input("pipe:0", format="rawvideo", pixel_format="rgb24", video_size=even, framerate=fps)
     streams, options = [_pictures(raw, container)], {**container.options, **_picture_options(container, config)}
     if speech is not None and container.audio is not None:
-        sound, sound_options = _sound(speech, container, config, seconds)
+        seconds = None if frames is None else frames / fps
+        sound, sound_options = _sound(Path(speech), container, config, seconds)
         streams.append(sound)
         options |= sound_options
     return (
-        ffmpeg.output(*streams, file_argument(path), map_chapters=-1, **options)
+        ffmpeg.output(*streams, target, map_chapters=-1, **options)
         .global_args("-nostdin", "-v", "error", "-n")
         .compile(cmd=ffmpeg_executable())
     )
@@ -272,5 +261,6 @@ def _sound(
     if config.copy_audio and info is not None and info.audio_codec in container.copied and not info.video:
         return source, {"c:a": "copy", **length}
     heard = source.filter("asetpts", "N/SR/TB").filter("aformat", channel_layouts="mono|stereo").filter("apad")
+    rate = {} if container.rate is None else {"ar": container.rate}
     bitrate = min(config.audio_bitrate, _OPUS_LIMIT) if container.audio == "libopus" else config.audio_bitrate
-    return heard, {"c:a": container.audio, "b:a": f"{bitrate}k", **(length or {"shortest": None})}
+    return heard, {"c:a": container.audio, "b:a": f"{bitrate}k", **rate, **(length or {"shortest": None})}

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from floatcli.config import ModelConfig
-from floatcli.models.layers import ActivatedConv, StyledConv, StyledHead, upsample
+from floatcli.models.layers import ActivatedConv, StyledConv, StyledHead, leaky, look_up, per_pixel, upsample
 
 
 class Maps(NamedTuple):
@@ -18,6 +17,10 @@ class Maps(NamedTuple):
 
     each: Sequence[Tensor]  # (1, C, r, r)
     frames: list[int]  # of every portrait, N in all
+
+    def changed(self, change: Callable[[Tensor], Tensor]) -> Maps:
+        """Every portrait's after a change."""
+        return Maps([change(feature) for feature in self.each], self.frames)
 
 
 class RgbHead(ActivatedConv):
@@ -29,7 +32,15 @@ class RgbHead(ActivatedConv):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, r, r) to (N, 3, r, r)."""
-        return super().forward(x) + self.output_bias[:, None, None]
+        return self.activated(self.colour(x))
+
+    def colour(self, x: Tensor) -> Tensor:
+        """The linear part, (N, inputs, r, r) to (N, 3, r, r)."""
+        return per_pixel(x, (self.weight.flatten(1) * self.scale)[None])
+
+    def activated(self, colour: Tensor) -> Tensor:
+        """What follows it, (N, 3, r, r) to the same."""
+        return leaky(colour + self.bias[:, None, None]) + self.output_bias[:, None, None]
 
 
 class Level(nn.Module):
@@ -64,35 +75,32 @@ class Level(nn.Module):
         """
         x = self.conv(self.up(x, latent), latent)
         flow = self.flow(x, latent) + upsample(flow)
-        warped, mask = self.warp(feature, flow)
+        mask = flow[:, 2:].sigmoid()
+        if self.last:  # of the warped features only the colour is wanted, and colour can be warped as well
+            colour = feature.changed(self.rgb.colour) if isinstance(feature, Maps) else self.rgb.colour(feature)
+            return x, flow, self.rgb.activated(self.warp(colour, flow, mask)) + upsample(rgb)
+        warped = self.warp(feature, flow, mask)
         rgb = self.rgb(warped) + upsample(rgb)
-        return x if self.last else warped + x * (1 - mask), flow, rgb
+        return torch.addcmul(warped, x, 1 - mask), flow, rgb
 
-    def warp(self, feature: Tensor | Maps, flow: Tensor) -> tuple[Tensor, Tensor]:
-        """The portrait's features where the flow looks for them.
+    def warp(self, feature: Tensor | Maps, flow: Tensor, mask: Tensor) -> Tensor:
+        """The portrait's features where the flow looks for them, masked.
 
         Args:
             feature: (N or 1, C, r, r), or those of several portraits.
             flow: (N, 3, r, r) before its non-linearities: x, y, mask.
+            mask: (N, 1, r, r) in (0, 1).
 
         Returns:
-            Warped and masked features (N, C, r, r), and the mask (N, 1, r, r) in (0, 1).
+            (N, C, r, r).
         """
         shift = flow[:, :2].float().tanh()  # positions need float32: 16 bits are coarser than a pixel
-        grid = torch.stack((shift[:, 0] + self.ticks, shift[:, 1] + self.ticks[:, None]), dim=-1)
+        places = (shift[:, 0] + self.ticks, shift[:, 1] + self.ticks[:, None], mask)
         if isinstance(feature, Tensor):
-            warped = look_up(feature, grid)
-        else:  # portrait by portrait, so that no map is copied for every frame
-            parts = zip(feature.each, grid.split(feature.frames), strict=True)
-            warped = torch.cat([look_up(*part) for part in parts])
-        mask = flow[:, 2:].sigmoid()
-        return warped.to(mask.dtype) * mask, mask
-
-
-def look_up(feature: Tensor, grid: Tensor) -> Tensor:
-    """Features (N or 1, C, r, r) at places (N, r, r, 2): (N, C, r, r) float32."""
-    source = feature.float().expand(len(grid), -1, -1, -1)
-    return F.grid_sample(source, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+            return look_up(feature, *places)
+        # Portrait by portrait, so that no map is copied for every frame.
+        parts = zip(feature.each, *(part.split(feature.frames) for part in places), strict=True)
+        return torch.cat([look_up(*part) for part in parts])
 
 
 class WarpedDecoder(nn.Module):

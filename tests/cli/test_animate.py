@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,8 @@ from PIL import Image
 from floatcli.checkpoint.store import file_digest
 from floatcli.cli.app import run
 from floatcli.media.ffmpeg import media_info
+from floatcli.media.video import STREAMS
+from tests.conftest import write_wav
 
 
 @pytest.fixture
@@ -121,17 +125,12 @@ def test_several_faces_are_announced(options, speech_file, tmp_path, capsys, mon
 
 
 def test_off_a_terminal_there_is_none_whatever_the_colours(options, face_file, speech_file, tmp_path):
-    import os
-
     command = [sys.executable, "-m", "floatcli", "animate", face_file, speech_file, "-o", tmp_path / "out.mp4"]
     said = subprocess.run([*command, *options], env={**os.environ, "FORCE_COLOR": "1"}, capture_output=True, check=True)
     assert said.stderr == b""
 
 
 def test_on_a_terminal_there_is_progress(options, face_file, speech_file, tmp_path):
-    import os
-    import pty
-
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "floatcli", "animate", face_file, speech_file, "-o", tmp_path / "out.mp4"]
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
@@ -149,3 +148,67 @@ def test_on_a_terminal_there_is_progress(options, face_file, speech_file, tmp_pa
     assert process.returncode == 0
     for expected in (b"63/63", b"frames/s", b"0:00:0", b"decode", b"out.mp4: 63 frames, 2.5 s"):
         assert expected in seen
+
+
+@pytest.mark.parametrize("format", STREAMS)
+def test_stdout_gets_the_video_and_nothing_else(
+    options, face_file, speech_file, tmp_path, capfdbinary, monkeypatch, format
+):
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    assert run(["animate", str(face_file), str(speech_file), "-o", "-", "--format", format, *options]) == 0
+    said = capfdbinary.readouterr()
+    assert said.err == b""
+    assert list(folder.iterdir()) == []
+    came = tmp_path / "came"
+    came.write_bytes(said.out)
+    info = media_info(came)
+    assert info is not None
+    assert "64x64" in info.video[0]
+    assert info.audio_codec == {"gif": "", "webm": "opus"}.get(format, "aac")
+    assert info.duration == pytest.approx(2.52, abs=0.04)
+
+
+def test_what_libraries_print_is_no_part_of_the_video(options, face_file, speech_file, capfdbinary, monkeypatch):
+    from floatcli import FloatPipeline
+
+    animate = FloatPipeline.animate
+
+    def loud(*arguments):
+        print("a library has news")
+        return animate(*arguments)
+
+    monkeypatch.setattr(FloatPipeline, "animate", loud)
+    assert run(["animate", str(face_file), str(speech_file), "-o", "-", "--format", "gif", *options]) == 0
+    said = capfdbinary.readouterr()
+    assert said.out.startswith(b"GIF89a")
+    assert said.err == b"a library has news\n"
+
+
+def test_a_reader_that_goes_away_ends_it_quietly(options, face_file, tmp_path):
+    speech = write_wav(tmp_path / "long.wav", 10)
+    command = [sys.executable, "-m", "floatcli", "animate", face_file, speech, "-o", "-", *options, "--crf", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert b"ftyp" in process.stdout.read(1000)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_stdout_that_is_no_place_for_a_video(options, face_file, speech_file, closed):
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "floatcli", "animate", face_file, speech_file, "-o", "-", *options]
+    if closed:
+        command = ["sh", "-c", '"$@" >&-', "sh", *command]
+    said = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(theirs)
+    os.close(ours)
+    assert said.returncode == 2
+    assert said.stderr.splitlines() == [
+        f"floatcli: error: stdout is {'closed' if closed else 'a terminal'}, no place for a video",
+        "floatcli: hint: pipe it to a player, as in: -o - | ffplay -",
+    ]

@@ -93,3 +93,14 @@ def test_a_signal_leaves_no_file(commands, tiny_weights, tmp_path, command, numb
     assert said.splitlines()[-1] == "floatcli: interrupted"
     assert "Traceback" not in said
     assert list(folder.iterdir()) == []
+
+
+def test_a_signal_ends_a_video_that_flows(tiny_weights, face_file, speech):
+    settings = ["-o", "-", "--crop", "none", "--weights", tiny_weights, "--device", "cpu", "--batch-size", "1"]
+    argv = [sys.executable, "-m", "floatcli", "animate", face_file, speech, *settings, "--crf", "0"]
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    assert process.stdout is not None
+    assert process.stdout.read(1000)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=DEADLINE)
+    assert (process.returncode, said) == (130, b"floatcli: interrupted\n")

@@ -1,9 +1,12 @@
+import copy
+
 import pytest
 import torch
 
 from floatcli.config import ModelConfig
 from floatcli.models.decoder import Level
 from floatcli.models.float_model import FloatModel
+from floatcli.models.layers import fold
 
 
 @torch.no_grad()
@@ -30,11 +33,13 @@ def test_another_size_is_refused(unlike_model: FloatModel) -> None:
         unlike_model.encode(torch.zeros(1, 3, 64, 64))
 
 
+HALF = torch.full((1, 1, 4, 4), 0.5)
+
+
 def test_flow_of_zero_keeps_the_published_mismatch_of_grid_and_sampling() -> None:
     level = Level(2, 1, 3, 4, last=False)
     feature = torch.tensor([0.0, 1.0, 2.0, 3.0]).expand(1, 1, 4, 4)
-    warped, mask = level.warp(feature, torch.zeros(1, 3, 4, 4))
-    assert torch.equal(mask, torch.full((1, 1, 4, 4), 0.5))
+    warped = level.warp(feature, torch.zeros(1, 3, 4, 4), HALF)
     # Ticks -1, -1/3, 1/3, 1 of pixels centred at -3/4, -1/4, 1/4, 3/4: the outermost look half outside.
     middle_row = warped[0, 0, 1] / 0.5
     assert torch.allclose(middle_row, torch.tensor([0.0, 5 / 6, 13 / 6, 1.5]), atol=1e-5)
@@ -44,13 +49,25 @@ def test_flow_moves_columns_by_its_first_channel_and_rows_by_its_second() -> Non
     level = Level(2, 1, 3, 4, last=False)
     columns = torch.arange(4.0).expand(1, 1, 4, 4)
     flow = torch.zeros(1, 3, 4, 4)
-    still, _ = level.warp(columns, flow)
+    still = level.warp(columns, flow, HALF)
     flow[:, 1] = 0.1
-    along_columns, _ = level.warp(columns, flow)
+    along_columns = level.warp(columns, flow, HALF)
     assert torch.allclose(along_columns[..., 1:3, :], still[..., 1:3, :], atol=1e-6)
     flow[:, 0] = 0.1
-    across, _ = level.warp(columns, flow)
+    across = level.warp(columns, flow, HALF)
     assert (across[..., 1:3, 1:3] > still[..., 1:3, 1:3]).all()
+
+
+def test_what_is_worked_out_once_changes_nothing(unlike_model: FloatModel) -> None:
+    picture, motion = torch.rand(1, 3, 32, 32) * 2 - 1, torch.randn(2, 20)
+    portrait = unlike_model.encode(picture)
+    with torch.no_grad():
+        frames = unlike_model.decode(portrait, motion)
+        fold(folded := copy.deepcopy(unlike_model))
+        assert torch.allclose(folded.decode(folded.encode(picture), motion), frames, atol=1e-5)
+    learnt = copy.deepcopy(unlike_model).requires_grad_().decode(portrait, motion)
+    assert learnt.requires_grad
+    assert torch.allclose(learnt, frames, atol=1e-5)
 
 
 @torch.no_grad()

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from floatcli.models.layers import Blur, EqualConv, EqualLinear, StyledConv, StyledHead, leaky, upsample
+from floatcli.models.layers import Blur, EqualConv, EqualLinear, StyledConv, StyledHead, leaky, look_up, upsample
 
 FILTER = torch.outer(*[torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8] * 2)
 
@@ -71,3 +71,15 @@ def test_styled_head_is_not_demodulated() -> None:
     styled = x * layer.style(latent)[:, :, None, None]
     expected = F.conv2d(styled, layer.weight / math.sqrt(6), layer.bias)
     assert torch.allclose(layer(x, latent), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("channels", [1, 5, 32])
+def test_looking_up_is_weighted_bilinear_sampling_with_zeros_outside(channels: int) -> None:
+    maps, weight = torch.randn(1, channels, 8, 8), torch.rand(3, 1, 6, 7)
+    x, y = (torch.rand(2, 3, 6, 7) * 3 - 1.5).unbind()
+    with torch.no_grad():
+        found = look_up(maps, x, y, weight)
+    grid = torch.stack((x, y), -1)
+    expected = F.grid_sample(maps.expand(3, -1, -1, -1), grid, align_corners=False) * weight
+    assert torch.allclose(found, expected, atol=1e-5)
+    assert torch.allclose(look_up(maps, x, y, weight), expected, atol=1e-5)  # where it is learnt

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 import weakref
 from pathlib import Path
 
@@ -233,6 +234,26 @@ def test_saving_writes_the_clip_and_its_digest(pipe, face_file, speech_file, tmp
     assert clip.digests["output"] == file_digest(path)
     assert done[-1] == (63, 63)
     assert [p.name for p in tmp_path.iterdir()] == ["out.mp4"]
+
+
+def test_streaming_lets_a_clip_flow_while_it_is_made(pipe, face_file, speech_file, tmp_path):
+    came = tmp_path / "came"
+    clip = pipe.animate(face_file, speech_file, WHOLE, QUICK)
+
+    def wait(done: int, total: int) -> None:
+        if done == 24:
+            end = time.monotonic() + 600
+            while not came.stat().st_size and time.monotonic() < end:
+                time.sleep(0.05)
+            sizes.append(came.stat().st_size)
+
+    sizes: list[int] = []
+    with open(came, "wb") as file:
+        clip.stream(file, "matroska", progress=wait)
+        sizes.append(came.stat().st_size)
+    assert 1000 < sizes[0] < sizes[1]
+    assert set(clip.digests) == {"face", "speech"}
+    assert clip.motion.making.video is None
 
 
 def test_a_clip_of_samples_is_saved_with_them(pipe, face_file, tmp_path):
