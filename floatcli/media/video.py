@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import subprocess
 import tempfile
 import threading
@@ -20,7 +19,7 @@ import numpy as np
 
 from floatcli.config import VideoConfig
 from floatcli.errors import FfmpegError, InputError, UsageError
-from floatcli.files import check_place
+from floatcli.files import check_place, temporary_beside
 from floatcli.media.ffmpeg import ffmpeg_executable, file_argument, last_word, media_info
 
 
@@ -119,7 +118,7 @@ class VideoWriter:
         self.path = path.resolve()  # a link's target is replaced, not the link
         self.size = (width, height)
         self._config = config
-        self._temporary = self.path.with_name(f".floatcli-{secrets.token_hex(6)}{path.suffix.lower()}")
+        self._temporary = temporary_beside(self.path, path.suffix.lower())
         seconds = None if frames is None else frames / fps
         even = (width + width % 2, height + height % 2)
         self._command = _command(self._temporary, even, fps, config, Path(speech) if speech else None, seconds)
