@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import hashlib
 import os
+import platform
+import re
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from safetensors import SafetensorError
 
 from floatcli.checks import is_there
 from floatcli.errors import InputError, UsageError
+
+_TEMPORARY = re.compile(r"\.floatcli-[0-9a-f]{8}-(?P<process>[0-9]+)-[0-9a-f]{12}(\..+)?")
 
 
 @contextmanager
@@ -23,7 +30,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         InputError: the place can't be written to.
     """
     path = Path(path)
-    temporary = path.with_name(f".floatcli-{secrets.token_hex(6)}{path.suffix}")
+    temporary = temporary_beside(path)
     try:
         temporary.touch()
         mode = temporary.stat().st_mode
@@ -35,6 +42,39 @@ def replacing(path: str | Path) -> Iterator[Path]:
         raise InputError(f"{path} can't be written: {reason}", "make room or choose another place") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def temporary_beside(path: Path, suffix: str | None = None) -> Path:
+    """A hidden name beside ``path`` for what is to become it, for this process alone.
+
+    Whatever processes that have gone left there under such names, as those do that are killed outright, is removed.
+    """
+    for left in path.parent.glob(f".floatcli-{_here()}-*"):
+        if (named := _TEMPORARY.fullmatch(left.name)) and not _lives(int(named["process"])):
+            with contextlib.suppress(OSError):
+                left.unlink()
+    suffix = path.suffix if suffix is None else suffix
+    return path.with_name(f".floatcli-{_here()}-{os.getpid()}-{secrets.token_hex(6)}{suffix}")
+
+
+@cache
+def _here() -> str:
+    """A mark of where processes have the numbers that they have here: not of other machines that share a folder."""
+    try:
+        mark = Path("/proc/sys/kernel/random/boot_id").read_text() + os.readlink("/proc/self/ns/pid")
+    except OSError:  # no Linux
+        mark = platform.node()
+    return hashlib.sha256(mark.encode()).hexdigest()[:8]
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def check_apart(written: Iterable[Path | None], read: Iterable[str | Path | None]) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -271,7 +274,12 @@ def test_bad_input_gets_one_line(batch, folder, capsys, bad):
 
 @pytest.mark.parametrize(
     ("address", "reason"),
-    [("127.0.0.1:1", "Connection refused"), ("nonsense", "Invalid address format: nonsense")],
+    [
+        ("127.0.0.1:1", "Connection refused"),
+        ("ray://127.0.0.1:1", "Connection refused"),
+        (f"127.0.0.1:{10**30}", "Python int too large to convert to C long"),
+        ("nonsense", "Invalid address format: nonsense"),
+    ],
 )
 def test_a_cluster_that_is_not_there_is_told(batch, folder, capsys, address, reason):
     assert batch(str(listed(folder, CSV)), "--engine", "ray", "--ray-address", address) == DEVICE
@@ -279,6 +287,35 @@ def test_a_cluster_that_is_not_there_is_told(batch, folder, capsys, address, rea
         f"floatcli: error: there is no Ray cluster at {address}: {reason}",
         "floatcli: hint: start one with 'ray start --head', or name its address with --ray-address",
     ]
+    assert not Path("out/results.jsonl").exists()
+
+
+def test_an_address_of_version_six_is_called_without_its_brackets(batch, folder, capsys, monkeypatch):
+    def refused(address: tuple[str, int], timeout: float) -> None:
+        assert address == ("::1", 6379)
+        raise ConnectionRefusedError("nobody")
+
+    monkeypatch.setattr("floatcli.batch.cluster.socket.create_connection", refused)
+    assert batch(str(listed(folder, CSV)), "--engine", "ray", "--ray-address", "[::1]:6379") == DEVICE
+    assert "there is no Ray cluster at [::1]:6379: nobody" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("answer", [None, b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
+def test_what_listens_but_is_not_ray_is_told(batch, folder, capsys, monkeypatch, answer):
+    monkeypatch.setattr("floatcli.batch.cluster._KNOCK", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        if answer is not None:
+            threading.Thread(target=lambda: _answered(server, answer), daemon=True).start()
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        assert batch(str(listed(folder, CSV)), "--engine", "ray", "--ray-address", address) == DEVICE
+    said = capsys.readouterr().err.splitlines()[0]
+    assert said == f"floatcli: error: there is no Ray cluster at {address}: what answers there is not Ray"
+
+
+def _answered(server: socket.socket, answer: bytes) -> None:
+    line, _ = server.accept()
+    with line:
+        line.sendall(answer)
 
 
 def test_without_ray_the_way_to_it_is_told(batch, folder, capsys, monkeypatch):
@@ -369,6 +406,32 @@ def test_the_loop_over_folders_does_the_same(folder, tiny_weights):
     (Path("sounds") / "nothing.wav").unlink()
     again = subprocess.run(command, env=os.environ | {"PATH": path}, capture_output=True, text=True, check=False)
     assert (again.returncode, again.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path", "code", "said"),
+    [
+        (["faces"], True, USAGE, "give PORTRAITS RECORDINGS VIDEOS [options of floatcli animate]"),
+        (["faces", "nowhere", "made"], True, INPUT, "nowhere is no folder"),
+        (["anna.png", "faces", "made"], True, INPUT, "anna.png is no folder"),
+        (["faces", "empty", "made"], True, INPUT, "empty is empty"),
+        (["faces", "faces", "anna.png"], True, INPUT, "anna.png can't be a folder"),
+        (["faces", "faces", "made"], False, USAGE, "there is no floatcli on the PATH: activate its environment"),
+    ],
+)
+def test_the_loop_over_folders_says_what_it_lacks(folder, arguments, path, code, said):
+    for name in ("faces", "empty"):
+        Path(name).mkdir()
+    Path("faces/anna.png").touch()
+    tools = Path("tools")
+    tools.mkdir()
+    for tool in ("basename", "sort", "uniq", "mkdir", "floatcli" if path else "cat"):
+        (tools / tool).symlink_to(shutil.which("true" if tool == "floatcli" else tool))
+    script = Path(__file__).parents[2] / "examples/batch.sh"
+    command = [shutil.which("bash"), script, *arguments]
+    done = subprocess.run(command, env={"PATH": str(tools)}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", f"{script}: {said}\n")
+    assert not Path("made").exists()
 
 
 @pytest.mark.parametrize("together", ["1", "3"])
