@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from floatcli import hearing
 from floatcli.checkpoint.load import load_model
@@ -62,9 +62,8 @@ class FloatPipeline:
         self.dtype = choose_dtype(run.dtype)
         self.batch_size = run.batch_size
         keep_memory()
-        with memory_told(self.device):
-            self.model = model.to(self.device).eval()
-            fold(self.model)
+        self.model = model.eval()
+        self.model.at_first_use(partial(_place, self.device))
         self.config = model.config
         self.weights = weights
         self.notices = _Remarks(notice)
@@ -108,7 +107,7 @@ class FloatPipeline:
         path = find_weights(source)
         loading = Stages(stage)
         with loading("weights"):
-            pipeline = cls(load_model(path), run, path, notice, stage)
+            pipeline = cls(load_model(path, lazily=True), run, path, notice, stage)
         pipeline.stages = loading
         if source is None:
             pipeline.notices(choice_of_weights(path))
@@ -168,9 +167,10 @@ class FloatPipeline:
             condition = self._listened(heard.speech, stages) if heard.condition is None else heard.condition
             return self._sampled(still.portrait, condition, felt, sample, stages)
 
-        making = self._making(still, heard, sample)
+        how = partial(self._making, still, heard, sample)
+        sources = {"face": still.source, "speech": heard.source}
         track = felt.flatten(0, -2).cpu().numpy()
-        return self._clip(windows, frames, still, making, track, heard.sound, stages, heard.remarks)
+        return self._clip(windows, frames, still, how, sources, track, heard.sound, stages, heard.remarks)
 
     def replay(self, motion: Motion, speech: Source | None = None) -> Clip:
         """Show a motion again, as it was or edited; nothing is sampled.
@@ -197,12 +197,14 @@ class FloatPipeline:
             making = replace(making, speech=file_source(speech))
         with stages("portrait"):
             still = self.portraits.of(motion)
-        latents = torch.from_numpy(motion.latents).to(self.device)
+        latents = motion.latents
 
         def windows() -> Iterator[Tensor]:
-            return iter(latents.split(making.window))
+            for start in range(0, len(latents), making.window):
+                yield torch.tensor(latents[start : start + making.window], device=self.device)
 
-        return self._clip(windows, len(latents), still, making, motion.emotion, sound, stages)
+        sources = {"face": making.face, "speech": making.speech}
+        return self._clip(windows, len(latents), still, lambda: making, sources, motion.emotion, sound, stages)
 
     def decode(self, still: Still, latents: np.ndarray) -> np.ndarray:
         """Frames (n, H, W, 3) uint8 of a portrait in motions (n, D)."""
@@ -230,7 +232,8 @@ class FloatPipeline:
         windows: Callable[[], Iterator[Tensor]],
         frames: int,
         still: Still,
-        making: Making,
+        how: Callable[[], Making],
+        sources: dict[str, FileSource | None],
         track: np.ndarray,
         speech: np.ndarray | Path,
         stages: Stages,
@@ -240,7 +243,7 @@ class FloatPipeline:
             windows=windows,
             decode=partial(self._decoded, still.portrait, stages),
             portrait=(still.image, still.anchors),
-            making=making,
+            how=how,
             track=track,
             frames=frames,
             fps=self.config.fps,
@@ -248,7 +251,7 @@ class FloatPipeline:
             speech=speech,
             sample_rate=self.config.sample_rate,
             stages=stages,
-            digests={name: of.digest for name in ("face", "speech") if (of := getattr(making, name)) is not None},
+            digests={name: source.digest for name, source in sources.items() if source is not None},
             notices=[*self.notices.lines, *still.remarks, *remarks],
         )
 
@@ -365,3 +368,9 @@ class _Remarks:
     def __call__(self, line: str) -> None:
         self.lines.append(line)
         self._tell(line)
+
+
+def _place(device: torch.device, name: str, part: nn.Module) -> None:
+    """Make a part of a model ready on the device it is used on. Raises DeviceError where memory is too little."""
+    with memory_told(device):
+        fold(part.to(device))

@@ -91,9 +91,11 @@ class DeviceWorker:
                 from floatcli.pipeline import FloatPipeline
 
                 run = self.run
-                self._pipeline = FloatPipeline.from_weights(
+                pipe = FloatPipeline.from_weights(
                     self._weights, run.device, run.dtype, run.batch_size, self._notice, self._go_on, run.together
                 )
+                pipe.model.prepare()  # what is wrong with any part of it concerns all clips
+                self._pipeline = pipe
 
     def make(self, job: Job, progress: Progress) -> dict[str, Any]:
         """Make a clip. Raises FloatCliError, Stopped."""

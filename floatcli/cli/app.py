@@ -11,8 +11,8 @@ from typing import Annotated, TextIO, cast
 
 import typer
 
-from floatcli.cli import animate, batch, console, edit, emotion, train, weights
-from floatcli.cli.orders import InOrder
+from floatcli.cli import console
+from floatcli.cli.overview import Overview
 from floatcli.cli.signals import Interrupted
 from floatcli.errors import ExitCode, FloatCliError
 from floatcli.version import __version__
@@ -25,17 +25,12 @@ _ClickUsageError = typer.BadParameter.__base__ or typer.BadParameter
 
 app = typer.Typer(
     name="floatcli",
+    cls=Overview,
     help="Talking portraits by flow matching: one portrait and one recording in, a talking video out.",
-    no_args_is_help=True,
+    rich_markup_mode=None,  # importing what makes help colourful takes longer than all the rest; commands have it
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(name="animate")(animate.animate)
-app.command(name="batch")(batch.batch)
-app.command(name="edit", cls=InOrder)(edit.edit)
-app.command(name="emotion")(emotion.emotion)
-app.add_typer(weights.app, name="weights")
-app.add_typer(train.app, name="train")
 
 
 def _print_version(asked: bool) -> None:

@@ -19,7 +19,7 @@ from floatcli.cli import options
 from floatcli.cli.clips import open_pipeline
 from floatcli.cli.console import ProgressLine, say
 from floatcli.cli.options import MODEL, MOTION
-from floatcli.cli.orders import RIGHT_FORM, pair_up
+from floatcli.cli.orders import RIGHT_FORM, InOrder, pair_up
 from floatcli.config import RunConfig, VideoConfig
 from floatcli.edits import FITS, BasisEdit, borrowed, coefficients, edited
 from floatcli.errors import InputError, UsageError, WeightsError
@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 
 _PICTURES = (".png", ".html")
 
+app = typer.Typer(add_completion=False)
 
+
+@app.command(cls=InOrder)
 def edit(
     context: typer.Context,
     clip: Annotated[

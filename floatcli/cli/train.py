@@ -11,7 +11,9 @@ from floatcli.cli import console, options
 from floatcli.errors import UsageError
 from floatcli.files import check_place
 
-app = typer.Typer(help="Train a FLOAT of your own, in two stages, and measure it.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Train a FLOAT of your own, in two stages, and measure it."
+)
 
 Config = Annotated[
     Path, options.PathArgument(help="The training's settings, a TOML file such as weights/embedded.toml.")

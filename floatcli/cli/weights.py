@@ -18,7 +18,7 @@ from floatcli.cli import console, options
 from floatcli.errors import UsageError, WeightsError
 from floatcli.files import check_apart, check_place
 
-app = typer.Typer(no_args_is_help=True, help="List, fetch, verify and convert weights.")
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="List, fetch, verify and convert weights.")
 DTYPES = ("float32", "float16", "bfloat16")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A set's name, as list shows it.", show_default=False)]

@@ -15,6 +15,7 @@ from floatcli import __version__
 from floatcli.cli import app as application
 from floatcli.cli import train, weights
 from floatcli.cli.app import run
+from floatcli.cli.overview import COMMANDS
 from floatcli.errors import DeviceError, ExitCode, FfmpegError, FloatCliError, InputError, UsageError, WeightsError
 from floatcli.jobs import Job
 
@@ -78,6 +79,29 @@ def test_help_and_usage_errors_import_nothing_heavy():
     arguments = json.dumps([list(each) for each in USAGE])
     said = subprocess.run([sys.executable, "-c", code, arguments], capture_output=True, text=True, check=True)
     assert said.stdout.splitlines()[-1] == "HEAVY []"
+
+
+def test_the_overview_imports_next_to_nothing():
+    code = (
+        "import sys\n"
+        "from floatcli.cli.app import run\n"
+        "run(['--help'])\n"
+        "slow = {'numpy', 'PIL', 'ffmpeg', 'safetensors', 'typer.rich_utils', 'rich.markdown', 'pygments'}\n"
+        "print('SLOW', sorted(slow & set(sys.modules)))"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.splitlines()[-1] == "SLOW []"
+
+
+def test_the_overview_says_of_every_command_what_its_own_help_begins_with(capsys):
+    for name, line in COMMANDS.items():
+        run([name, "--help"])
+        assert line in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_command_that_was_misspelt_is_guessed(capsys):
+    assert run(["animat"]) == ExitCode.USAGE
+    assert "Did you mean 'animate'?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
