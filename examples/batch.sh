@@ -4,19 +4,25 @@
 # Videos that are there already are kept, so that it can be stopped and run again. Ends with 1 where any failed.
 set -uo pipefail
 
-if (( $# < 3 )); then
-    echo "usage: $0 PORTRAITS RECORDINGS VIDEOS [options of floatcli animate]" >&2
-    exit 2
-fi
+fail() {  # CODE LINE
+    echo "$0: $2" >&2
+    exit "$1"
+}
+
+(( $# >= 3 )) || fail 2 "give PORTRAITS RECORDINGS VIDEOS [options of floatcli animate]"
+command -v floatcli >/dev/null || fail 2 "there is no floatcli on the PATH: activate its environment"
 portraits=$1 recordings=$2 videos=$3
 shift 3
-mkdir -p "$videos" || exit
 shopt -s nullglob
 
 for folder in "$portraits" "$recordings"; do
-    twins=$(for file in "$folder"/*; do basename "${file%.*}"; done | sort | uniq -d)
-    [[ -n $twins ]] && { echo "several files of $folder are called ${twins//$'\n'/, }" >&2; exit 2; }
+    [[ -d $folder ]] || fail 3 "$folder is no folder"
+    files=("$folder"/*)
+    (( ${#files[@]} )) || fail 3 "$folder is empty"
+    twins=$(for file in "${files[@]}"; do basename "${file%.*}"; done | sort | uniq -d)
+    [[ -z $twins ]] || fail 2 "several files of $folder are called ${twins//$'\n'/, }"
 done
+mkdir -p "$videos" 2>/dev/null || fail 3 "$videos can't be a folder"
 
 failed=0
 for face in "$portraits"/*; do

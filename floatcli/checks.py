@@ -12,9 +12,10 @@ from floatcli.errors import InputError, UsageError
 from floatcli.flow.solvers import solver_steps
 
 AUTO = "auto"
-_RECTANGLE = re.compile(r"\s*-?[0-9]{1,9}\s*(,\s*-?[0-9]{1,9}\s*){3}")
+_RECTANGLE = re.compile(r"\s*-?[0-9]+\s*(,\s*-?[0-9]+\s*){3}")
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,3})?")
 LARGEST_SCALE, LARGEST_MARGIN, LARGEST_BATCH = 1000.0, 10.0, 4096  # beyond which nothing can be meant
+MOST_TOGETHER = 64  # clips, whose threads a machine has to carry
 DTYPES = (AUTO, "float32", "bfloat16", "float16")
 PRESETS = (
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow",
@@ -53,6 +54,8 @@ def parse_rectangle(text: str) -> tuple[int, int, int, int]:
     """x, y, width, height of "x,y,w,h". Raises UsageError where it is no rectangle."""
     if not _RECTANGLE.fullmatch(text):
         raise UsageError(f"crop {text!r} is not understood", "give auto, none or x,y,w,h in whole pixels")
+    if re.search("[0-9]{10}", text):
+        raise UsageError(f"crop {text[:80]!r} is larger than any picture", "give x,y,w,h in its pixels")
     x, y, w, h = (int(part) for part in text.split(","))
     if min(w, h) < 1:
         raise UsageError(f"crop {text!r} has no area", "width and height must be at least 1")
@@ -88,6 +91,9 @@ def check_run(run: RunConfig) -> None:
     if not 1 <= run.batch_size <= LARGEST_BATCH:
         said = f"batch-size must lie in 1..{LARGEST_BATCH}, not {run.batch_size}"
         raise UsageError(said, "8 suits most machines")
+    if not 1 <= run.together <= MOST_TOGETHER:
+        said = f"together must lie in 1..{MOST_TOGETHER}, not {run.together}"
+        raise UsageError(said, "1 makes every clip as animate does, 4 or 8 may suit a large GPU")
 
 
 def check_source(path: Path, what: str) -> None:
@@ -108,7 +114,13 @@ def check_source(path: Path, what: str) -> None:
 def is_there(path: Path) -> bool:
     """Whether something has this path. Raises InputError where nobody can tell: too long a name, a closed folder."""
     try:
-        return path.exists()
+        path.stat()  # exists() takes links in a circle, and from Python 3.14 on all the others, for nothing there
+        return True
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except PermissionError as error:
+        said = f"{path} can't be reached: {error.strerror}"
+        raise InputError(said, "check the permissions of the folder it is in") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{str(path)[:80]!r} is no usable path: {reason}", "name it otherwise") from error

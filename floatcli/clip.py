@@ -6,6 +6,7 @@ import wave
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -20,6 +21,7 @@ from floatcli.config import DEFAULT_FORMAT, VideoConfig
 from floatcli.media.encoder import Encoder
 from floatcli.media.video import VideoStream, VideoWriter
 from floatcli.motion import Making, Motion
+from floatcli.spool import Spool
 
 
 def ignore(*_: object) -> None:
@@ -56,7 +58,7 @@ class Clip:
         windows: Starts the motion: calls yield latents (n, D), window by window.
         decode: Latents (n, D) to batches of frames (b, height, width, 3) uint8.
         portrait: The crop that moves, uint8 (H, H, 3), and its anchors (7, 2) in grid coordinates or None.
-        making: How the motion comes about.
+        how: Answers how the motion comes about. Not asked before there are frames: it reads all of the weights.
         track: What the field is told of emotion, (1, E) or (T, E).
         frames: How many frames there are, T.
         fps: Frames per second.
@@ -71,7 +73,7 @@ class Clip:
     windows: Callable[[], Iterator[Tensor]]
     decode: Callable[[Tensor], Iterator[np.ndarray]]
     portrait: tuple[np.ndarray, np.ndarray | None]
-    making: Making
+    how: Callable[[], Making]
     track: np.ndarray
     frames: int
     fps: int
@@ -92,11 +94,21 @@ class Clip:
 
     def batches(self) -> Iterator[np.ndarray]:
         """Frames in the batches they are decoded in, (n, height, width, 3) uint8."""
-        kept: list[np.ndarray] = []
-        for window in self.windows():
-            kept.append(window.cpu().numpy())
+        for window in self._kept():
             yield from self.decode(window)
-        self._latents = np.concatenate(kept)
+
+    def _kept(self) -> Iterator[Tensor]:
+        """Windows of motion as they come, kept on disk meanwhile: a long clip's would fill the memory."""
+        spool = Spool()
+        for window in self.windows():
+            spool.append(window.cpu().numpy())
+            yield window
+        self._latents = spool.rows()
+
+    @cached_property
+    def making(self) -> Making:
+        """How the motion comes about."""
+        return self.how()
 
     @property
     def seed(self) -> int:
@@ -112,7 +124,9 @@ class Clip:
     def motion(self) -> Motion:
         """The motion of all frames: what the last iteration made, or made now without decoding anything."""
         if self._latents is None:
-            self._latents = np.concatenate([window.cpu().numpy() for window in self.windows()])
+            for _ in self._kept():
+                pass
+        assert self._latents is not None
         making = replace(self.making, video=self.digests.get("output"))
         return Motion(self._latents, self.track, *self.portrait, making)
 

@@ -258,3 +258,9 @@ class RunConfig:
     device: str = "auto"  # "auto" (cuda, mps, cpu, in that order) or a torch device
     dtype: str = "auto"  # "auto" (float32), "float32", "bfloat16" or "float16"
     batch_size: int = 8  # frames decoded at a time
+    together: int = 1  # clips of a batch that may share calls of the networks
+
+    @property
+    def abreast(self) -> int:
+        """Clips of a batch at work at a time: while some compute, one more is read, encoded or written."""
+        return self.together + 1

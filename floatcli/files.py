@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import hashlib
 import os
+import platform
+import re
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from safetensors import SafetensorError
 
 from floatcli.checks import is_there
 from floatcli.errors import InputError, UsageError
+
+_TEMPORARY = re.compile(r"\.floatcli-[0-9a-f]{8}-(?P<process>[0-9]+)-[0-9a-f]{12}(\..+)?")
 
 
 @contextmanager
@@ -23,7 +30,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         InputError: the place can't be written to.
     """
     path = Path(path)
-    temporary = path.with_name(f".floatcli-{secrets.token_hex(6)}{path.suffix}")
+    temporary = temporary_beside(path)
     try:
         temporary.touch()
         mode = temporary.stat().st_mode
@@ -37,22 +44,56 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def check_apart(written: Iterable[Path | None], read: Iterable[Path | None]) -> None:
+def temporary_beside(path: Path, suffix: str | None = None) -> Path:
+    """A hidden name beside ``path`` for what is to become it, for this process alone.
+
+    Whatever processes that have gone left there under such names, as those do that are killed outright, is removed.
+    """
+    for left in path.parent.glob(f".floatcli-{_here()}-*"):
+        if (named := _TEMPORARY.fullmatch(left.name)) and not _lives(int(named["process"])):
+            with contextlib.suppress(OSError):
+                left.unlink()
+    suffix = path.suffix if suffix is None else suffix
+    return path.with_name(f".floatcli-{_here()}-{os.getpid()}-{secrets.token_hex(6)}{suffix}")
+
+
+@cache
+def _here() -> str:
+    """A mark of where processes have the numbers that they have here: not of other machines that share a folder."""
+    try:
+        mark = Path("/proc/sys/kernel/random/boot_id").read_text() + os.readlink("/proc/self/ns/pid")
+    except OSError:  # no Linux
+        mark = platform.node()
+    return hashlib.sha256(mark.encode()).hexdigest()[:8]
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
+
+
+def check_apart(written: Iterable[Path | None], read: Iterable[str | Path | None]) -> None:
     """Raise UsageError where a file to be written would replace one that is read, or one that is written too."""
-    taken = {_resolved(path): f"{path} is an input and would be replaced" for path in read if path is not None}
+    taken = {resolved(path): f"{path} is an input and would be replaced" for path in read if path is not None}
     for path in written:
         if path is None:
             continue
-        if _resolved(path) in taken:
-            raise UsageError(taken[_resolved(path)], "name another output")
-        taken[_resolved(path)] = f"{path} would be written twice"
+        if resolved(path) in taken:
+            raise UsageError(taken[resolved(path)], "name another output")
+        taken[resolved(path)] = f"{path} would be written twice"
 
 
-def _resolved(path: Path) -> Path:
+def resolved(path: str | Path) -> Path:
+    """A path without links, by which files are told apart; as it is where nothing can be at it."""
     try:
-        return path.resolve()
-    except (OSError, ValueError):  # no path that anything can be at
-        return path
+        return Path(path).resolve()
+    except (OSError, ValueError, RuntimeError):  # the last where links go round in a circle
+        return Path(path)
 
 
 def check_place(path: Path, overwrite: bool) -> None:
@@ -62,6 +103,11 @@ def check_place(path: Path, overwrite: bool) -> None:
         raise InputError(f"links at {path} go round in a circle", "name another output")
     if path.is_dir():
         raise InputError(f"{path} is a folder", "name a file in it")
+    if taken and not path.is_file():
+        raise InputError(f"{path} is no regular file, and would be replaced", "name another output")
+    folder = next(parent for parent in path.parents if is_there(parent))
+    if not folder.is_dir():
+        raise InputError(f"{folder} is a file, not a folder", "name another output")
     if not path.parent.is_dir():
         raise InputError(f"there is no folder {path.parent}", f"create it: mkdir -p '{path.parent}'")
     if not os.access(path.parent, os.W_OK | os.X_OK):

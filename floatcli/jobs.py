@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from floatcli.checkpoint.store import emotion_labels, find_weights
 from floatcli.checks import AUTO, check_crop, check_sample, check_source, check_video, is_track, match_emotion
 from floatcli.config import DEFAULT_FORMAT, CropConfig, SampleConfig, VideoConfig
+from floatcli.errors import FloatCliError
 from floatcli.files import check_apart, check_place
 from floatcli.media.video import check_format, check_output
 from floatcli.motion import motion_beside
@@ -48,6 +49,7 @@ class Job:
         emotion: A label, "auto" or a track's path.
         save_motion: Whether its motion is kept beside it.
         pipe: Where the video flows in place of ``out``; nothing is kept beside it.
+        fault: What can't be meant in the line of a list that asks for it; ``check`` refuses it by this.
     """
 
     face: Path
@@ -59,14 +61,17 @@ class Job:
     emotion: str = AUTO
     save_motion: bool = True
     pipe: Pipe | None = None
+    fault: FloatCliError | None = field(default=None, compare=False)
 
     @property
     def track(self) -> Path | None:
         """The emotion's track, where it is one."""
         return Path(self.emotion) if is_track(self.emotion) else None
 
-    def check(self, weights: Path | None) -> None:
+    def check(self, weights: str | Path | None) -> None:
         """Find what can be found wrong without torch: usage first, then files, then ``weights``, a file or a name."""
+        if self.fault is not None:
+            raise self.fault
         check_sample(self.sample)
         check_crop(self.crop)
         check_video(self.video)
@@ -83,7 +88,7 @@ class Job:
         else:
             match_emotion(self.emotion, labels)
 
-    def _check_places(self, weights: Path | None) -> None:
+    def _check_places(self, weights: str | Path | None) -> None:
         """Find out whether the video and its motion can be written, and replace nothing they are made from."""
         check_output(self.out, self.video, [self.face, self.speech])
         if self.save_motion:

@@ -10,6 +10,7 @@ import dataclasses
 import io
 import json
 import re
+import struct
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,18 +19,19 @@ from typing import Any
 import numpy as np
 from PIL import Image
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from floatcli.checkpoint.store import file_digest
-from floatcli.checks import is_there
+from floatcli.checks import check_source, is_there
 from floatcli.config import SampleConfig, build
 from floatcli.errors import InputError
 from floatcli.files import replacing
+from floatcli.spool import blocks
 
 FORMAT_VERSION = 1
 SMALLEST_PORTRAIT = 32  # pixels a side
 SUFFIX = ".motion.safetensors"
 _VERSION_KEY, _MAKING_KEY = "floatcli.motion", "floatcli.making"
+_FORMATS = {"float32": "F32", "uint8": "U8"}
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class Motion:
     """Latents of a clip, with the portrait that they move.
 
     Attributes:
-        latents: (T, D) float32.
+        latents: (T, D) float32; of a clip that was just made, mapped from disk, not to be written to.
         emotion: What the field was told, (1, E) for the whole clip or (T, E) frame by frame, float32.
         portrait: The crop, uint8 (H, H, 3) RGB.
         anchors: Landmarks (7, 2) in grid coordinates; None where the set finds them itself.
@@ -89,16 +91,14 @@ class Motion:
             InputError: the place can't be written to.
         """
         path = Path(path)
-        tensors: dict[str, np.ndarray] = {
-            "latents": np.ascontiguousarray(self.latents, np.float32),
-            "emotion": np.ascontiguousarray(self.emotion, np.float32),
-            "portrait": np.frombuffer(_to_png(self.portrait), np.uint8),
-        }
+        arrays = {"latents": self.latents, "emotion": self.emotion}
         if self.anchors is not None:
-            tensors["anchors"] = np.ascontiguousarray(self.anchors, np.float32)
+            arrays["anchors"] = self.anchors
+        arrays = {name: np.asanyarray(array, np.float32) for name, array in arrays.items()}
+        arrays["portrait"] = np.frombuffer(_to_png(self.portrait), np.uint8)  # the last, as its end is not aligned
         metadata = {_VERSION_KEY: str(FORMAT_VERSION), _MAKING_KEY: json.dumps(dataclasses.asdict(self.making))}
         with replacing(path) as temporary:
-            save_file(tensors, temporary, metadata)
+            _write(temporary, arrays, metadata)
         return path
 
     @classmethod
@@ -181,6 +181,7 @@ def recording_of(making: Making) -> Path:
     path = Path(making.speech.path)
     if not (is_there(path) and path.is_file()):
         raise InputError(f"the recording {path} is not there any more", "say where it is with --speech")
+    check_source(path, "recording")
     if file_digest(path) != making.speech.digest:
         raise InputError(f"{path} has changed since the motion was made", "give the right one with --speech")
     return path
@@ -189,6 +190,21 @@ def recording_of(making: Making) -> Path:
 def motion_beside(video: str | Path) -> Path:
     """Where the motion of a video lies: out.mp4 has out.motion.safetensors."""
     return Path(video).with_suffix(SUFFIX)
+
+
+def _write(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
+    """A safetensors file. Its library would have all that is mapped in memory at once."""
+    header, end = dict[str, Any](__metadata__=metadata), 0
+    for name, array in arrays.items():
+        start, end = end, end + array.nbytes
+        header[name] = {"dtype": _FORMATS[array.dtype.name], "shape": array.shape, "data_offsets": (start, end)}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with path.open("wb") as stream:
+        stream.write(struct.pack("<Q", len(text)) + text)
+        for array in arrays.values():
+            for block in blocks(array):
+                stream.write(block)
 
 
 def _opened(path: str | Path) -> Any:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from floatcli import hearing
 from floatcli.checkpoint.load import load_model
@@ -23,7 +23,7 @@ from floatcli.checkpoint.store import choice_of_weights, file_digest, find_weigh
 from floatcli.checks import AUTO, check_crop, check_run, check_sample, check_windows
 from floatcli.clip import Clip, Stages, ignore
 from floatcli.config import CropConfig, RunConfig, SampleConfig
-from floatcli.device import choose_device, choose_dtype, keep_memory, memory_told, mixed
+from floatcli.device import choose_device, choose_dtype, keep_memory, memory_told
 from floatcli.errors import UsageError, WeightsError
 from floatcli.flow.sampler import sample_motion
 from floatcli.flow.solvers import resolved
@@ -34,6 +34,7 @@ from floatcli.models.float_model import FloatModel, Portrait
 from floatcli.models.layers import fold
 from floatcli.motion import FileSource, Making, Motion, recording_of
 from floatcli.portraits import PortraitReader, Still
+from floatcli.together import Networks
 from floatcli.tracks import EmotionTrack, spans_of
 
 
@@ -61,14 +62,14 @@ class FloatPipeline:
         self.dtype = choose_dtype(run.dtype)
         self.batch_size = run.batch_size
         keep_memory()
-        with memory_told(self.device):
-            self.model = model.to(self.device).eval()
-            fold(self.model)
+        self.model = model.eval()
+        self.model.at_first_use(partial(_place, self.device))
         self.config = model.config
         self.weights = weights
         self.notices = _Remarks(notice)
         self.stages = Stages(stage)
         self._tell = notice
+        self.networks = Networks(self.model, self.device, self.dtype, run.batch_size, run.together)
         self.ear = Ear(self.model, self.device, self.dtype)
         self.portraits = PortraitReader(self.model, self.device, self.notices)
 
@@ -81,6 +82,7 @@ class FloatPipeline:
         batch_size: int = RunConfig.batch_size,
         notice: Callable[[str], None] = ignore,
         stage: Callable[[str], None] = ignore,
+        together: int = RunConfig.together,
     ) -> FloatPipeline:
         """Load a model.
 
@@ -92,18 +94,20 @@ class FloatPipeline:
             batch_size: Frames decoded at a time.
             notice: As for the class.
             stage: As for the class.
+            together: Clips that share calls of the networks where several threads iterate over one each. Above 1,
+                motion and frames may differ by rounding from one time to the next.
 
         Raises:
             WeightsError: the weights are missing, incomplete, misshapen or unsafe.
             DeviceError: the device is not there or has too little memory.
         """
-        run = RunConfig(device, dtype, batch_size)
+        run = RunConfig(device, dtype, batch_size, together)
         check_run(run)
         choose_device(device)  # a missing device is told before the weights are read
         path = find_weights(source)
         loading = Stages(stage)
         with loading("weights"):
-            pipeline = cls(load_model(path), run, path, notice, stage)
+            pipeline = cls(load_model(path, lazily=True), run, path, notice, stage)
         pipeline.stages = loading
         if source is None:
             pipeline.notices(choice_of_weights(path))
@@ -163,9 +167,10 @@ class FloatPipeline:
             condition = self._listened(heard.speech, stages) if heard.condition is None else heard.condition
             return self._sampled(still.portrait, condition, felt, sample, stages)
 
-        making = self._making(still, heard, sample)
+        how = partial(self._making, still, heard, sample)
+        sources = {"face": still.source, "speech": heard.source}
         track = felt.flatten(0, -2).cpu().numpy()
-        return self._clip(windows, frames, still, making, track, heard.sound, stages, heard.remarks)
+        return self._clip(windows, frames, still, how, sources, track, heard.sound, stages, heard.remarks)
 
     def replay(self, motion: Motion, speech: Source | None = None) -> Clip:
         """Show a motion again, as it was or edited; nothing is sampled.
@@ -192,12 +197,14 @@ class FloatPipeline:
             making = replace(making, speech=file_source(speech))
         with stages("portrait"):
             still = self.portraits.of(motion)
-        latents = torch.from_numpy(motion.latents).to(self.device)
+        latents = motion.latents
 
         def windows() -> Iterator[Tensor]:
-            return iter(latents.split(making.window))
+            for start in range(0, len(latents), making.window):
+                yield torch.tensor(latents[start : start + making.window], device=self.device)
 
-        return self._clip(windows, len(latents), still, making, motion.emotion, sound, stages)
+        sources = {"face": making.face, "speech": making.speech}
+        return self._clip(windows, len(latents), still, lambda: making, sources, motion.emotion, sound, stages)
 
     def decode(self, still: Still, latents: np.ndarray) -> np.ndarray:
         """Frames (n, H, W, 3) uint8 of a portrait in motions (n, D)."""
@@ -225,7 +232,8 @@ class FloatPipeline:
         windows: Callable[[], Iterator[Tensor]],
         frames: int,
         still: Still,
-        making: Making,
+        how: Callable[[], Making],
+        sources: dict[str, FileSource | None],
         track: np.ndarray,
         speech: np.ndarray | Path,
         stages: Stages,
@@ -235,7 +243,7 @@ class FloatPipeline:
             windows=windows,
             decode=partial(self._decoded, still.portrait, stages),
             portrait=(still.image, still.anchors),
-            making=making,
+            how=how,
             track=track,
             frames=frames,
             fps=self.config.fps,
@@ -243,7 +251,7 @@ class FloatPipeline:
             speech=speech,
             sample_rate=self.config.sample_rate,
             stages=stages,
-            digests={name: of.digest for name in ("face", "speech") if (of := getattr(making, name)) is not None},
+            digests={name: source.digest for name, source in sources.items() if source is not None},
             notices=[*self.notices.lines, *still.remarks, *remarks],
         )
 
@@ -331,9 +339,10 @@ class FloatPipeline:
         stages: Stages,
     ) -> Iterator[Tensor]:
         """Windows of motion (n, D), each sampled when it is asked for."""
-        windows = sample_motion(self.model.field, portrait.ref_motion, audio_cond, emotion, sample, self.config)
+        given = (portrait.ref_motion, audio_cond, emotion, sample, self.config)
+        windows = sample_motion(self.model.field, *given, carry=self.networks.sample)
         while True:
-            with stages("motion"), mixed(self.device, self.dtype):
+            with stages("motion"):
                 window = next(windows, None)
             if window is None:
                 return
@@ -344,8 +353,8 @@ class FloatPipeline:
     def _decoded(self, portrait: Portrait, stages: Stages, window: Tensor) -> Iterator[np.ndarray]:
         """Batches of frames (n, H, W, 3) uint8 of a window of motion."""
         for motion in window.split(self.batch_size):
-            with stages("decode"), mixed(self.device, self.dtype):
-                pixels = _to_pixels(self.model.decode(portrait, motion))
+            with stages("decode"):
+                pixels = self.networks.draw(portrait, motion)
             yield pixels
 
 
@@ -361,7 +370,7 @@ class _Remarks:
         self._tell(line)
 
 
-def _to_pixels(frames: Tensor) -> np.ndarray:
-    """Frames (n, 3, H, W) about [-1, 1] to uint8 (n, H, W, 3)."""
-    pixels = ((frames.float().clamp(-1, 1) + 1) * 127.5).round().byte()
-    return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+def _place(device: torch.device, name: str, part: nn.Module) -> None:
+    """Make a part of a model ready on the device it is used on. Raises DeviceError where memory is too little."""
+    with memory_told(device):
+        fold(part.to(device))

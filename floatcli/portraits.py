@@ -65,9 +65,11 @@ class PortraitReader:
 
         picture = read_picture(face, crop)
         name = "the picture" if isinstance(face, ARRAYS) else str(face)
-        plan = plan_crop(picture, crop, lambda: self.detector, tell, name, self.anchor_finder if crop.align else None)
+        looking = crop.mode != "none"  # else there may be no face: no network of others is loaded to look for one
+        finder = self.anchor_finder if looking and crop.align else None
+        plan = plan_crop(picture, crop, lambda: self.detector, tell, name, finder)
         image = plan.cut(picture, _frame_size(plan.side, self.model.config))
-        anchors = self._anchors(image)
+        anchors = self._anchors(image) if looking else None
         geometry = (plan.left, plan.top, plan.side, plan.angle)
         return Still(image, anchors, self._encode(image, anchors), geometry, file_source(face), tuple(remarks))
 

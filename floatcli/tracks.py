@@ -33,7 +33,10 @@ class EmotionTrack:
     def frames(self, count: int, fps: int) -> np.ndarray:
         """Mixtures (count, E) float32 at the beginning of every frame."""
         at = np.arange(count) / fps
-        return np.stack([np.interp(at, self.times, column) for column in self.shares.T], 1).astype(np.float32)
+        shares = np.empty((count, len(self.labels)), np.float32)
+        for k, column in enumerate(self.shares.T):
+            shares[:, k] = np.interp(at, self.times, column)
+        return shares
 
     def save(self, path: str | Path) -> Path:
         """Write the track through a temporary sibling. Raises InputError where the place can't be written to."""

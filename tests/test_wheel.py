@@ -24,8 +24,9 @@ INGREDIENTS = ("pyproject.toml", "README.md", "LICENSE", "floatcli", "weights")
 
 
 def run(*command: str | Path, **options) -> str:
-    """Standard output of a command that must succeed."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+    """Standard output of a command that must succeed, and finds no floatcli but those of its own environment."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, **options)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

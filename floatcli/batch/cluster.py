@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, TypeAlias
 
-from floatcli.batch.worker import ABREAST, DeviceWorker, Progress, WorkerLostError
+from floatcli.batch.worker import DeviceWorker, Progress, WorkerLostError
 from floatcli.checkpoint.store import weights_files
 from floatcli.config import RunConfig
 from floatcli.errors import DeviceError, FloatCliError, UsageError
@@ -31,6 +31,8 @@ LIVES = 4  # actors that are lost before their place is given up: one more than 
 PLACEMENT = 300.0  # seconds until an actor must have found room and loaded the weights
 _WAIT = 1.0  # seconds between looks at whether the batch has been stopped meanwhile
 _KNOCK = 5.0  # seconds to answer in
+_SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])  # HTTP/2's frame of settings, empty: its fourth byte is its kind
+_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _SETTINGS
 _CLEANING = 20.0  # seconds that an actor gets then
 
 
@@ -119,7 +121,7 @@ class RayWorker:
     """
 
     def __init__(self, place: Place, weights: Path, content: Any, run: RunConfig, notice: Callable[[str], None]):
-        self.gone = False
+        self.gone, self.abreast = False, run.abreast
         self._place, self._weights, self._content, self._run, self._notice = place, weights, content, run, notice
         self._actor: Any = None
         self._lost: list[Any] = []
@@ -173,7 +175,7 @@ class RayWorker:
         gpus = self._place.gpus
         needs = {"num_gpus": gpus, "num_cpus": 0 if gpus else 1}  # there may be more GPUs than CPUs
         hand = ray.remote(Hand).options(  # called from one thread more, to be told to stop
-            max_concurrency=ABREAST + 1, scheduling_strategy=there, **needs
+            max_concurrency=self.abreast + 1, scheduling_strategy=there, **needs
         )
         return hand.remote(self._weights.absolute(), self._content, self._run, self._place.cpus)
 
@@ -255,7 +257,7 @@ def cluster_workers(
     try:
         _knock(address)
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, ignore_reinit_error=True)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+    except (RuntimeError, ValueError, OSError, OverflowError) as error:  # the last of a port beyond all bounds
         reason = getattr(error, "strerror", None) or str(error).strip().splitlines()[0]
         said = f"there is no Ray cluster at {address}: {reason}"
         raise DeviceError(said, "start one with 'ray start --head', or name its address with --ray-address") from error
@@ -271,10 +273,24 @@ def cluster_workers(
 
 
 def _knock(address: str) -> None:
-    """Raise OSError where nobody answers at host:port; Ray itself would go on trying for many minutes."""
+    """Raise OSError where nobody, or nothing of Ray's kind, answers at host:port.
+
+    Ray itself would go on trying for many minutes, and for ever where something listens that is not Ray. Its servers
+    speak gRPC, so they begin with HTTP/2's frame of settings.
+    """
     host, _, port = address.rpartition("//")[2].rpartition(":")
-    if host and port.isdecimal():
-        socket.create_connection((host, int(port)), timeout=_KNOCK).close()
+    if not (host and port.isdecimal()):
+        return
+    with socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK) as line, line.makefile("rb") as said:
+        if os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true"):  # then only Ray has the keys to talk
+            return
+        try:
+            line.sendall(_GREETING)
+            answer = said.read(len(_SETTINGS))
+        except OSError:
+            answer = b""
+        if answer[3:4] != _SETTINGS[3:4]:
+            raise OSError("what answers there is not Ray")
 
 
 def _places(nodes: list[dict[str, Any]], gpus_wanted: bool) -> list[Place]:

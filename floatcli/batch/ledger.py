@@ -13,6 +13,7 @@ from floatcli.checkpoint.store import file_digest, weights_files
 from floatcli.checks import AUTO
 from floatcli.config import RunConfig
 from floatcli.errors import InputError
+from floatcli.files import check_place
 from floatcli.jobs import Job
 from floatcli.motion import motion_beside
 from floatcli.version import __version__
@@ -41,7 +42,10 @@ class Ledger:
         self._weights = [file_digest(file) for file in weights_files(weights)]
         try:
             self._known = _read(self.path)
-            self.path.open("ab").close()
+            if self.path.exists():
+                self.path.open("ab").close()
+            else:  # it begins with the first row: where no worker is found, no empty file is left
+                check_place(self.path, overwrite=True)
         except OSError as error:
             said = f"{self.path} can't be written: {error.strerror}"
             raise InputError(said, "remove it, or name another folder with -o") from error
@@ -51,7 +55,11 @@ class Ledger:
         return os.path.relpath(job.out, self.path.parent)
 
     def key(self, job: Job) -> str:
-        """What a clip depends on, in one digest: all that goes in, and every setting."""
+        """What a clip depends on, in one digest: all that goes in, and every setting.
+
+        Device, batch size and clips that share calls are no part of it: they move results by no more than rounding,
+        and nobody wants all made again because another machine goes on.
+        """
         made_of = asdict(job) | {
             "face": file_digest(job.face),
             "speech": file_digest(job.speech),

@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_type_hints
 
+from floatcli.batch.ledger import RESULTS
 from floatcli.checks import check_source, is_track, parse_colour
-from floatcli.config import CropConfig
-from floatcli.errors import InputError, UsageError
+from floatcli.config import CropConfig, SampleConfig, VideoConfig
+from floatcli.errors import FloatCliError, InputError, UsageError
+from floatcli.files import resolved
 from floatcli.jobs import Job
 from floatcli.motion import motion_beside
 
@@ -45,31 +47,40 @@ def read_jobs(
         settings: Of all clips whose line says nothing else, as in "nfe=5", by the same names as columns.
         notice: Told which files of a folder are left out.
 
+    A line that lacks a face or a speech, or has a value that can't be meant, becomes a job that fails by that: it
+    shall not stop the others. Where all lines are like this, the first is told.
+
     Raises:
-        UsageError: two clips of one name, or a setting that cannot be meant, with the line it stands in.
+        UsageError: two clips of one name, or a column or a setting of all clips that cannot be meant.
         InputError: the list is missing, empty or damaged; a folder without a pair.
     """
     common = _once([_setting(text) for text in settings], "--set")
+    _check_columns(common, "--set")
     if source.is_dir():
         jobs = [_adjusted(job, common, "--set") for job in _pairs(source, folder, face, speech, notice)]
     elif face is not None or speech is not None:
         raise UsageError("--face and --speech go with a folder", "a list names them in its columns")
     else:
+        if resolved(source) == resolved(folder / RESULTS):
+            raise UsageError(f"{source} is where results go", "name another folder with -o")
         check_source(source, "list")
         jobs = [_listed(source, number, row, folder, common) for number, row in _rows(source)]
+        faults = [job.fault for job in jobs if job.fault is not None]
+        if len(faults) == len(jobs):
+            raise faults[0]
     _check_apart(jobs)
     return jobs
 
 
 def _check_apart(jobs: list[Job]) -> None:
     """Raise UsageError where two clips would be written to one file, or one over what another is made of."""
-    read = {path.resolve(): path for job in jobs for path in (job.face, job.speech, job.track) if path is not None}
+    read = {resolved(path): path for job in jobs for path in (job.face, job.speech, job.track) if path is not None}
     taken: dict[Path, Job] = {}
     for job in jobs:
         for path in (job.out, motion_beside(job.out)) if job.save_motion else (job.out,):
-            if path.resolve() in read:
+            if resolved(path) in read:
                 raise UsageError(f"{path} is an input and would be replaced", "name another output in a column out")
-            other = taken.setdefault(path.resolve(), job)
+            other = taken.setdefault(resolved(path), job)
             if other is not job:
                 said = f"{job.face} with {job.speech} and {other.face} with {other.speech} would both become {path}"
                 raise UsageError(said, "name them in a column out")
@@ -136,7 +147,7 @@ def _object(where: str, line: str) -> dict[str, str]:
     """A line of JSON as cells; nulls are left out."""
     try:
         pairs = json.loads(line, object_pairs_hook=lambda pairs: pairs)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{where}: no JSON: {error}", "one object a line") from None
     hint = 'as in {"face": "a.png", "speech": "a.wav"}'
     if not line.lstrip().startswith("{"):
@@ -159,17 +170,23 @@ def _once(pairs: list[tuple[str, str]], where: str) -> dict[str, str]:
 
 
 def _listed(source: Path, number: int, row: dict[str, str], folder: Path, common: dict[str, str]) -> Job:
-    """The clip of one line."""
+    """The clip of one line, with its fault where it has one."""
     where = f"{source}, line {number}"
     cells = dict(row)
     missing = [name for name in ("face", "speech") if name not in cells]
-    if missing:
-        raise InputError(f"{where}: there is no {' and no '.join(missing)}", "every clip needs a face and a speech")
-    face, speech = (source.parent / cells.pop(name) for name in ("face", "speech"))
-    out = folder / cells.pop("out", f"{face.stem}-{speech.stem}.mp4")
+    face, speech = (source.parent / cells.pop(name, "") for name in ("face", "speech"))
+    name = f"line-{number}.mp4" if missing else f"{face.stem}-{speech.stem}.mp4"
+    job = _adjusted(Job(face, speech, folder / cells.pop("out", name)), common, "--set")
+    _check_columns(cells, where)
     if is_track(cells.get("emotion", "")):
         cells["emotion"] = str(source.parent / cells["emotion"])
-    return _adjusted(_adjusted(Job(face, speech, out), common, "--set"), cells, where)
+    try:
+        if missing:
+            said = f"{where}: there is no {' and no '.join(missing)}"
+            raise InputError(said, "every clip needs a face and a speech")
+        return _adjusted(job, cells, where)
+    except FloatCliError as fault:
+        return replace(job, fault=fault)
 
 
 def _setting(text: str) -> tuple[str, str]:
@@ -185,29 +202,38 @@ def _plain(name: str) -> str:
     return name.strip().lower().replace("-", "_")
 
 
-def _adjusted(job: Job, cells: dict[str, str], where: str) -> Job:
-    """A clip with some of its settings told. Raises UsageError where they can't be meant."""
-    left = dict(cells)
-    emotion = left.pop("emotion", job.emotion)
-    save_motion = _value(bool, left.pop("save_motion", str(job.save_motion)), f"{where}: save_motion")
-    common = [name for name in _COMMON if name in left]
+def _check_columns(names: Iterable[str], where: str) -> None:
+    """Raise UsageError for settings that no clip has of its own."""
+    common = [name for name in _COMMON if name in names]
     if common:
         raise UsageError(f"{where}: {', '.join(common)} is the whole batch's", "see 'floatcli batch --help'")
-    crop, sample, video = (_told(config, left, where) for config in (job.crop, job.sample, job.video))
-    if left:
-        raise UsageError(f"{where}: animate has no option {', '.join(left)}", "see 'floatcli animate --help'")
+    known = {column for config in (CropConfig, SampleConfig, VideoConfig) for column in _columns(config).values()}
+    unknown = [name for name in names if name not in known | {"emotion", "save_motion"}]
+    if unknown:
+        raise UsageError(f"{where}: animate has no option {', '.join(unknown)}", "see 'floatcli animate --help'")
+
+
+def _adjusted(job: Job, cells: dict[str, str], where: str) -> Job:
+    """A clip with some of its settings told. Raises UsageError where they can't be meant."""
+    crop, sample, video = (_told(config, cells, where) for config in (job.crop, job.sample, job.video))
+    save_motion = _value(bool, cells.get("save_motion", str(job.save_motion)), f"{where}: save_motion")
+    emotion = cells.get("emotion", job.emotion)
     return replace(job, crop=crop, sample=sample, video=video, emotion=emotion, save_motion=save_motion)
 
 
+def _columns(config: type) -> dict[str, str]:
+    """What the columns for a configuration's fields are called."""
+    return {field.name: field.name for field in fields(config)} | _COLUMNS.get(config, {})
+
+
 def _told(config: Any, cells: dict[str, str], where: str) -> Any:
-    """A configuration with the values that cells have for it; these cells are taken out."""
+    """A configuration with the values that cells have for it."""
     hints = get_type_hints(type(config))
-    columns = {field.name: field.name for field in fields(config)} | _COLUMNS.get(type(config), {})
     return replace(
         config,
         **{
-            name: _value(hints[name], cells.pop(column), f"{where}: {column}")
-            for name, column in columns.items()
+            name: _value(hints[name], cells[column], f"{where}: {column}")
+            for name, column in _columns(type(config)).items()
             if column in cells
         },
     )
@@ -225,4 +251,9 @@ def _value(hint: Any, text: str, where: str) -> Any:
             return hint(text)
         except ValueError:
             raise UsageError(f"{where} is {text!r}", f"give {'a whole' if hint is int else 'a'} number") from None
-    return text if hint is str else parse_colour(text)
+    if hint is str:
+        return text
+    try:
+        return parse_colour(text)
+    except UsageError as error:
+        raise UsageError(f"{where}: {error.message}", error.hint) from None

@@ -13,7 +13,7 @@ from queue import SimpleQueue
 from typing import NamedTuple
 
 from floatcli.batch.ledger import DONE, FAILED, Ledger, Row
-from floatcli.batch.worker import ABREAST, Stopped, Worker, WorkerLostError
+from floatcli.batch.worker import Stopped, Worker, WorkerLostError
 from floatcli.errors import DeviceError, ExitCode, FloatCliError, InputError
 from floatcli.jobs import Job
 
@@ -95,9 +95,9 @@ class _Crew:
     def __init__(self, left: dict[Job, Row], workers: Sequence[Worker], frames: Callable[[Job, int, int], None]):
         self._rows, self._orders, self._workers, self._frames = left, _Orders(left), workers, frames
         self._ended: SimpleQueue[Ended | BaseException | None] = SimpleQueue()
-        self._threads = [
-            threading.Thread(target=self._serve, args=(worker,), daemon=True) for worker in list(workers) * ABREAST
-        ]
+        most = max((worker.abreast for worker in workers), default=0)
+        hands = [worker for k in range(most) for worker in workers if k < worker.abreast]  # first one of everybody
+        self._threads = [threading.Thread(target=self._serve, args=(worker,), daemon=True) for worker in hands]
 
     def work(self, notice: Callable[[str], None]) -> Iterator[Ended]:
         """Clips as they end. Raises FloatCliError where no more can be made."""
@@ -166,7 +166,11 @@ class _Crew:
         start = time.monotonic()
         try:
             result = worker.make(job, partial(self._frames, job))
-            row = row | {"status": DONE} | {name: result[name] for name in ("frames", "fps", "seed", "digests")}
+            row = (
+                row
+                | {"status": DONE, "error": None}
+                | {name: result[name] for name in ("frames", "fps", "seed", "digests")}
+            )
         except WorkerLostError:
             raise
         except Exception as error:
@@ -216,13 +220,15 @@ class _Orders:
 def _make_room(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder} can't be a folder: {error.strerror}", "place the clip elsewhere") from error
+    except (OSError, ValueError) as error:  # the latter where no path can be called so
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{str(folder)!r} can't be a folder: {reason}", "place the clip elsewhere") from error
 
 
 def _failure(error: Exception) -> Row:
     """What a row says of a failure."""
+    nothing: Row = {"seconds": 0.0, "frames": 0, "digests": {}}
     if isinstance(error, FloatCliError):
-        return {"status": FAILED, "error": str(error), "code": int(error.exit_code)}
+        return {"status": FAILED, "error": str(error), "code": int(error.exit_code)} | nothing
     said = f"a bug in floatcli: {type(error).__name__}: {' '.join(str(error).split())}"
-    return {"status": FAILED, "error": said, "code": int(ExitCode.BUG)}
+    return {"status": FAILED, "error": said, "code": int(ExitCode.BUG)} | nothing

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from floatcli.pipeline import FloatPipeline
 
 Progress = Callable[[int, int], None]
-#: Clips that are at work at a time on a device: while one computes, the other reads, encodes and writes.
-ABREAST = 2
 
 
 class Stopped(BaseException):
@@ -30,8 +28,9 @@ class WorkerLostError(Exception):
 
 
 class Worker(Protocol):
-    """Anything that makes clips, up to ``ABREAST`` at a time, each called from a thread of its own."""
+    """Anything that makes clips, several at a time, each called from a thread of its own."""
 
+    abreast: int  # clips at a time
     gone: bool  # for good
 
     def prepare(self) -> None:
@@ -78,12 +77,12 @@ class DeviceWorker:
     gone = False
 
     def __init__(self, weights: Path, run: RunConfig, notice: Callable[[str], None]):
-        self.run = run
+        self.run, self.abreast = run, run.abreast
         self._weights, self._notice = weights, notice
         self._pipeline: FloatPipeline | None = None
         self._loading = threading.Lock()
         self._stopping = threading.Event()
-        self._portraits, self._recordings = Shelf(places=2), Shelf(places=1)
+        self._portraits, self._recordings = Shelf(run.abreast), Shelf(run.together)
 
     def prepare(self) -> None:
         """Load the weights, unless that is done. Raises WeightsError, DeviceError."""
@@ -92,9 +91,11 @@ class DeviceWorker:
                 from floatcli.pipeline import FloatPipeline
 
                 run = self.run
-                self._pipeline = FloatPipeline.from_weights(
-                    self._weights, run.device, run.dtype, run.batch_size, self._notice, self._go_on
+                pipe = FloatPipeline.from_weights(
+                    self._weights, run.device, run.dtype, run.batch_size, self._notice, self._go_on, run.together
                 )
+                pipe.model.prepare()  # what is wrong with any part of it concerns all clips
+                self._pipeline = pipe
 
     def make(self, job: Job, progress: Progress) -> dict[str, Any]:
         """Make a clip. Raises FloatCliError, Stopped."""

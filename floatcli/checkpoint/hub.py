@@ -12,6 +12,8 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from http import HTTPStatus
+from http.client import responses
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -41,21 +43,25 @@ def cached_origin(wanted: WeightsSet) -> tuple[Origin, Path] | None:
 
 def cached_file(file: RemoteFile) -> Path | None:
     """A file's place in the cache; None where it is not there."""
-    _check_endpoint()
+    _check_settings()
     from huggingface_hub import try_to_load_from_cache
 
     found = try_to_load_from_cache(file.repo, file.path)
     return Path(found) if isinstance(found, str) and Path(found).exists() else None
 
 
-def _check_endpoint() -> None:
-    """Raise WeightsError where HF_ENDPOINT is no address: the library would fail while it is imported."""
+def _check_settings() -> None:
+    """Raise WeightsError for settings of the library with which it would fail while it is imported."""
     endpoint = os.environ.get("HF_ENDPOINT", "")
     try:
         _ = urlsplit(endpoint).port
     except ValueError as error:
         said = f"HF_ENDPOINT is {endpoint!r}: {error}"
         raise WeightsError(said, "unset it, or make it an address such as https://huggingface.co") from error
+    for name in ("HF_HUB_DOWNLOAD_TIMEOUT", "HF_HUB_ETAG_TIMEOUT"):
+        seconds = os.environ.get(name, "10")
+        if not seconds.strip().isdecimal():
+            raise WeightsError(f"{name} is {seconds!r}, no whole number of seconds", "unset it, or make it 10")
 
 
 def is_verified(origin: Origin) -> bool:
@@ -63,7 +69,7 @@ def is_verified(origin: Origin) -> bool:
     return all((place := cached_file(file)) is not None and pinned(file, place) for file in origin.files)
 
 
-def fetch(wanted: WeightsSet, tell: Tell) -> Path:
+def fetch(name: str, wanted: WeightsSet, tell: Tell) -> Path:
     """The main file of a set, fetched from the first source that gives all of it.
 
     Raises:
@@ -72,7 +78,7 @@ def fetch(wanted: WeightsSet, tell: Tell) -> Path:
     failures = []
     for origin in wanted.sources:
         try:
-            places = {file.path: fetch_file(file, tell) for file in origin.files}
+            places = {file.path: fetch_file(file, tell, name) for file in origin.files}
             return places[origin.main]
         except WeightsError as error:
             failures.append(error)
@@ -80,8 +86,8 @@ def fetch(wanted: WeightsSet, tell: Tell) -> Path:
     raise failures[0]
 
 
-def fetch_file(file: RemoteFile, tell: Tell) -> Path:
-    """One file, from the cache or fetched; its digest is checked and pinned.
+def fetch_file(file: RemoteFile, tell: Tell, name: str) -> Path:
+    """One file of the set ``name``, from the cache or fetched; its digest is checked and pinned.
 
     Raises:
         WeightsError: it can't be had, or has another digest; what came with a wrong digest is removed.
@@ -89,17 +95,31 @@ def fetch_file(file: RemoteFile, tell: Tell) -> Path:
     place = cached_file(file)
     if place is not None and pinned(file, place) is not None:
         return place
-    if place is not None and _is_right(file, place):  # fetched by something else
-        _pin(file, place, file_digest(place))
-        return place
-    tell(f"fetching {file.path} from {file.repo}")
+    if place is not None and not _is_right(file, place):  # the library would hand it out for what the hub has
+        tell(f"{file.repo}/{file.path} was changed in the cache, and is fetched anew")
+        _remove_file(place)
+        place = None
+    if place is None:
+        place = _fetched(file, tell)
+    digest, before = file_digest(place), _pins().get(_key(file))
+    if file.sha256 is None and before is not None and before["sha256"] != digest:
+        _remove_file(place)
+        said = f"{file.repo}/{file.path} differs from what was pinned here: {digest[:12]}..."
+        raise WeightsError(said, f"if it may, have the pin forgotten: floatcli weights remove {name}")
+    _pin(file, place, digest)
+    return place
+
+
+def _fetched(file: RemoteFile, tell: Tell) -> Path:
+    """A file, downloaded. Raises WeightsError where it can't be had, or is not what the manifest or the hub says."""
+    size = f", {file.bytes / 1e6:,.0f} MB" if file.bytes else ""
+    tell(f"fetching {file.path} from {file.repo}{size}")
     place, hubs = _download(file)
     if not _is_right(file, place, hubs):
         digest, expected = file_digest(place), file.sha256 or hubs
         _remove_file(place)
         said = f"{file.repo}/{file.path} arrived with digest {digest[:12]}..., not {expected[:12]}..."
         raise WeightsError(said, "fetch it again; if that does not help, the source has changed")
-    _pin(file, place, file_digest(place))
     return place
 
 
@@ -110,7 +130,11 @@ def _is_right(file: RemoteFile, place: Path, hubs: str | None = None) -> bool:
     """
     if file.sha256 is not None:
         return file_digest(place) == file.sha256
-    hubs = hubs or place.resolve().name
+    return _has_digest(place, hubs or place.resolve().name)
+
+
+def _has_digest(place: Path, hubs: str) -> bool:
+    """Whether a file has the digest that the hub gives for it, of either kind."""
     if re.fullmatch("[0-9a-f]{64}", hubs):
         return file_digest(place) == hubs
     return bool(re.fullmatch("[0-9a-f]{40}", hubs)) and _git_digest(place) == hubs
@@ -118,7 +142,7 @@ def _is_right(file: RemoteFile, place: Path, hubs: str | None = None) -> bool:
 
 def pinned(file: RemoteFile, place: Path) -> str | None:
     """The digest that was pinned for a file, if the file has not been touched since."""
-    entry = _pins().get(f"{file.repo}/{file.path}")
+    entry = _pins().get(_key(file))
     status = place.stat()
     if entry is None or (entry["size"], entry["time"]) != (status.st_size, status.st_mtime_ns):
         return None
@@ -133,27 +157,32 @@ def verify_file(file: RemoteFile) -> tuple[bool, str]:
     digest = file_digest(place)
     if file.sha256 is not None:
         return digest == file.sha256, PUBLISHED
-    entry = _pins().get(f"{file.repo}/{file.path}")
+    entry = _pins().get(_key(file))
     if entry is not None:
         return digest == entry["sha256"], PINNED
     return _is_right(file, place), HUBS
 
 
 def remove(wanted: WeightsSet) -> int:
-    """Take a set's files out of the cache; answers how many bytes that freed."""
-    freed = 0
-    pins = _pins()
+    """Take a set's files out of the cache, and forget what they were; answers how many bytes that freed.
+
+    Raises:
+        WeightsError: something may not be removed.
+    """
+    freed, pins = 0, _pins()
+    known = len(pins)
     for origin in wanted.sources:
         for file in origin.files:
             place = cached_file(file)
             if place is not None:
                 freed += place.stat().st_size
                 _remove_file(place)
-                pins.pop(f"{file.repo}/{file.path}", None)
+            pins.pop(_key(file), None)  # even where the file has gone by other ways
             for part in _blobs(file).glob(f"*{_PART}"):
                 freed += part.stat().st_size
-                part.unlink()
-    _save_pins(pins)
+                _remove_file(part)
+    if len(pins) < known:
+        _save_pins(pins)
     return freed
 
 
@@ -171,15 +200,25 @@ def _download(file: RemoteFile) -> tuple[Path, str]:
         place = hf_hub_download(file.repo, file.path, endpoint=endpoint, tqdm_class=_bar())
     except hub.OfflineModeIsEnabled as error:
         raise WeightsError(f"{where} is not in the cache, and HF_HUB_OFFLINE is set", "unset it to fetch") from error
-    except (hub.GatedRepoError, hub.RepositoryNotFoundError) as error:
-        raise WeightsError(f"the hub lets nobody have {where} without an account", "set HF_TOKEN, or retry") from error
-    except hub.EntryNotFoundError as error:
-        raise WeightsError(f"{where} can't be had: the hub has no such file", "check HF_ENDPOINT") from error
     except (hub.HTTPError, OSError, RuntimeError, ValueError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        said = "check the network, HF_ENDPOINT and the room on the disk, and fetch again: it resumes"
-        raise WeightsError(f"{where} can't be fetched: {reason}", said) from error
+        raise _refusal(where, error) from error
     return Path(place), metadata.etag or ""
+
+
+def _refusal(where: str, error: Exception) -> WeightsError:
+    """Why a file can't be had: by the status that the hub answered with, if it answered."""
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    answer = f"{status} {responses.get(status or 0, '')}".strip()
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        said = f"the hub does not give {where} to everybody: {answer}"
+        return WeightsError(said, "set HF_TOKEN to a token that may read it")
+    if status == HTTPStatus.NOT_FOUND:
+        return WeightsError(f"{where} can't be had: the hub has no such file", "check HF_ENDPOINT")
+    if status is not None:
+        return WeightsError(f"{where} can't be fetched: the hub answers {answer}", "fetch again later: it resumes")
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    said = "check the network, HF_ENDPOINT and the room on the disk, and fetch again: it resumes"
+    return WeightsError(f"{where} can't be fetched: {reason}", said)
 
 
 def _fetch_blob(file: RemoteFile, url: str, etag: str, size: int | None) -> None:
@@ -191,14 +230,16 @@ def _fetch_blob(file: RemoteFile, url: str, etag: str, size: int | None) -> None
     from huggingface_hub.utils import WeakFileLock, build_hf_headers
 
     blob = _blobs(file) / etag
-    if not re.fullmatch("[0-9a-f]{40,64}", etag) or blob.exists():
+    if not re.fullmatch("[0-9a-f]{40,64}", etag):
         return
+    if blob.exists() and not _has_digest(blob, etag):  # changed here, after its name in the snapshot had gone
+        _remove_file(blob)
     part = blob.with_name(f"{etag}{_PART}")
     lock = blob.parents[2] / ".locks" / blob.parts[-3] / f"{etag}.lock"  # as the library locks it
     for folder in (part.parent, lock.parent):
         folder.mkdir(parents=True, exist_ok=True)
     with WeakFileLock(lock):
-        if blob.exists():  # another process has fetched it meanwhile
+        if blob.exists():  # perhaps another process has fetched it meanwhile
             return
         with part.open("ab") as stream:
             if size is not None and stream.tell() > size:
@@ -242,10 +283,18 @@ def _git_digest(place: Path) -> str:
 
 
 def _remove_file(place: Path) -> None:
-    """A cached file, and the blob that it points to."""
+    """A cached file, and the blob that it points to. Raises WeightsError where they may not be removed."""
     blob = place.resolve()
-    place.unlink(missing_ok=True)
-    blob.unlink(missing_ok=True)
+    try:
+        place.unlink(missing_ok=True)
+        blob.unlink(missing_ok=True)
+    except OSError as error:
+        raise WeightsError(f"{place} can't be removed: {error.strerror}", "check its folder's permissions") from error
+
+
+def _key(file: RemoteFile) -> str:
+    """What a file's pin is called."""
+    return f"{file.repo}/{file.path}"
 
 
 def _pins_file() -> Path:
@@ -268,7 +317,7 @@ def _pins() -> dict[str, dict[str, Any]]:
 def _pin(file: RemoteFile, place: Path, digest: str) -> None:
     status = place.stat()
     entry = {"sha256": digest, "size": status.st_size, "time": status.st_mtime_ns}
-    _save_pins(_pins() | {f"{file.repo}/{file.path}": entry})
+    _save_pins(_pins() | {_key(file): entry})
 
 
 def _save_pins(pins: dict[str, dict[str, Any]]) -> None:

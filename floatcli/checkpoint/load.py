@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from floatcli.checkpoint.published import read_components, read_published
 from floatcli.checkpoint.store import CONFIG_KEY, find_weights
@@ -25,6 +25,7 @@ def load_model(
     source: str | Path | None = None,
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float32,
+    lazily: bool = False,
 ) -> FloatModel:
     """A model in evaluation mode with its weights, whatever number format the file keeps them in.
 
@@ -33,9 +34,12 @@ def load_model(
             safetensors with everything; a folder of its components; a set's name; None as in ``find_weights``.
         device: where its parameters go.
         dtype: what its parameters become.
+        lazily: whether each part is read from the file when it is first used. The file is mapped: it may be replaced
+            meanwhile, but not be written to.
 
     Raises:
         WeightsError: the file is missing, damaged, of a newer version, or not exactly the tensors of the model.
+            Numbers that are none are found when they are read.
     """
     if source is not None and Path(source).is_dir():
         path, metadata = Path(source), dict[str, str]()
@@ -47,7 +51,7 @@ def load_model(
         config = _own_config(metadata, path)
     else:
         tensors, config = read_published(tensors, path)
-    return build_model(config, tensors, path, device, dtype)
+    return build_model(config, tensors, path, device, dtype, lazily)
 
 
 def build_model(
@@ -56,6 +60,7 @@ def build_model(
     source: Path,
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float32,
+    lazily: bool = False,
 ) -> FloatModel:
     """A model of exactly these tensors, under our names. ``source`` is named in a WeightsError."""
     try:
@@ -65,12 +70,28 @@ def build_model(
         raise WeightsError(f"{source} describes no model: {error}", "fetch the file again") from error
     wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
     check_names({name: tensor.shape for name, tensor in tensors.items()}, wanted, source)
-    broken = [name for name in wanted if not (tensors[name].is_floating_point() and tensors[name].isfinite().all())]
-    if broken:
-        raise WeightsError(f"{source} holds {broken[0]} that is no finite numbers", "fetch the file again")
-    placed = {name: tensors[name].to(device, dtype) for name in wanted}
-    model.load_state_dict(placed, assign=True)
-    return model.to(device).eval()
+    for name in wanted:
+        if not tensors[name].is_floating_point():
+            raise _no_numbers(source, name)
+
+    def place(name: str, part: nn.Module) -> None:
+        placed = {}
+        for below, tensor in part.state_dict().items():
+            if not tensor.isfinite().all():
+                raise _no_numbers(source, f"{name}.{below}")
+            placed[below] = tensor.to(device, dtype)
+        part.load_state_dict(placed, assign=True)
+        part.to(device)
+
+    model.load_state_dict(tensors, assign=True)
+    model.eval().at_first_use(place)
+    if not lazily:
+        model.prepare()
+    return model
+
+
+def _no_numbers(source: Path, name: str) -> WeightsError:
+    return WeightsError(f"{source} holds {name} that is no finite numbers", "fetch the file again")
 
 
 def save_model(model: FloatModel, path: str | Path, dtype: torch.dtype | None = None) -> None:
@@ -83,11 +104,17 @@ def save_model(model: FloatModel, path: str | Path, dtype: torch.dtype | None = 
 
     Raises:
         InputError: the place can't be written to.
+        WeightsError: a tensor has no finite numbers in this format.
     """
     tensors = {
         name: tensor.detach().to("cpu", dtype or tensor.dtype).contiguous()
         for name, tensor in model.state_dict().items()
     }
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            kind = str(tensor.dtype).removeprefix("torch.")
+            hint = "take bfloat16 or float32, which have more room" if kind == "float16" else "train or fetch it again"
+            raise WeightsError(f"{name} holds numbers that are not finite as {kind}", hint)
     metadata = {"format": "pt", _VERSION_KEY: str(FORMAT_VERSION), CONFIG_KEY: model.config.to_json()}
     with replacing(path) as temporary:
         save_file(tensors, temporary, metadata)

@@ -17,6 +17,7 @@ class RemoteFile:
     repo: str
     path: str
     sha256: str | None = None  # where it is known from elsewhere than the hub
+    bytes: int = 0  # about, where it is known
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class WeightsSet:
     licence: str
     ask: bool  # whether its licence has to be accepted
     sources: tuple[Origin, ...]
+    bytes: int = 0  # about, of what is fetched
+    sha256: str | None = None  # of the file that travels with the package
 
 
 @cache

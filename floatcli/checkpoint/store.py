@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 
@@ -24,15 +25,15 @@ def find_weights(source: str | Path | None) -> Path:
     """The weights file to load.
 
     Args:
-        source: A set's name as in the manifest, or a file (one that is called like a set: ``./float``). None means
-            the published set where it has been fetched, else the one that travels with the package.
+        source: A set's name as in the manifest, or a file (one that is called like a set: "./float", or a Path). None
+            means the published set where it has been fetched, else the one that travels with the package.
 
     Raises:
         WeightsError: there is no such file, the set has not been fetched, or the installation carries no weights.
     """
     if source is None:
         return _fetched("float") or _embedded()
-    wanted = known_sets().get(str(source))
+    wanted = known_sets().get(source) if isinstance(source, str) else None
     if wanted is not None:
         place = _fetched(str(source)) if wanted.sources else _embedded()
         if place is None:
@@ -72,15 +73,23 @@ def _embedded() -> Path:
 
 
 def weights_files(path: Path) -> list[Path]:
-    """All files that a set consists of: one that describes itself, or a published one and what its folders hold."""
+    """All files that a set consists of: one that describes itself, or a published one and what its folders hold.
+
+    Of a folder of components, all that it and these folders hold.
+    """
+    if path.is_dir():
+        return _files_of([path, *(path / name for name in (AUDIO_FOLDER, EMOTION_FOLDER))])
     try:
         with safe_open(path, framework="numpy") as file:
             if CONFIG_KEY in (file.metadata() or {}):
                 return [path]
     except (OSError, SafetensorError):
         pass  # a .pth, or damaged, which loading it tells
-    folders = [path.parent / name for name in (AUDIO_FOLDER, EMOTION_FOLDER)]
-    return [path, *sorted(file for folder in folders if folder.is_dir() for file in folder.iterdir() if file.is_file())]
+    return [path, *_files_of(path.parent / name for name in (AUDIO_FOLDER, EMOTION_FOLDER))]
+
+
+def _files_of(folders: Iterable[Path]) -> list[Path]:
+    return sorted(file for folder in folders if folder.is_dir() for file in folder.iterdir() if file.is_file())
 
 
 def emotion_labels(path: Path) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -40,7 +41,9 @@ def _read_pytorch(path: Path) -> dict[str, Tensor]:
     with path.open("rb") as stream:
         mapped = zipfile.is_zipfile(stream)  # the older format cannot be mapped
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns of pickles that it then refuses
+            state = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except OSError:
         raise
     except Exception as error:  # whatever a damaged or foreign pickle raises: none of it is worth running

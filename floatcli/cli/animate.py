@@ -8,8 +8,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated
 
-import typer
-from typer import Option
+from typer import Exit, Option
 
 from floatcli.checks import AUTO, check_run, parse_colour
 from floatcli.cli import options
@@ -24,13 +23,14 @@ from floatcli.media.video import STREAMS
 
 
 def animate(
-    face: Annotated[Path, typer.Argument(metavar="FACE", help="Portrait: any picture.", show_default=False)],
+    face: Annotated[Path, options.PathArgument(metavar="FACE", help="Portrait: any picture.", show_default=False)],
     speech: Annotated[
-        Path, typer.Argument(metavar="SPEECH", help="Speech: any sound, or a video with sound.", show_default=False)
+        Path,
+        options.PathArgument(metavar="SPEECH", help="Speech: any sound, or a video with sound.", show_default=False),
     ],
     output: Annotated[
         Path | None,
-        Option(
+        options.PathOption(
             "--output",
             "-o",
             help="Video to write: mp4, mov, mkv, webm, or gif (silent); - for stdout, while it is made.",
@@ -128,7 +128,7 @@ def animate(
         with redirect_stdout(sys.stderr), ProgressLine(quiet) as progress:  # what a library prints is no result
             result = job.make(open_pipeline(weights, run, progress), progress.frames)
     except BrokenPipeError:  # whoever read the video has gone, which is their right
-        raise typer.Exit(ExitCode.UNREAD) from None
+        raise Exit(ExitCode.UNREAD) from None
     progress.done(f"{job.out}: {result['frames']} frames, {result['seconds']:.1f} s")
     if as_json:
         print(json.dumps(result))

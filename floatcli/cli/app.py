@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
+import io
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Annotated
+from contextlib import redirect_stdout
+from typing import Annotated, TextIO, cast
 
 import typer
 
-from floatcli.cli import animate, batch, console, edit, emotion, train, weights
-from floatcli.cli.orders import InOrder
+from floatcli.cli import console
+from floatcli.cli.overview import Overview
 from floatcli.cli.signals import Interrupted
 from floatcli.errors import ExitCode, FloatCliError
 from floatcli.version import __version__
@@ -24,22 +25,17 @@ _ClickUsageError = typer.BadParameter.__base__ or typer.BadParameter
 
 app = typer.Typer(
     name="floatcli",
+    cls=Overview,
     help="Talking portraits by flow matching: one portrait and one recording in, a talking video out.",
-    no_args_is_help=True,
+    rich_markup_mode=None,  # importing what makes help colourful takes longer than all the rest; commands have it
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(name="animate")(animate.animate)
-app.command(name="batch")(batch.batch)
-app.command(name="edit", cls=InOrder)(edit.edit)
-app.command(name="emotion")(emotion.emotion)
-app.add_typer(weights.app, name="weights")
-app.add_typer(train.app, name="train")
 
 
 def _print_version(asked: bool) -> None:
     if asked:
-        typer.echo(f"floatcli {__version__}")
+        print(f"floatcli {__version__}")
         raise typer.Exit
 
 
@@ -71,8 +67,11 @@ def run(arguments: Sequence[str]) -> int:
     """
     kept, show_traceback = _take_traceback(arguments)
     try:
-        code = app(kept, prog_name="floatcli", standalone_mode=False)
-        sys.stdout.flush()
+        with redirect_stdout(
+            cast(TextIO, console.Results(sys.stdout or io.StringIO()))
+        ):  # there is none where it is closed
+            code = app(kept, prog_name="floatcli", standalone_mode=False)
+            sys.stdout.flush()
         return code if isinstance(code, int) else ExitCode.OK
     except Interrupted as stop:
         console.say("interrupted")
@@ -88,8 +87,8 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _unread() -> int:
-    """Whoever read our stdout has gone, which is their right. What is left to flush goes nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Whoever read our stdout has gone, which is their right."""
+    console.discard(sys.stdout)
     return ExitCode.OK
 
 

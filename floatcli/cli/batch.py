@@ -29,11 +29,13 @@ LOCAL, RAY = "local", "ray"
 
 def batch(
     source: Annotated[
-        Path, typer.Argument(metavar="JOBS", help="jobs.csv, jobs.jsonl, or a folder.", show_default=False)
+        Path, options.PathArgument(metavar="JOBS", help="jobs.csv, jobs.jsonl, or a folder.", show_default=False)
     ],
-    outdir: Annotated[Path, Option("--output", "-o", help="Folder for videos and results.jsonl.", show_default=False)],
-    face: Annotated[Path | None, Option(help="One portrait for all recordings of the folder.")] = None,
-    speech: Annotated[Path | None, Option(help="One recording for all pictures of the folder.")] = None,
+    outdir: Annotated[
+        Path, options.PathOption("--output", "-o", help="Folder for videos and results.jsonl.", show_default=False)
+    ],
+    face: Annotated[Path | None, options.PathOption(help="One portrait for all recordings of the folder.")] = None,
+    speech: Annotated[Path | None, options.PathOption(help="One recording for all pictures of the folder.")] = None,
     settings: Annotated[
         list[str] | None,
         Option(
@@ -58,6 +60,13 @@ def batch(
     ] = RunConfig.device,
     dtype: options.Dtype = RunConfig.dtype,
     batch_size: options.BatchSize = RunConfig.batch_size,
+    together: Annotated[
+        int,
+        Option(
+            help="Clips that share evaluations and decode batches, on GPUs; above 1, animate's but for rounding.",
+            rich_help_panel=MACHINE,
+        ),
+    ] = RunConfig.together,
     engine: Annotated[
         str, Option(help="local, or ray: a Ray cluster that is running.", rich_help_panel=MACHINE)
     ] = LOCAL,
@@ -77,7 +86,7 @@ def batch(
     every picture says the recording of the same name. OUTDIR/results.jsonl gets a row a clip as it ends. Run again,
     only what is missing or has changed is made. A clip that fails stops no other, but the exit code tells.
     """
-    runs = [RunConfig(name.strip(), dtype, batch_size) for name in device.split(",")]
+    runs = [RunConfig(name.strip(), dtype, batch_size, together) for name in device.split(",")]
     for run in runs:
         check_run(run)
     if engine not in (LOCAL, RAY):

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
+from typing import IO, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
+
+from floatcli.errors import InputError
 
 
 def say(line: str) -> None:
@@ -20,6 +26,44 @@ def complain(message: str, hint: str = "") -> None:
     say(f"error: {message}")
     if hint:
         say(f"hint: {hint}")
+
+
+def discard(stream: IO[str]) -> None:
+    """What is left to flush of a stream goes nowhere, or leaving would fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+class Results:
+    """stdout, whose failures are told as what they are: a place that can't be written to.
+
+    That nobody reads it any more is left to the caller.
+    """
+
+    def __init__(self, stream: IO[str]):
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """As of the stream. Raises InputError where it fails."""
+        with self._told():
+            return self._stream.write(text)
+
+    def flush(self) -> None:
+        """As of the stream. Raises InputError where it fails."""
+        with self._told():
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            discard(self._stream)
+            raise InputError(f"stdout can't be written: {error.strerror}", "make room, or send it elsewhere") from error
 
 
 class _Speed(ProgressColumn):

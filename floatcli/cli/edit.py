@@ -19,7 +19,7 @@ from floatcli.cli import options
 from floatcli.cli.clips import open_pipeline
 from floatcli.cli.console import ProgressLine, say
 from floatcli.cli.options import MODEL, MOTION
-from floatcli.cli.orders import RIGHT_FORM, pair_up
+from floatcli.cli.orders import RIGHT_FORM, InOrder, pair_up
 from floatcli.config import RunConfig, VideoConfig
 from floatcli.edits import FITS, BasisEdit, borrowed, coefficients, edited
 from floatcli.errors import InputError, UsageError, WeightsError
@@ -33,12 +33,15 @@ if TYPE_CHECKING:
 
 _PICTURES = (".png", ".html")
 
+app = typer.Typer(add_completion=False)
 
+
+@app.command(cls=InOrder)
 def edit(
     context: typer.Context,
     clip: Annotated[
         Path | None,
-        typer.Argument(
+        options.PathArgument(
             metavar="[CLIP]",
             help=f"Motion file, or a video with its {SUFFIX} beside it.",
             show_default="the newest motion here",
@@ -67,7 +70,8 @@ def edit(
         Option(help="Where scaling starts from: zero, or the coefficient's own mean.", rich_help_panel=MOTION),
     ] = None,
     reference: Annotated[
-        Path | None, Option(help="Take the vectors' coefficients from this motion first.", rich_help_panel=MOTION)
+        Path | None,
+        options.PathOption(help="Take the vectors' coefficients from this motion first.", rich_help_panel=MOTION),
     ] = None,
     fit: Annotated[
         str | None,
@@ -78,15 +82,20 @@ def edit(
         ),
     ] = None,
     output: Annotated[
-        Path | None, Option("--output", "-o", help="Video to write.", show_default="CLIP-edit.mp4")
+        Path | None, options.PathOption("--output", "-o", help="Video to write.", show_default="CLIP-edit.mp4")
     ] = None,
-    speech: Annotated[Path | None, Option(help="Its recording.", show_default="the one CLIP was made from")] = None,
+    speech: Annotated[
+        Path | None, options.PathOption(help="Its recording.", show_default="the one CLIP was made from")
+    ] = None,
     sheet: Annotated[
-        Path | None, Option(help="Show what every basis vector does: a .png, or an .html that moves.")
+        Path | None, options.PathOption(help="Show what every basis vector does: a .png, or an .html that moves.")
     ] = None,
-    plot: Annotated[Path | None, Option(help="Draw the coefficients over time, before and after: a .png.")] = None,
+    plot: Annotated[
+        Path | None, options.PathOption(help="Draw the coefficients over time, before and after: a .png.")
+    ] = None,
     weights: Annotated[
-        Path | None, Option(help="Weights.", show_default="those that made CLIP", rich_help_panel=MODEL)
+        str | None,
+        options.WeightsOption(help="Weights.", show_default="those that made CLIP", rich_help_panel=MODEL),
     ] = None,
     crf: options.Crf = VideoConfig.crf,
     preset: options.Preset = VideoConfig.preset,
@@ -155,6 +164,7 @@ def find_clip(clip: Path | None, tell: Callable[[str], None]) -> Path:
             raise InputError(
                 f"{beside} is not there", "animate keeps a video's motion unless --no-save-motion is given"
             )
+        check_source(beside, "motion")
         return beside
     check_source(clip, "motion")
     return clip
@@ -162,7 +172,10 @@ def find_clip(clip: Path | None, tell: Callable[[str], None]) -> Path:
 
 def check_video_is(video: Path, making: Making) -> None:
     """Raise InputError where a motion was kept beside another video of that name."""
-    if video.is_file() and making.video is not None and file_digest(video) != making.video:
+    if not video.is_file() or making.video is None:
+        return
+    check_source(video, "video")
+    if file_digest(video) != making.video:
         beside = motion_beside(video)
         raise InputError(f"{beside} belongs to another video than {video}", f"edit it all the same: edit {beside}")
 
@@ -182,7 +195,7 @@ class Job:
     speech: Path | None
     sheet: Path | None
     plot: Path | None
-    weights: Path | None
+    weights: str | None
     video: VideoConfig
     run: RunConfig
     save_motion: bool

@@ -37,16 +37,18 @@ _SHOWING = ("scale", "seed", "nfe", "crop", "save_motion", "crf", "preset")
 def emotion(
     context: typer.Context,
     speech: Annotated[
-        Path, typer.Argument(metavar="SPEECH", help="Speech: any sound, or a video with sound.", show_default=False)
+        Path,
+        options.PathArgument(metavar="SPEECH", help="Speech: any sound, or a video with sound.", show_default=False),
     ],
     window: Annotated[float | None, Option(help="Seconds heard at a time.", show_default="all at once")] = None,
     hop: Annotated[float | None, Option(help="Seconds between windows.", show_default=str(_HOP))] = None,
-    plot: Annotated[Path | None, Option(help="Draw the timeline: a .png.")] = None,
+    plot: Annotated[Path | None, options.PathOption(help="Draw the timeline: a .png.")] = None,
     output: Annotated[
-        Path | None, Option("--output", "-o", help="track.csv to write; with --to, the video.", show_default=False)
+        Path | None,
+        options.PathOption("--output", "-o", help="track.csv to write; with --to, the video.", show_default=False),
     ] = None,
     face: Annotated[
-        Path | None, Option(help="Portrait that says SPEECH in other emotions.", rich_help_panel=FACE)
+        Path | None, options.PathOption(help="Portrait that says SPEECH in other emotions.", rich_help_panel=FACE)
     ] = None,
     to: Annotated[
         str | None,
@@ -135,7 +137,7 @@ class Job:
     scales: tuple[float, ...]
     crop: CropConfig
     sample: SampleConfig
-    weights: Path | None
+    weights: str | None
     video: VideoConfig
     run: RunConfig
     save_motion: bool

@@ -2,18 +2,44 @@
 
 from __future__ import annotations
 
+import os
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-from typer import Option
+from typer import Argument, Option
 
 from floatcli.checks import DTYPES, PRESETS
+from floatcli.errors import UsageError, WeightsError
 
 MODEL, MOTION, FACE, VIDEO, MACHINE = "Model", "Motion", "Face", "Video", "Machine"
 
+
+def path(typed: str | Path) -> Path:
+    """A path as it was typed. What lies there is checked later, by us: to Typer it would all be wrong usage."""
+    if not str(typed):
+        raise UsageError("a path is empty", "a variable of the shell that was to give it may be unset")
+    return Path(typed)
+
+
+def weights_source(typed: str) -> str:
+    """Likewise a set's name or a path, which may not be closed to us: what reads it later would take it for damaged.
+
+    A Path would lose the "./" by which a file called like a set is told from the set.
+    """
+    place = path(typed).expanduser()
+    if os.path.isfile(place) and not os.access(place, os.R_OK):
+        raise WeightsError(f"{typed} may not be read", "check the file's permissions")
+    return typed
+
+
+PathOption, PathArgument = partial(Option, parser=path), partial(Argument, parser=path)
+WeightsOption = partial(Option, parser=weights_source)
+WeightsArgument = partial(Argument, parser=weights_source)
+
 Weights = Annotated[
-    Path | None,
-    Option(
+    str | None,
+    WeightsOption(
         help="Weights: a file, or a name as in `floatcli weights list`.",
         show_default="float where it has been fetched, else embedded",
         rich_help_panel=MODEL,

@@ -7,14 +7,20 @@ from typing import Annotated
 
 import typer
 
-from floatcli.cli import console
+from floatcli.cli import console, options
 from floatcli.errors import UsageError
 from floatcli.files import check_place
 
-app = typer.Typer(help="Train a FLOAT of your own, in two stages, and measure it.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Train a FLOAT of your own, in two stages, and measure it."
+)
 
-Config = Annotated[Path, typer.Argument(help="The training's settings, a TOML file such as weights/embedded.toml.")]
-RunFolder = Annotated[Path, typer.Option("--run", help="Folder of checkpoints and samples; a run there is resumed.")]
+Config = Annotated[
+    Path, options.PathArgument(help="The training's settings, a TOML file such as weights/embedded.toml.")
+]
+RunFolder = Annotated[
+    Path, options.PathOption("--run", help="Folder of checkpoints and samples; a run there is resumed.")
+]
 Threads = Annotated[int, typer.Option("--threads", min=1, help="CPU threads; 1 where several parts train at once.")]
 
 PARTS = ("encoder", "landmarks", "mouth", "eyes", "warp")
@@ -69,7 +75,7 @@ def flow(config: Config, run: RunFolder = Path("runs/embedded"), threads: Thread
 @app.command()
 def export(
     config: Config,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The safetensors file to write.")],
+    output: Annotated[Path, options.PathOption("--output", "-o", help="The safetensors file to write.")],
     run: RunFolder = Path("runs/embedded"),
 ) -> None:
     """Put the parts of a run together, as one 16-bit file that animate loads."""
@@ -85,11 +91,15 @@ def export(
 
 @app.command()
 def evaluate(
-    weights: Annotated[Path | None, typer.Option(help="Weights to measure.", show_default="the embedded set")] = None,
+    weights: Annotated[
+        str | None, options.WeightsOption(help="Weights to measure.", show_default="the embedded set")
+    ] = None,
     identities: Annotated[int, typer.Option(min=1, help="Held-out drawn faces.")] = 40,
     clips: Annotated[int, typer.Option(min=2, help="Held-out clips of speech, of each kind.")] = 40,
     videos: Annotated[int, typer.Option(min=1, help="Of these, clips whose decoded pixels are judged.")] = 12,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write every figure here, as JSON.")] = None,
+    output: Annotated[
+        Path | None, options.PathOption("--output", "-o", help="Write every figure here, as JSON.")
+    ] = None,
 ) -> None:
     """Measure a set on held-out drawn faces, sentences and voices, and on a photograph; prints a table."""
     import json
@@ -103,4 +113,4 @@ def evaluate(
     figures = evaluate_model(load_model(weights or "embedded"), identities, clips, videos, console.say)
     if output:
         output.write_text(json.dumps(figures, indent=2) + "\n")
-    typer.echo(table(figures))
+    print(table(figures))

@@ -13,12 +13,12 @@ import typer
 from typer import Option
 
 from floatcli.checkpoint.manifest import WeightsSet, known_sets
-from floatcli.checkpoint.store import find_weights
-from floatcli.cli import console
+from floatcli.checkpoint.store import file_digest, find_weights, weights_files
+from floatcli.cli import console, options
 from floatcli.errors import UsageError, WeightsError
-from floatcli.files import check_place
+from floatcli.files import check_apart, check_place
 
-app = typer.Typer(no_args_is_help=True, help="List, fetch, verify and convert weights.")
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="List, fetch, verify and convert weights.")
 DTYPES = ("float32", "float16", "bfloat16")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A set's name, as list shows it.", show_default=False)]
@@ -40,14 +40,13 @@ def list_sets(as_json: Annotated[bool, Option("--json", help="As JSON on stdout.
         return
     for row in rows:
         state = "not fetched" if row.path is None else "verified" if row.verified else "there, not verified"
-        size = f"{row.bytes / 1e6:,.0f} MB, " if row.bytes else ""
-        print(f"{row.name:<10} {size}{state}\n           {row.about}\n           {row.licence}")
+        print(f"{row.name:<10} {row.bytes / 1e6:,.0f} MB, {state}\n           {row.about}\n           {row.licence}")
         print(f"           {row.path or f'floatcli weights fetch {row.name}'}")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One set as ``list`` shows it."""
+    """One set as ``list`` shows it; what is not there has the size in the manifest."""
 
     name: str
     about: str
@@ -62,10 +61,11 @@ def _row(name: str, entry: WeightsSet) -> Row:
 
     if not entry.sources:
         own = find_weights(name)
-        return Row(name, entry.about, entry.licence, os.fspath(own), own.stat().st_size, True)
+        right = file_digest(own) == entry.sha256
+        return Row(name, entry.about, entry.licence, os.fspath(own), own.stat().st_size, right)
     found = hub.cached_origin(entry)
     if found is None:
-        return Row(name, entry.about, entry.licence, None, 0, False)
+        return Row(name, entry.about, entry.licence, None, entry.bytes, False)
     origin, main = found
     size = sum(place.stat().st_size for file in origin.files if (place := hub.cached_file(file)))
     return Row(name, entry.about, entry.licence, os.fspath(main), size, hub.is_verified(origin))
@@ -88,7 +88,7 @@ def fetch(
         return
     if entry.ask and not accept_licence:
         _ask(name, entry)
-    print(hub.fetch(entry, console.say))
+    print(hub.fetch(name, entry, console.say))
 
 
 def _ask(name: str, entry: WeightsSet) -> None:
@@ -110,13 +110,11 @@ def verify(
     """Read a set's files anew and compare their digests."""
     entries = {each: _set(each) for each in ([name] if name else known_sets())}
     from floatcli.checkpoint import hub
-    from floatcli.checkpoint.tensors import read_tensors
 
     wrong: dict[str, list[str]] = {}
     for each, entry in entries.items():
         if not entry.sources:
-            tensors, _ = read_tensors(find_weights(each))
-            print(f"{each}: whole, {len(tensors)} tensors; it comes with the package and has no digest of its own")
+            _verify_own(find_weights(each), each, entry)
             continue
         found = hub.cached_origin(entry)
         if found is None:
@@ -131,6 +129,14 @@ def verify(
     if wrong:
         said = f"{', '.join(path for paths in wrong.values() for path in paths)} changed"
         raise WeightsError(said, f"remove and fetch: floatcli weights remove {next(iter(wrong))}")
+
+
+def _verify_own(path: Path, name: str, entry: WeightsSet) -> None:
+    """Check the file of a set that travels with the package, and say so. Raises WeightsError where it has changed."""
+    right = file_digest(path) == entry.sha256
+    print(f"{name}: {path.name}: {'right' if right else 'WRONG'} by the digest that floatcli has of it")
+    if not right:
+        raise WeightsError(f"{path} changed", "install floatcli again")
 
 
 @app.command("path")
@@ -155,10 +161,14 @@ def remove(name: Name) -> None:
 @app.command()
 def convert(
     source: Annotated[
-        Path,
-        typer.Argument(metavar="SRC", help="Any layout: a file, or a folder of components.", show_default=False),
+        str,
+        options.WeightsArgument(
+            metavar="SRC", help="Any layout: a file, or a folder of components.", show_default=False
+        ),
     ],
-    output: Annotated[Path, Option("--output", "-o", help="The .safetensors to write.", show_default=False)],
+    output: Annotated[
+        Path, options.PathOption("--output", "-o", help="The .safetensors to write.", show_default=False)
+    ],
     dtype: Annotated[str, Option(help=f"Number format in the file: {', '.join(DTYPES)}.")] = DTYPES[0],
     overwrite: Annotated[bool, Option("--overwrite/--no-overwrite", help="Replace OUT where it is there.")] = True,
 ) -> None:
@@ -167,10 +177,9 @@ def convert(
         raise UsageError(f"there is no dtype {dtype!r}", f"choose from {', '.join(DTYPES)}")
     if output.suffix != ".safetensors":
         raise UsageError(f"{output} does not end in .safetensors", f"call it {output.stem}.safetensors")
-    place = source if source.is_dir() else find_weights(source)
+    place = Path(source) if source not in known_sets() and Path(source).is_dir() else find_weights(source)
+    check_apart([output], weights_files(place))
     check_place(output, overwrite)
-    if output.exists() and output.samefile(place):
-        raise UsageError(f"{output} is the source too", "name another output")
     import torch
 
     from floatcli.checkpoint.load import load_model, save_model

@@ -127,8 +127,10 @@ def _choose(faces: list[FaceBox], wanted: int, notice: Callable[[str], None], na
     if not faces:
         raise InputError(f"no face found in {name}", "use --crop none, or --crop x,y,w,h around head and shoulders")
     if not 0 <= wanted < len(faces):
-        count = "1 face is" if len(faces) == 1 else f"{len(faces)} faces are"
-        raise InputError(f"{count} in {name}: there is no face {wanted}", f"--face 0 to --face {len(faces) - 1}")
+        if len(faces) == 1:
+            raise InputError(f"1 face is in {name}: there is no face {wanted}", "leave --face out: it is face 0")
+        said = f"{len(faces)} faces are in {name}: there is no face {wanted}"
+        raise InputError(said, f"--face 0 to --face {len(faces) - 1}")
     if len(faces) > 1:
         notice(f"{len(faces)} faces in {name}: taking face {wanted}, 0 being the largest (choose with --face)")
     return faces[wanted]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import count
 
 import torch
@@ -47,6 +48,12 @@ def integrate(field: Callable[[Tensor, Tensor], Tensor], x_0: Tensor, settings: 
     return odeint(field, x_0, ends, method=settings.solver, options={"grid_constructor": lambda *_: grid})[-1]
 
 
+def sample_window(field: VectorField, condition: WindowCondition, x_0: Tensor, settings: SampleConfig) -> Tensor:
+    """Motion (B, L, D) of one window: its noise x_0, carried along the field under its conditions."""
+    guided, before = GuidedField(field, condition, settings), condition.preceding_motion.shape[1]
+    return integrate(lambda t, x: guided(t, x)[:, before:], x_0, settings)
+
+
 @torch.no_grad()
 def sample_motion(
     field: VectorField,
@@ -56,6 +63,7 @@ def sample_motion(
     settings: SampleConfig,
     config: ModelConfig,
     noise: Iterable[Tensor] | None = None,
+    carry: Callable[[WindowCondition, Tensor, SampleConfig], Tensor] | None = None,
 ) -> Iterator[Tensor]:
     """Motion in windows, as they come.
 
@@ -70,12 +78,14 @@ def sample_motion(
             batch as a whole, so only within its tolerance does a clip move as it would alone.
         config: the model's.
         noise: x_0 of every window, (B or 1, L, D), in place of the seed's.
+        carry: does what ``sample_window`` does with the field, maybe for others as well.
 
     Yields:
         (B, L, D) float32, the last one cut so that there are T frames in all.
     """
     batch, length, before = len(ref_motion), config.window, config.preceding
     heard = audio_cond.split(length, dim=1) if isinstance(audio_cond, Tensor) else audio_cond
+    carry = partial(sample_window, field) if carry is None else carry
     noise = iter(noise_windows(settings.seed, length, config.motion_dim) if noise is None else noise)
     preceding_motion = ref_motion.new_zeros(batch, before, config.motion_dim)
     preceding_audio = ref_motion.new_zeros(batch, before, config.audio_dim)
@@ -88,9 +98,7 @@ def sample_motion(
             audio,
             emotion if emotion.ndim == 2 else _window_emotion(emotion, start, config),
         )
-        guided = GuidedField(field, condition, settings)
-        x_0 = next(noise).to(audio.device).expand(batch, -1, -1)
-        x_1 = integrate(lambda t, x, guided=guided: guided(t, x)[:, before:], x_0, settings)  # type: ignore[misc]
+        x_1 = carry(condition, next(noise).to(audio.device).expand(batch, -1, -1), settings)
         yield x_1[:, : given.shape[1]]
         preceding_motion = x_1[:, length - before :].to(ref_motion.dtype)
         preceding_audio = audio[:, length - before :]

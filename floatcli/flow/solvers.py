@@ -34,7 +34,8 @@ def solver_steps(settings: SampleConfig) -> int | None:
                 f"leave nfe out and set the tolerance, or choose from {', '.join(FIXED_SOLVERS)}",
             )
         if not 1e-6 <= settings.tolerance < 1:  # float32 cannot meet less
-            raise UsageError(f"tolerance must lie between 1e-6 and 1, not {settings.tolerance}", "1e-4 is plenty")
+            said = f"tolerance must be at least 1e-6 and below 1, not {settings.tolerance}"
+            raise UsageError(said, "1e-4 is plenty")
         return None
     if solver not in FIXED_SOLVERS:
         raise UsageError(
@@ -59,3 +60,11 @@ def resolved(settings: SampleConfig) -> SampleConfig:
     """The settings with the number of evaluations that will be made, where the solver's steps fix it."""
     steps = solver_steps(settings)
     return settings if steps is None else replace(settings, nfe=steps * FIXED_SOLVERS[settings.solver])
+
+
+def in_step(settings: SampleConfig) -> SampleConfig | None:
+    """What is the same for all windows that one batch can sample; None where the solver chooses steps by what it sees.
+
+    A seed is no part of it: it has made its noise by then.
+    """
+    return None if solver_steps(settings) is None else replace(resolved(settings), seed=0)

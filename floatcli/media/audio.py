@@ -23,10 +23,17 @@ from floatcli.media.ffmpeg import MediaInfo, ffmpeg_executable, file_argument, l
 #: Speech shorter than one frame of video says nothing, seconds.
 SHORTEST = 0.04
 
+#: Full scale is 1, and float recordings reach 10 or so; beyond this, 60 dB above it, encoders of sound fail.
+LOUDEST = 1000.0
+
+LOWEST_RATE = 1000  # Hz: nothing of a voice is left at half of it
+
+_EXPORT = "export it again, as 16-bit WAV for example"
 _AT_ONCE = 60  # seconds that are resampled at a time
 _BLOCK = 1 << 18  # samples (of all channels) taken from ffmpeg at a time
 _WIDEST_RATIO = 1000  # torchaudio's resampling kernel grows with the square of the reduced ratio of rates
 _COMMON_RATE = 48000
+_PLAIN, _OPEN_END = (1, 3, 0xFFFE), 0x7FFF0000  # codecs of WAV whose samples all have one size; bytes
 _FILTER_WIDTH, _ROLLOFF = 6, 0.99  # torchaudio's own, written here as the kernel's reach follows from them
 
 
@@ -54,16 +61,21 @@ def speech_blocks(
         FfmpegError: ffmpeg is missing.
     """
     path = Path(path)
-    with _Recording(path, inspect_recording(path)) as recording:
+    info = inspect_recording(path)
+    with _Recording(path, info) as recording:
         yield from _resampled(recording.blocks(), recording.rate, sample_rate)
-    if recording.broken:
-        notice(f"{path} breaks off after {recording.samples / recording.rate:.1f} s: {recording.broken}")
+    seconds, told = recording.samples / recording.rate, _wav_seconds(path) or info.sound_seconds
+    broken = recording.broken
+    if not broken and told is not None and info.start + seconds < 0.99 * told - 0.1:
+        broken = f"its header tells of {told:.1f} s"
+    if broken:
+        notice(f"{path} breaks off after {seconds:.1f} s: {broken}")
     if not recording.samples:
         reason = recording.broken or "no samples in it"
         raise InputError(f"the sound of {path} can't be decoded: {reason}", "convert it to WAV, or record it again")
     if recording.samples < SHORTEST * recording.rate:
-        length = 1000 * recording.samples / recording.rate
-        raise InputError(f"{path} is too short ({length:.0f} ms)", f"it takes at least {1000 * SHORTEST:.0f} ms")
+        length = math.floor(10_000 * seconds) / 10  # rounded up, it might seem long enough
+        raise InputError(f"{path} is too short ({length:g} ms)", f"it takes at least {1000 * SHORTEST:.0f} ms")
 
 
 def pieces(blocks: Iterable[Tensor], core: int, context: int) -> Iterator[tuple[Tensor, int, int]]:
@@ -120,7 +132,28 @@ def inspect_recording(path: Path) -> MediaInfo:
         raise InputError(f"{path} is no recording that ffmpeg can read", "use WAV, MP3, M4A, or a video with sound")
     if not info.audio:
         raise InputError(f"{path} has no sound", "give a recording of speech, or a video with sound")
+    if 0 < info.audio_rate < LOWEST_RATE:
+        raise InputError(f"{path} has {info.audio_rate} samples a second, too few for speech", "record it at 16000 Hz")
     return info
+
+
+def _wav_seconds(path: Path) -> float | None:
+    """Seconds of sound that a plain WAV file's header tells of; None where it is another file, or leaves it open.
+
+    ffmpeg tells what is there instead. Who writes to a pipe doesn't know the length, and tells of 2 or 4 GB.
+    """
+    with path.open("rb") as file:
+        head, bytes_a_second, codec = file.read(12), 0, 0
+        while head[:4] == b"RIFF" and len(chunk := file.read(8)) == 8:
+            name, size = struct.unpack("<4sI", chunk)
+            if name == b"data":
+                plain = codec in _PLAIN and bytes_a_second
+                return size / bytes_a_second if plain and size < _OPEN_END else None
+            start = file.tell()
+            if name == b"fmt ":
+                codec, bytes_a_second = struct.unpack("<H6xI", file.read(12).ljust(12, b"\0"))
+            file.seek(start + size + size % 2)
+    return None
 
 
 class _Recording:
@@ -157,18 +190,22 @@ class _Recording:
         return self
 
     def blocks(self) -> Iterator[Tensor]:
-        """float32 (n,). Raises InputError where samples are no numbers."""
+        """float32 (n,). Raises InputError where samples are no numbers, or none that sound can have."""
         while self.rate > 1 and (block := self._stream.read(_BLOCK * self._channels * 4)):
             whole = (
                 len(block) // (self._channels * 4) * self._channels * 4
             )  # of a last frame that was cut short, nothing
             frames = np.frombuffer(block[:whole], ">f4").reshape(-1, self._channels)
+            self._check_level(float(np.abs(frames).max(initial=0)))
             mono = torch.from_numpy(frames.mean(axis=1, dtype=np.float32))
-            if not mono.isfinite().all():
-                said = f"{self.path} holds samples that are no numbers"
-                raise InputError(said, "export it again, as 16-bit WAV for example")
             self.samples += len(mono)
             yield mono
+
+    def _check_level(self, peak: float) -> None:
+        if not math.isfinite(peak):
+            raise InputError(f"{self.path} holds samples that are no numbers", _EXPORT)
+        if peak > LOUDEST:
+            raise InputError(f"{self.path} holds samples of {peak:.3g}, where 1 is full scale", _EXPORT)
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None:  # nobody wants the rest

@@ -61,11 +61,22 @@ class MediaInfo:
         duration: Seconds; None where it isn't known without reading all of the file.
         video: The moving pictures (cover art is none), a line each, as ffmpeg words them.
         audio: The sounds, likewise, e.g. "aac (LC) (mp4a / 0x6134706D), 44100 Hz, stereo, fltp, 128 kb/s".
+        start: Seconds before the first of it, which some formats count as duration; never negative.
+        estimated: Whether the duration is a guess from the file's size.
     """
 
     duration: float | None
     video: tuple[str, ...]
     audio: tuple[str, ...]
+    start: float = 0.0
+    estimated: bool = False
+
+    @property
+    def sound_seconds(self) -> float | None:
+        """How long the file says that its one sound lasts; None where it doesn't say, or holds something else."""
+        if self.duration is None or self.estimated or self.video or len(self.audio) != 1:
+            return None
+        return self.duration
 
     @property
     def audio_codec(self) -> str:
@@ -86,9 +97,11 @@ def media_info(path: Path) -> MediaInfo | None:
     if not re.search(r"^Input #0, ", said, re.MULTILINE):
         return None
     streams = re.findall(r"^\s+Stream #0:\d+\S*: (Video|Audio): (.+)$", said, re.MULTILINE)
-    clock = re.search(r"Duration: (\d+):(\d+):(\d+\.?\d*)", said)
+    clock = re.search(r"Duration: (\d+):(\d+):(\d+\.?\d*)(?:, start: (-?\d+\.\d+))?", said)
     return MediaInfo(
         duration=int(clock[1]) * 3600 + int(clock[2]) * 60 + float(clock[3]) if clock else None,
         video=tuple(line for kind, line in streams if kind == "Video" and "(attached pic)" not in line),
         audio=tuple(line for kind, line in streams if kind == "Audio"),
+        start=max(float(clock[4] or 0), 0.0) if clock else 0.0,
+        estimated=bool(re.search("duration from bitrate|bitrate for duration", said, re.IGNORECASE)),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ import ffmpeg
 
 from floatcli.config import VideoConfig
 from floatcli.errors import InputError, UsageError
-from floatcli.files import check_place
+from floatcli.files import check_place, temporary_beside
 from floatcli.media.encoder import Encoder
 from floatcli.media.ffmpeg import MediaInfo, ffmpeg_executable, file_argument, media_info
 
@@ -150,7 +149,7 @@ class VideoWriter(Encoder):
         self.path = path.resolve()  # a link's target is replaced, not the link
         self._config = config
         suffix = path.suffix.lower()
-        self._temporary = self.path.with_name(f".floatcli-{secrets.token_hex(6)}{suffix}")
+        self._temporary = temporary_beside(self.path, suffix)
         target = file_argument(self._temporary)
         command = _command(target, CONTAINERS[suffix], (width, height), fps, config, speech, frames)
         super().__init__(command, width, height, str(self.path))

@@ -9,6 +9,7 @@ weights trained on drawings carry over to photographs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -177,6 +178,15 @@ class AnchoredFeatures(NamedTuple):
     backdrop: Tensor  # (1, 3, H, H), the picture without the head
 
 
+class Patch(NamedTuple):
+    """One patch of a portrait."""
+
+    editor: PatchEditor
+    prepared: list[Tensor]  # maps (1, C, S, S)
+    frame: Tensor  # (1, 2, 3)
+    names: tuple[str, ...]  # of the coefficients that it follows
+
+
 class AnchoredDecoder(nn.Module):
     """Identity, features, motion -> frames; see the module's text.
 
@@ -237,22 +247,56 @@ class AnchoredDecoder(nn.Module):
 
     def forward(self, identity: Tensor, motion: Tensor, features: AnchoredFeatures) -> Tensor:
         """Frames (N, 3, H, H) in [-1, 1] for motions (N, D); the identity speaks through the features alone."""
+        coeffs, patches = _coefficients(motion, features), self._patches(features)
+        drawn = [patch.editor(patch.prepared, self.part(coeffs, patch.names)) for patch in patches]
+        return self._shown(coeffs, drawn, patches, features)
+
+    def several(
+        self, identities: Sequence[Tensor], motions: Sequence[Tensor], features: Sequence[AnchoredFeatures]
+    ) -> list[Tensor]:
+        """Frames (n, 3, H, H) of each of several portraits in motions (n, D); their patches are edited in one batch."""
+        frames = [len(motion) for motion in motions]
+        coeffs = [_coefficients(*each) for each in zip(motions, features, strict=True)]
+        patches = [self._patches(each) for each in features]
+        drawn = []
+        for alike in zip(*patches, strict=True):  # mouths, then left eyes, then right ones
+            prepared = _for_frames([patch.prepared for patch in alike], frames)
+            edit = alike[0].editor(prepared, self.part(torch.cat(coeffs), alike[0].names))
+            drawn.append([Edit(*parts) for parts in zip(*(part.split(frames) for part in edit), strict=True)])
+        each = zip(coeffs, zip(*drawn, strict=True), patches, features, strict=True)
+        return [self._shown(*portrait) for portrait in each]
+
+    def _patches(self, features: AnchoredFeatures) -> tuple[Patch, ...]:
         left, right = eye_frames(features.anchors)
-        patches = (
-            (self.mouth, features.mouth, mouth_frame(features.anchors), MOUTH),
-            (self.eye, features.left_eye, left, LEFT_EYE),
-            (self.eye, features.right_eye, right, RIGHT_EYE),
+        return (
+            Patch(self.mouth, features.mouth, mouth_frame(features.anchors), MOUTH),
+            Patch(self.eye, features.left_eye, left, LEFT_EYE),
+            Patch(self.eye, features.right_eye, right, RIGHT_EYE),
         )
-        with _full_precision(motion):
-            coeffs = motion.float() @ features.basis
-        drawn = [editor(prepared, self.part(coeffs, names)) for editor, prepared, _, names in patches]
-        with _full_precision(motion):
-            edits = motion.new_zeros(len(motion), 7, self.size.work_size, self.size.work_size)
+
+    def _shown(
+        self, coeffs: Tensor, drawn: Sequence[Edit], patches: Sequence[Patch], features: AnchoredFeatures
+    ) -> Tensor:
+        """Frames (N, 3, H, H) of a portrait with coefficients (N, M), from the edits of its patches."""
+        with _full_precision(coeffs):
+            edits = coeffs.new_zeros(len(coeffs), 7, self.size.work_size, self.size.work_size)
             edits[:, 6:] = features.opacity
-            for edit, (editor, _, frame, _) in zip(drawn, patches, strict=True):
-                _put(edits, edit, place(frame, self.size.work_size, editor.extent), frame)
+            for edit, patch in zip(drawn, patches, strict=True):
+                _put(edits, edit, place(patch.frame, self.size.work_size, patch.editor.extent), patch.frame)
             flow = self.warp(features.warp, features.pose, self.part(coeffs, POSE))
             return render(features.picture, edits, flow, features.backdrop)
+
+
+def _coefficients(motion: Tensor, features: AnchoredFeatures) -> Tensor:
+    """Coefficients (N, M) of motions (N, D)."""
+    with _full_precision(motion):
+        return motion.float() @ features.basis
+
+
+def _for_frames(prepared: Sequence[list[Tensor]], frames: Sequence[int]) -> list[Tensor]:
+    """Maps of several portraits (1, C, S, S), level by level, as those of the frames that each of them has."""
+    each = zip(*prepared, strict=True)
+    return [torch.cat([x.expand(n, -1, -1, -1) for x, n in zip(maps, frames, strict=True)]) for maps in each]
 
 
 def _full_precision(like: Tensor) -> torch.autocast:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -24,8 +25,19 @@ class WindowCondition(NamedTuple):
         """Side by side for each frame: (B, L' + L, D + A + E)."""
         audio = torch.cat((self.preceding_audio, self.audio), dim=1)
         length = audio.shape[1]
-        emotion = self.emotion if self.emotion.ndim == 3 else self.emotion[:, None].expand(-1, length, -1)
-        return torch.cat((self.ref_motion[:, None].expand(-1, length, -1), audio, emotion), dim=-1)
+        return torch.cat((self.ref_motion[:, None].expand(-1, length, -1), audio, self.by_frame()), dim=-1)
+
+    def by_frame(self) -> Tensor:
+        """The emotion of each frame, (B, L' + L, E)."""
+        length = self.preceding_audio.shape[1] + self.audio.shape[1]
+        return self.emotion if self.emotion.ndim == 3 else self.emotion[:, None].expand(-1, length, -1)
+
+
+def joined(conditions: Sequence[WindowCondition]) -> WindowCondition:
+    """Conditions of several clips as those of one batch."""
+    if len({condition.emotion.ndim for condition in conditions}) > 1:
+        conditions = [condition._replace(emotion=condition.by_frame()) for condition in conditions]
+    return WindowCondition(*(torch.cat(parts) for parts in zip(*conditions, strict=True)))
 
 
 def normalise_waveform(waveform: Tensor) -> Tensor:

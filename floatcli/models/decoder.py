@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
 from floatcli.config import ModelConfig
 from floatcli.models.layers import ActivatedConv, StyledConv, StyledHead, leaky, look_up, per_pixel, upsample
+
+
+class Maps(NamedTuple):
+    """Features of several portraits at one resolution."""
+
+    each: Sequence[Tensor]  # (1, C, r, r)
+    frames: list[int]  # of every portrait, N in all
+
+
+def _each(change: Callable[[Tensor], Tensor], feature: Tensor | Maps) -> Tensor | Maps:
+    """Features of one portrait or several, changed."""
+    if isinstance(feature, Tensor):
+        return change(feature)
+    return feature._replace(each=[change(map_) for map_ in feature.each])
 
 
 class RgbHead(ActivatedConv):
@@ -44,13 +61,15 @@ class Level(nn.Module):
         # The ticks are those of align_corners=True although sampling is with False: the weights learnt the mismatch.
         self.register_buffer("ticks", torch.linspace(-1, 1, resolution, device="cpu"), persistent=False)
 
-    def forward(self, x: Tensor, latent: Tensor, feature: Tensor, flow: Tensor, rgb: Tensor) -> tuple[Tensor, ...]:
+    def forward(
+        self, x: Tensor, latent: Tensor, feature: Tensor | Maps, flow: Tensor, rgb: Tensor
+    ) -> tuple[Tensor, ...]:
         """Decode one resolution.
 
         Args:
             x: activations (N, inputs, r/2, r/2).
             latent: (N, D).
-            feature: the portrait's (N or 1, outputs, r, r).
+            feature: the portrait's (N or 1, outputs, r, r), or those of several.
             flow: of the resolution before (N, 3, r/2, r/2).
             rgb: of the resolution before (N, 3, r/2, r/2).
 
@@ -61,16 +80,17 @@ class Level(nn.Module):
         flow = self.flow(x, latent) + upsample(flow)
         mask = flow[:, 2:].sigmoid()
         if self.last:  # of the warped features only the colour is wanted, and colour can be warped as well
-            return x, flow, self.rgb.activated(self.warp(self.rgb.colour(feature), flow, mask)) + upsample(rgb)
+            colour = self.warp(_each(self.rgb.colour, feature), flow, mask)
+            return x, flow, self.rgb.activated(colour) + upsample(rgb)
         warped = self.warp(feature, flow, mask)
         rgb = self.rgb(warped) + upsample(rgb)
         return torch.addcmul(warped, x, 1 - mask), flow, rgb
 
-    def warp(self, feature: Tensor, flow: Tensor, mask: Tensor) -> Tensor:
+    def warp(self, feature: Tensor | Maps, flow: Tensor, mask: Tensor) -> Tensor:
         """The portrait's features where the flow looks for them, masked.
 
         Args:
-            feature: (N or 1, C, r, r).
+            feature: (N or 1, C, r, r), or those of several portraits.
             flow: (N, 3, r, r) before its non-linearities: x, y, mask.
             mask: (N, 1, r, r) in (0, 1).
 
@@ -78,7 +98,12 @@ class Level(nn.Module):
             (N, C, r, r).
         """
         shift = flow[:, :2].float().tanh()  # positions need float32: 16 bits are coarser than a pixel
-        return look_up(feature, shift[:, 0] + self.ticks, shift[:, 1] + self.ticks[:, None], mask)
+        places = shift[:, 0] + self.ticks, shift[:, 1] + self.ticks[:, None]
+        if isinstance(feature, Tensor):
+            return look_up(feature, *places, mask)
+        # Portrait by portrait, so that no map is copied for every frame.
+        parts = zip(feature.each, *(each.split(feature.frames) for each in (*places, mask)), strict=True)
+        return torch.cat([look_up(*part) for part in parts])
 
 
 class WarpedDecoder(nn.Module):
@@ -94,13 +119,14 @@ class WarpedDecoder(nn.Module):
             for c_in, c_out, resolution in zip(channels[:-1], channels[1:], config.resolutions[1:], strict=True)
         )
 
-    def forward(self, identity: Tensor, motion: Tensor, features: list[Tensor]) -> Tensor:
+    def forward(self, identity: Tensor, motion: Tensor, features: Sequence[Tensor | Maps]) -> Tensor:
         """Decode frames.
 
         Args:
             identity: (N or 1, D).
             motion: (N, D).
-            features: the encoder's maps (N or 1, C, r, r), r = 8, ..., S; one set is shared by all frames.
+            features: the encoder's maps (N or 1, C, r, r), r = 8, ..., S; one set is shared by all frames. Or those of
+                several portraits.
 
         Returns:
             Frames (N, 3, S, S), in [-1, 1] up to overshoot.
@@ -111,3 +137,12 @@ class WarpedDecoder(nn.Module):
         for level, feature in zip(self.levels, features, strict=True):
             x, flow, rgb = level(x, latent, feature, flow, rgb)
         return rgb
+
+    def several(
+        self, identities: Sequence[Tensor], motions: Sequence[Tensor], features: Sequence[list[Tensor]]
+    ) -> list[Tensor]:
+        """Frames (n, 3, S, S) of each of several portraits, (1, D) with maps (1, C, r, r), in motions (n, D)."""
+        frames = [len(motion) for motion in motions]
+        identity = torch.cat([each.expand(n, -1) for each, n in zip(identities, frames, strict=True)])
+        maps = [Maps(level, frames) for level in zip(*features, strict=True)]
+        return list(self(identity, torch.cat(list(motions)), maps).split(frames))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +18,10 @@ from floatcli.models.emotion_encoder import EmotionEncoder
 from floatcli.models.fmt import VectorField
 from floatcli.models.motion_basis import MotionBasis
 from floatcli.models.motion_encoder import MotionEncoder
+
+Prepare: TypeAlias = Callable[[str, nn.Module], None]
+
+_PREPARING = threading.RLock()  # a thread that finds a part being prepared waits until it is ready
 
 
 class Portrait(NamedTuple):
@@ -32,12 +38,36 @@ class FloatModel(nn.Module):
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.config = config
+        self._unprepared: dict[str, list[Prepare]] = {}
         self.motion_encoder = MotionEncoder(config)
         self.basis = MotionBasis(config)
         self.decoder = _decoder(config)
         self.audio_encoder = AudioEncoder(config)
         self.emotion_encoder = EmotionEncoder(config)
         self.field = VectorField(config)
+
+    def at_first_use(self, prepare: Prepare) -> None:
+        """Have ``prepare`` told the name of each part, and the part, before that is used for the first time.
+
+        So what nobody uses costs nothing. Of several, those that came first are told first.
+        """
+        for name, _ in self.named_children():
+            self._unprepared.setdefault(name, []).append(prepare)
+
+    def prepare(self) -> None:
+        """Prepare all parts now."""
+        for name, _ in self.named_children():
+            getattr(self, name)
+
+    def __getattr__(self, name: str) -> Any:
+        part: Any = super().__getattr__(name)
+        if name in self.__dict__.get("_unprepared", ()):
+            # Parameters of inference mode could never be learnt, nor would they tell when they change.
+            with _PREPARING, torch.inference_mode(False), torch.no_grad():
+                for prepare in self._unprepared.get(name, ()):
+                    prepare(name, part)
+                self._unprepared.pop(name, None)
+        return part
 
     def encode(self, image: Tensor, anchors: Tensor | None = None) -> Portrait:
         """Pictures in [-1, 1] as portraits.
@@ -58,6 +88,13 @@ class FloatModel(nn.Module):
     def decode(self, portrait: Portrait, motion: Tensor) -> Tensor:
         """Frames (N, 3, S, S), about [-1, 1], of one portrait (batch 1) or N in motion (N, D)."""
         return self.decoder(portrait.identity, motion, portrait.features)
+
+    def decode_together(self, portraits: Sequence[Portrait], motions: Sequence[Tensor]) -> list[Tensor]:
+        """Frames (n, 3, S, S) of each of several portraits (batch 1) in its motions (n, D), drawn in one batch."""
+        if len(portraits) == 1:
+            return [self.decode(portraits[0], motions[0])]
+        identities, features, _ = zip(*portraits, strict=True)
+        return self.decoder.several(identities, motions, features)
 
     def hear(self, speech: Tensor) -> Tensor:
         """Audio condition (B, T, audio_dim) of speech (B, samples) at ``config.sample_rate``, as recorded."""

@@ -15,6 +15,7 @@ Figures = dict[str, float]
 
 MOUTH_BOX = 0.62  # half side over the distance between the eyes
 EYE_BOX = 0.36
+HALF_FACE, FOREHEAD, THROAT = 1.1, 1.25, 0.4  # from the middle to an ear, above the eyes, below the chin: likewise
 HELD_OUT = 987_654  # seeds identities that no training draws
 
 
@@ -49,6 +50,17 @@ def face_boxes(anchors: np.ndarray, size: int) -> dict[str, tuple[slice, slice]]
         "left_eye": box_around(left, EYE_BOX * distance, size),
         "right_eye": box_around(right, EYE_BOX * distance, size),
     }
+
+
+def outside_face(anchors: np.ndarray, size: int) -> Tensor:
+    """Where the face is not, bool (size, size): around an ellipse of anchors (7, 2) in pixels, from hair to throat."""
+    eyes, chin = anchors[:2].mean(0), anchors[6]
+    distance = float(np.linalg.norm(anchors[1] - anchors[0]))
+    top, bottom = eyes[1] - FOREHEAD * distance, chin[1] + THROAT * distance
+    x, y = np.meshgrid(np.arange(size) + 0.5, np.arange(size) + 0.5)
+    across = (x - (eyes[0] + chin[0]) / 2) / (HALF_FACE * distance)
+    along = (2 * y - top - bottom) / (bottom - top)
+    return torch.from_numpy(across**2 + along**2 > 1)
 
 
 def read_motion(model: FloatModel, pictures: Tensor) -> Tensor:
@@ -138,8 +150,11 @@ def share_inside(change: Tensor, boxes: list[tuple[slice, slice]]) -> float:
 
 
 def measure_sweeps(model: FloatModel, portrait: Portrait, anchors: np.ndarray, size: int) -> Figures:
-    """Where the change of an opening jaw and of a blink falls, on a picture with marked anchors (7, 2) in pixels."""
-    boxes = face_boxes(anchors, size)
+    """Where the change of an opening jaw and of a blink falls, on a picture with marked anchors (7, 2) in pixels.
+
+    Outside the face it is the largest of a pixel, in grey levels of 255.
+    """
+    boxes, outside = face_boxes(anchors, size), outside_face(anchors, size)
     shut = {"jaw": 0.0, "lid_left": 0.0, "lid_right": 0.0}
     rest = sweep(model, portrait, shut)
     jaw = sweep(model, portrait, shut | {"jaw": 1.0}) - rest
@@ -147,4 +162,6 @@ def measure_sweeps(model: FloatModel, portrait: Portrait, anchors: np.ndarray, s
     return {
         "jaw inside mouth box": share_inside(jaw, [boxes["mouth"]]),
         "blink inside eye boxes": share_inside(blink, [boxes["left_eye"], boxes["right_eye"]]),
+        "jaw outside the face": float(jaw[..., outside].abs().max()) * 127.5,
+        "blink outside the face": float(blink[..., outside].abs().max()) * 127.5,
     }

@@ -49,6 +49,8 @@ def load_settings(path: Path) -> Settings:
     """
     try:
         values = tomllib.loads(path.read_text("utf-8"))
+    except PermissionError:
+        raise InputError(f"{path} may not be read", "check the file's permissions") from None
     except OSError as error:
         raise InputError(
             f"{path}: {error.strerror}", "name a training's TOML file, such as weights/embedded.toml"

@@ -92,6 +92,14 @@ def test_files_travel_and_come_back_with_their_own_names(cluster, folder, tiny_w
     assert len(os.listdir(folder / "sent")) == 2 * CLIPS + 1
 
 
+def test_actors_have_clips_share_calls_as_well(cluster, folder, tiny_weights):
+    address = ("--engine", "ray", "--ray-address", cluster.address)
+    spread = batch(folder, tiny_weights, "spread", *address, "--together", "3")
+    said = spread.communicate(timeout=120)[1]
+    assert spread.returncode == 0, said
+    assert len(digests(folder / "spread")) == CLIPS
+
+
 def test_a_node_that_dies_takes_no_clip_with_it(cluster, folder, tiny_weights):
     local = batch(folder, tiny_weights, "local")
     assert local.wait(120) == 0

@@ -98,13 +98,47 @@ def test_a_folder_pairs_by_name_or_with_one_for_all(folder):
         ("jobs.jsonl", '{"face": "a.png", "speech": {"a": 1}}', "line 1: speech is neither text nor a number"),
         ("jobs.jsonl", "{\n", "line 1: no JSON"),
         ("jobs.jsonl", "[1]\n", "line 1: no object"),
+        ("jobs.jsonl", "[" * 200_000, "line 1: no JSON"),
+        ("o/results.jsonl", '{"face": "a.png", "speech": "s.wav"}', "results.jsonl is where results go"),
     ],
 )
-def test_lists_that_cannot_be_meant(folder, name, text, message):
+def test_lists_that_cannot_be_meant(folder, monkeypatch, name, text, message):
+    (folder / "o").mkdir()
+    monkeypatch.chdir(folder)
     with pytest.raises(FloatCliError) as error:
-        read_jobs(listed(folder, text, name), Path("o"))
+        read_jobs(listed(Path(), text, name), Path("o"))
     assert message in error.value.message
     assert error.value.hint
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("c.png,d.wav,x,,", "nfe is 'x'"),
+        ("c.png,d.wav,,loud,", "background: there is no colour 'loud'"),
+        ("c.png,d.wav,,,maybe", "save_motion is 'maybe'"),
+        ("c.png,,,,", "there is no speech"),
+        (",,,,", "there is no face and no speech"),
+    ],
+)
+def test_a_line_that_cannot_be_meant_is_a_clip_that_fails(folder, line, fault):
+    jobs = listed(folder, f"face,speech,nfe,background,save-motion\na.png,b.wav,4,,\n{line}\ne.png,f.wav,,red,\n")
+    first, bad, last = read_jobs(jobs, Path("o"))
+    assert (first.fault, last.fault, first.sample.nfe, last.crop.background) == (None, None, 4, (255, 0, 0))
+    assert bad.out == Path("o/c-d.mp4" if "d.wav" in line else "o/line-3.mp4")
+    with pytest.raises(FloatCliError) as error:
+        bad.check(None)
+    assert error.value.message == f"{jobs}, line 3: {fault}"
+
+
+def test_paths_that_nothing_can_be_at_are_for_their_clips_to_tell(folder):
+    (folder / "loop.png").symlink_to("loop.png")
+    rows = [{"face": name, "speech": "anna.wav"} for name in ("a\0.png", "\ud800.png", "loop.png")]
+    rows += [{"face": "anna.png", "speech": "anna.wav", "out": name} for name in ("b\0.mp4", "\ud800.mp4")]
+    jobs = read_jobs(listed(folder, "\n".join(map(json.dumps, rows)), "jobs.jsonl"), folder)
+    for job in jobs:
+        with pytest.raises(InputError, match=r"is no usable path|is not there"):
+            job.check(None)
 
 
 def test_folders_that_cannot_be_meant(folder, tmp_path):

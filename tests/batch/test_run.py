@@ -13,7 +13,7 @@ from PIL import Image
 from floatcli.batch import cluster
 from floatcli.batch.ledger import Ledger
 from floatcli.batch.run import ATTEMPTS, Batch
-from floatcli.batch.worker import ABREAST, Shelf, Stopped, WorkerLostError
+from floatcli.batch.worker import Shelf, Stopped, WorkerLostError
 from floatcli.checkpoint import store
 from floatcli.checkpoint.load import load_model
 from floatcli.config import CropConfig, RunConfig
@@ -26,6 +26,7 @@ class Pretender:
     """Makes a file that says so."""
 
     gone = False
+    abreast = RunConfig().abreast
 
     def __init__(self) -> None:
         self.made: Counter[str] = Counter()
@@ -82,9 +83,11 @@ def test_every_clip_is_made_once_by_somebody(batch, jobs, tmp_path):
     assert len((tmp_path / "results.jsonl").read_text().splitlines()) == len(jobs)
 
 
-def test_a_worker_has_two_clips_at_a_time(batch):
+@pytest.mark.parametrize("together", [1, 3])
+def test_a_worker_has_a_clip_more_than_those_that_compute_together(batch, together):
     class Slow(Pretender):
-        meeting = threading.Barrier(ABREAST)
+        abreast = RunConfig(together=together).abreast
+        meeting = threading.Barrier(abreast)
 
         def work(self, job):
             if job.out.name < "8":  # the ninth has nobody to meet
@@ -92,7 +95,21 @@ def test_a_worker_has_two_clips_at_a_time(batch):
 
     worker = Slow()
     assert all(end.row["status"] == "done" for end in batch.run(lambda: [worker]))
-    assert worker.most_at_work == ABREAST == 2
+    assert worker.most_at_work == together + 1
+
+
+def test_every_worker_gets_a_clip_before_any_gets_more(batch):
+    class Slow(Pretender):
+        abreast = 4
+        meeting = threading.Barrier(2)
+
+        def work(self, job):
+            if job.out.name < "2":
+                self.meeting.wait(10)
+
+    one, other = Slow(), Slow()
+    list(batch.run(lambda: [one, other]))
+    assert min(one.made.total(), other.made.total()) >= 1
 
 
 def test_a_clip_whose_worker_is_lost_goes_to_another(batch, jobs):
@@ -154,7 +171,7 @@ def test_weights_that_cannot_be_loaded_end_it_and_fail_no_clip(batch, tmp_path):
 
     with pytest.raises(WeightsError, match="torn"):
         list(batch.run(lambda: [Unfit()]))
-    assert (tmp_path / "results.jsonl").read_text() == ""
+    assert not (tmp_path / "results.jsonl").exists()
 
 
 def test_closed_early_it_gives_up_what_is_at_work_and_keeps_what_has_ended(batch, tmp_path):
@@ -221,6 +238,11 @@ def test_a_key_changes_with_all_that_a_clip_is_made_of(jobs, tmp_path, tiny_weig
     assert len({key, *keys}) == 1 + len(keys)
     write_wav(job.speech, 0.2)
     assert ledger.key(replace(job, out=Path("elsewhere/b.MP4"))) == key
+
+
+def test_in_what_company_and_where_clips_are_made_is_no_part_of_the_key(jobs, tmp_path, tiny_weights):
+    runs = [RunConfig(), RunConfig(device="cpu"), RunConfig(batch_size=3), RunConfig(together=4)]
+    assert len({Ledger(tmp_path, tiny_weights, run).key(jobs[0]) for run in runs}) == 1
 
 
 def test_every_gpu_works_where_none_is_named(monkeypatch, tiny_weights):

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from inspect import signature
+from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from floatcli import __version__
+from floatcli.cli import app as application
+from floatcli.cli import train, weights
 from floatcli.cli.app import run
+from floatcli.cli.overview import COMMANDS
 from floatcli.errors import DeviceError, ExitCode, FfmpegError, FloatCliError, InputError, UsageError, WeightsError
 from floatcli.jobs import Job
 
@@ -74,6 +81,29 @@ def test_help_and_usage_errors_import_nothing_heavy():
     assert said.stdout.splitlines()[-1] == "HEAVY []"
 
 
+def test_the_overview_imports_next_to_nothing():
+    code = (
+        "import sys\n"
+        "from floatcli.cli.app import run\n"
+        "run(['--help'])\n"
+        "slow = {'numpy', 'PIL', 'ffmpeg', 'safetensors', 'typer.rich_utils', 'rich.markdown', 'pygments'}\n"
+        "print('SLOW', sorted(slow & set(sys.modules)))"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.splitlines()[-1] == "SLOW []"
+
+
+def test_the_overview_says_of_every_command_what_its_own_help_begins_with(capsys):
+    for name, line in COMMANDS.items():
+        run([name, "--help"])
+        assert line in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_command_that_was_misspelt_is_guessed(capsys):
+    assert run(["animat"]) == ExitCode.USAGE
+    assert "Did you mean 'animate'?" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("kind", "code"),
     [(UsageError, 2), (InputError, 3), (WeightsError, 4), (DeviceError, 5), (FfmpegError, 6), (FloatCliError, 1)],
@@ -123,3 +153,80 @@ def test_nobody_reading_stdout_is_no_error():
     process.stdout.close()
     _, said = process.communicate()
     assert (process.returncode, said) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", [["weights", "list", "--json"], ["--version"]])
+def test_a_stdout_that_is_full_is_told(unbuffered, words):
+    with open("/dev/full", "w") as full:
+        environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+        command = [*PYTHON, *words]
+        said = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=environment, text=True, check=False)
+    assert said.stderr.splitlines() == [
+        "floatcli: error: stdout can't be written: No space left on device",
+        "floatcli: hint: make room, or send it elsewhere",
+    ]
+    assert said.returncode == ExitCode.INPUT
+
+
+def test_a_stdout_that_is_closed_is_no_error():
+    said = subprocess.run(["sh", "-c", '"$@" >&-', "sh", *PYTHON, "--version"], capture_output=True, check=False)
+    assert (said.returncode, said.stderr) == (0, b"")
+
+
+COMMANDS = [
+    command.callback
+    for each in (application.app, train.app, weights.app)
+    for command in each.registered_commands
+    if command.callback is not None
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.__name__)
+def test_no_path_is_left_to_typer_to_check(command):
+    """It calls a file that may not be read wrong usage."""
+    hints = [parameter.annotation for parameter in signature(command, eval_str=True).parameters.values()]
+    paths = [get_args(hint) for hint in hints if get_args(hint)[:1] in ((Path,), (Path | None,))]
+    assert all(option.parser is not None for _, option in paths)
+
+
+def closed(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    """Make a file one that may not be read, also to those whom no permission stops."""
+    path.write_bytes(b"closed")
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda place, mode: Path(place) != path and access(place, mode))
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("animate {closed} {open}", ExitCode.INPUT),
+        ("animate {open} {closed}", ExitCode.INPUT),
+        ("animate {open} {open} --emotion {closed}.csv", ExitCode.INPUT),
+        ("animate {open} {open} --weights {closed}", ExitCode.WEIGHTS),
+        ("batch {closed} -o {open}", ExitCode.INPUT),
+        ("batch {open} -o {open} --face {closed}", ExitCode.INPUT),
+        ("edit {closed}", ExitCode.INPUT),
+        ("edit {closed}.mp4", ExitCode.INPUT),
+        ("edit {open} --weights {closed}", ExitCode.WEIGHTS),
+        ("emotion {closed}", ExitCode.INPUT),
+        ("train evaluate --weights {closed}", ExitCode.WEIGHTS),
+        ("weights convert {closed} -o {open}", ExitCode.WEIGHTS),
+    ],
+)
+def test_a_file_that_may_not_be_read(words, code, tmp_path, monkeypatch, capsys):
+    place = tmp_path / "file"
+    shut = {".csv": "file.csv", ".mp4": "file.motion.safetensors"}.get(words[-4:], "file")
+    closed(monkeypatch, tmp_path / shut)
+    assert run(words.format(closed=place, open=__file__).split()) == code
+    assert capsys.readouterr().err.splitlines() == [
+        f"floatcli: error: {tmp_path / shut} may not be read",
+        "floatcli: hint: check the file's permissions",
+    ]
+
+
+def test_an_empty_path_is_told_as_such(capsys):
+    for words in (["animate", "", "b"], ["animate", "a", "b", "--weights", ""], ["weights", "convert", "", "-o", "c"]):
+        assert run(words) == ExitCode.USAGE
+        assert capsys.readouterr().err.startswith("floatcli: error: a path is empty\n")

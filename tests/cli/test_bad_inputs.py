@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -79,8 +80,10 @@ BAD = [
         "8 suits most machines", ["--batch-size", "99999999999999999999999"]),
     Bad("unknown solver", USAGE, "there is no solver 'guess'",
         f"choose from {SOLVERS}, adaptive_heun, bosh3, dopri5, dopri8, fehlberg2", ["--solver", "guess"]),
-    Bad("no tolerance", USAGE, "tolerance must lie between 1e-6 and 1, not 0.0", "1e-4 is plenty",
+    Bad("no tolerance", USAGE, "tolerance must be at least 1e-6 and below 1, not 0.0", "1e-4 is plenty",
         ["--solver", "dopri5", "--tolerance", "0"]),
+    Bad("tolerance of everything", USAGE, "tolerance must be at least 1e-6 and below 1, not 1.0", "1e-4 is plenty",
+        ["--solver", "dopri5", "--tolerance", "1"]),
     Bad("audio scale nan", USAGE, "audio-scale must lie in -1000..1000, not nan", SCALE, ["--audio-scale", "nan"]),
     Bad("emotion scale inf", USAGE, "emotion-scale must lie in -1000..1000, not inf", SCALE,
         ["--emotion-scale", "inf"]),
@@ -109,6 +112,8 @@ BAD = [
         ["--crop", "1,1,²,1"]),
     Bad("crop of nothing", USAGE, "crop '0,0,0,5' has no area", "width and height must be at least 1",
         ["--crop", "0,0,0,5"]),
+    Bad("crop of a planet", USAGE, "crop '0,0,99999999999,5' is larger than any picture", "give x,y,w,h in its pixels",
+        ["--crop", "0,0,99999999999,5"]),
     Bad("margin without a face", USAGE, "margin and face say which face is cut out, and how widely",
         "they go with --crop auto", ["--margin", "2"]),
     Bad("tolerance of fixed steps", USAGE, "euler takes no tolerance",
@@ -155,6 +160,9 @@ BAD = [
         output=300 * "x" + ".mp4"),
     Bad("endless name of weights", INPUT, f"'{80 * 'x'}' is no usable path: File name too long", "name it otherwise",
         ["--weights", 300 * "x"]),
+    Bad("a picture that links to itself", INPUT,
+        "'{tmp}/bad.png' is no usable path: Too many levels of symbolic links", "name it otherwise",
+        face="{tmp}/bad.png", bad="bad.png", given=lambda path: path.symlink_to(path)),
     Bad("folder for a picture", INPUT, "{tmp} is a folder, not a picture", "name one picture in it", face="{tmp}"),
     Bad("empty picture", INPUT, "{tmp}/bad.png is empty", "check the picture's path",
         face="{tmp}/bad.png", bad="bad.png", given=make),
@@ -185,6 +193,15 @@ BAD = [
     # Places.
     Bad("no folder", INPUT, "there is no folder {tmp}/videos", "create it: mkdir -p '{tmp}/videos'",
         output="{tmp}/videos/out.mp4"),
+    Bad("file for a folder", INPUT, "{tmp}/bad.png is a file, not a folder", "name another output",
+        output="{tmp}/bad.png/out.mp4", bad="bad.png", given=make),
+    Bad("file for a folder of folders", INPUT, "{tmp}/bad.png is a file, not a folder", "name another output",
+        output="{tmp}/bad.png/videos/out.mp4", bad="bad.png", given=make),
+    Bad("pipe for a video", INPUT, "{tmp}/bad.mp4 is no regular file, and would be replaced", "name another output",
+        output="{tmp}/bad.mp4", bad="bad.mp4", given=os.mkfifo),
+    Bad("a video that links to itself", INPUT,
+        "'{tmp}/bad.mp4' is no usable path: Too many levels of symbolic links", "name it otherwise",
+        output="{tmp}/bad.mp4", bad="bad.mp4", given=lambda path: path.symlink_to(path)),
     Bad("folder for a video", INPUT, "{tmp}/bad.mp4 is a folder", "name a file in it",
         output="{tmp}/bad.mp4", bad="bad.mp4", given=Path.mkdir),
     Bad("taken", INPUT, "{tmp}/bad.mp4 is there already", "allow it with --overwrite, or name another output",
@@ -233,6 +250,23 @@ def test_bad_input(case: Bad, tiny_weights, face_file, speech_file, tmp_path, ca
     ]
     assert code == case.code
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_closed_folder_is_told(tiny_weights, face_file, speech_file, tmp_path, capsys, monkeypatch):
+    stat = Path.stat
+
+    def refuse(path: Path, **options: bool) -> os.stat_result:
+        if path.parent.name == "closed":
+            raise PermissionError(13, "Permission denied")
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    shut = tmp_path / "closed" / "me.png"
+    for words in ([shut, speech_file], [face_file, speech_file, "-o", shut.with_suffix(".mp4")]):
+        code, lines = animate([*map(str, words), "--weights", str(tiny_weights)], capsys)
+        assert code == INPUT
+        assert lines[0].endswith("can't be reached: Permission denied")
+        assert lines[1:] == ["floatcli: hint: check the permissions of the folder it is in"]
 
 
 def lack(tensors: dict) -> None:

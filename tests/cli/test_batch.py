@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +19,7 @@ from PIL import Image
 
 from floatcli.cli.app import run
 from floatcli.config import SampleConfig
+from floatcli.motion import Motion
 from tests.cli.bad import Bad
 from tests.conftest import write_wav
 
@@ -98,6 +103,22 @@ def test_a_clip_that_fails_stops_no_other(batch, folder, capsys):
     assert [row["out"] for row in results()[4:]] == ["three.mp4"]
 
 
+def test_every_row_has_the_same_fields_and_a_bad_line_stops_no_other(batch, folder, capsys):
+    text = CSV + "anna.png,anna.wav,bad.mp4,none,x,\nno.png,anna.wav,no.mp4,none,1,\nanna.png,anna.wav,a\0/a.mp4,,,\n"
+    (folder / "torn.wav").write_bytes(b"RIFF")
+    assert batch(str(listed(folder, text + "anna.png,torn.wav,torn.mp4,none,1,\n"))) == USAGE
+    rows = by_name()
+    assert len(rows) == 6
+    for name, row in rows.items():
+        done = name in ("one.mp4", "bert-carl.mp4")
+        assert (row["status"], row["error"] is None) == (("done", True) if done else ("failed", False))
+        assert (row["frames"] > 0, row["seconds"] >= 0, bool(row["digests"])) == (done, True, done)
+    said = "line 4: nfe is 'x' (give a whole number)"
+    assert rows["bad.mp4"]["error"].endswith(said)
+    assert (rows["bad.mp4"]["code"], rows["a\0/a.mp4"]["code"], rows["torn.mp4"]["code"]) == (USAGE, INPUT, INPUT)
+    assert said in capsys.readouterr().err
+
+
 def test_enough_failures_end_it(batch, folder):
     rows = "".join(f"no{k}.png,anna.wav,{k}.mp4\n" for k in range(5))
     assert batch(str(listed(folder, "face,speech,out\n" + rows)), "--max-failures", "2") == INPUT
@@ -178,6 +199,20 @@ def test_a_torn_last_line_of_results_is_no_result(batch, folder):
             ["jobs.csv", "--device", "cpu,abacus"],
         ),
         Bad(
+            "nobody together",
+            USAGE,
+            "together must lie in 1..64, not 0",
+            "1 makes every clip as animate does, 4 or 8 may suit a large GPU",
+            ["jobs.csv", "--together", "0"],
+        ),
+        Bad(
+            "a crowd together",
+            USAGE,
+            "together must lie in 1..64, not 65",
+            "1 makes every clip as animate does, 4 or 8 may suit a large GPU",
+            ["jobs.csv", "--together", "65"],
+        ),
+        Bad(
             "no engine",
             USAGE,
             "there is no engine 'steam'",
@@ -214,6 +249,13 @@ def test_a_torn_last_line_of_results_is_no_result(batch, folder):
             ["jobs.csv", "--weights", "no.bin"],
         ),
         Bad(
+            "results as the list",
+            USAGE,
+            "out/results.jsonl is where results go",
+            "name another folder with -o",
+            ["out/results.jsonl"],
+        ),
+        Bad(
             "a file as the folder",
             INPUT,
             "anna.png can't be a folder: File exists",
@@ -232,7 +274,12 @@ def test_bad_input_gets_one_line(batch, folder, capsys, bad):
 
 @pytest.mark.parametrize(
     ("address", "reason"),
-    [("127.0.0.1:1", "Connection refused"), ("nonsense", "Invalid address format: nonsense")],
+    [
+        ("127.0.0.1:1", "Connection refused"),
+        ("ray://127.0.0.1:1", "Connection refused"),
+        (f"127.0.0.1:{10**30}", "Python int too large to convert to C long"),
+        ("nonsense", "Invalid address format: nonsense"),
+    ],
 )
 def test_a_cluster_that_is_not_there_is_told(batch, folder, capsys, address, reason):
     assert batch(str(listed(folder, CSV)), "--engine", "ray", "--ray-address", address) == DEVICE
@@ -240,6 +287,35 @@ def test_a_cluster_that_is_not_there_is_told(batch, folder, capsys, address, rea
         f"floatcli: error: there is no Ray cluster at {address}: {reason}",
         "floatcli: hint: start one with 'ray start --head', or name its address with --ray-address",
     ]
+    assert not Path("out/results.jsonl").exists()
+
+
+def test_an_address_of_version_six_is_called_without_its_brackets(batch, folder, capsys, monkeypatch):
+    def refused(address: tuple[str, int], timeout: float) -> None:
+        assert address == ("::1", 6379)
+        raise ConnectionRefusedError("nobody")
+
+    monkeypatch.setattr("floatcli.batch.cluster.socket.create_connection", refused)
+    assert batch(str(listed(folder, CSV)), "--engine", "ray", "--ray-address", "[::1]:6379") == DEVICE
+    assert "there is no Ray cluster at [::1]:6379: nobody" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("answer", [None, b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
+def test_what_listens_but_is_not_ray_is_told(batch, folder, capsys, monkeypatch, answer):
+    monkeypatch.setattr("floatcli.batch.cluster._KNOCK", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        if answer is not None:
+            threading.Thread(target=lambda: _answered(server, answer), daemon=True).start()
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        assert batch(str(listed(folder, CSV)), "--engine", "ray", "--ray-address", address) == DEVICE
+    said = capsys.readouterr().err.splitlines()[0]
+    assert said == f"floatcli: error: there is no Ray cluster at {address}: what answers there is not Ray"
+
+
+def _answered(server: socket.socket, answer: bytes) -> None:
+    line, _ = server.accept()
+    with line:
+        line.sendall(answer)
 
 
 def test_without_ray_the_way_to_it_is_told(batch, folder, capsys, monkeypatch):
@@ -269,6 +345,27 @@ def test_a_clip_is_the_same_as_animate_makes_it(batch, folder, tiny_weights):
     options = ["--weights", str(tiny_weights), "--device", "cpu", "--crop", "none", "--nfe", "1", "--seed", "3", "-q"]
     assert run(["animate", "anna.png", "anna.wav", "-o", "alone.mp4", *options]) == 0
     assert Path("alone.mp4").read_bytes() == Path("out/one.mp4").read_bytes()
+
+
+def test_clips_made_together_are_those_of_animate_but_for_rounding(folder, tiny_weights):
+    write_wav(folder / "long.wav", 5)
+    rows = "".join(f"anna.png,long.wav,{seed}.mp4,none,1,{seed}\n" for seed in range(4))
+    jobs = listed(folder, "face,speech,out,crop,nfe,seed\n" + rows)
+    command = ["batch", str(jobs), "--weights", str(tiny_weights), "--device", "cpu", "-q", "-o"]
+    assert run([*command, "out", "--together", "3"]) == 0
+    assert run([*command, "alone"]) == 0
+    for seed in range(4):
+        ours, theirs = (Motion.load(Path(where, f"{seed}.motion.safetensors")) for where in ("out", "alone"))
+        assert replace(ours.making, video=None) == replace(theirs.making, video=None)
+        assert abs(ours.latents - theirs.latents).max() <= 5e-5 * theirs.latents.std()
+    assert [row["frames"] for row in results()] == [125] * 4
+
+
+def test_what_was_made_alone_is_not_made_again_together(batch, folder):
+    jobs = listed(folder, CSV)
+    assert batch(str(jobs)) == 0
+    assert batch(str(jobs), "--together", "3") == 0
+    assert len(results()) == 2
 
 
 def test_portraits_and_recordings_that_clips_share_are_read_once(batch, folder, monkeypatch):
@@ -311,10 +408,39 @@ def test_the_loop_over_folders_does_the_same(folder, tiny_weights):
     assert (again.returncode, again.stderr) == (0, "")
 
 
-def test_interrupted_it_leaves_no_half_video_and_goes_on_from_there(folder, tiny_weights):
+@pytest.mark.parametrize(
+    ("arguments", "path", "code", "said"),
+    [
+        (["faces"], True, USAGE, "give PORTRAITS RECORDINGS VIDEOS [options of floatcli animate]"),
+        (["faces", "nowhere", "made"], True, INPUT, "nowhere is no folder"),
+        (["anna.png", "faces", "made"], True, INPUT, "anna.png is no folder"),
+        (["faces", "empty", "made"], True, INPUT, "empty is empty"),
+        (["faces", "faces", "anna.png"], True, INPUT, "anna.png can't be a folder"),
+        (["faces", "faces", "made"], False, USAGE, "there is no floatcli on the PATH: activate its environment"),
+    ],
+)
+def test_the_loop_over_folders_says_what_it_lacks(folder, arguments, path, code, said):
+    for name in ("faces", "empty"):
+        Path(name).mkdir()
+    Path("faces/anna.png").touch()
+    tools = Path("tools")
+    tools.mkdir()
+    for tool in ("basename", "sort", "uniq", "mkdir", "floatcli" if path else "cat"):
+        (tools / tool).symlink_to(shutil.which("true" if tool == "floatcli" else tool))
+    script = Path(__file__).parents[2] / "examples/batch.sh"
+    command = [shutil.which("bash"), script, *arguments]
+    done = subprocess.run(command, env={"PATH": str(tools)}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", f"{script}: {said}\n")
+    assert not Path("made").exists()
+
+
+@pytest.mark.parametrize("together", ["1", "3"])
+def test_interrupted_it_leaves_no_half_video_and_goes_on_from_there(folder, tiny_weights, together):
     write_wav(folder / "long.wav", 60)
-    jobs = listed(folder, "face,speech,out,crop,nfe\nanna.png,anna.wav,1.mp4,none,1\nbert.png,long.wav,2.mp4,none,1\n")
+    rows = "".join(f"bert.png,long.wav,{k}.mp4,none,1\n" for k in range(2, 5))
+    jobs = listed(folder, "face,speech,out,crop,nfe\nanna.png,anna.wav,1.mp4,none,1\n" + rows)
     command = [sys.executable, "-m", "floatcli", "batch", jobs, "-o", "out", "--weights", tiny_weights]
+    command += ["--together", together]
     with subprocess.Popen([*command, "--device", "cpu", "--batch-size", "1"], stderr=subprocess.PIPE) as process:
         until = time.monotonic() + 60
         while not list(Path("out").glob(".floatcli-*")) or not Path("out/1.mp4").exists():

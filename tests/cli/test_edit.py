@@ -303,6 +303,13 @@ def test_a_motion_of_another_video_is_refused(folder, capsys):
     assert edit("out.motion.safetensors", "--basis", "1", "--freeze", "-q") == 0
 
 
+def test_a_video_that_may_not_be_read_is_told(folder, capsys, monkeypatch):
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "out.mp4" and access(path, mode))
+    assert edit("out.mp4", "--basis", "1", "--freeze", "-q") == INPUT
+    assert "out.mp4 may not be read" in capsys.readouterr().err
+
+
 def test_an_output_alone_decodes_the_clip_again(folder, capsys):
     assert edit("out.mp4", "-o", "again.mp4", "--json", "-q") == 0
     assert json.loads(capsys.readouterr().out)["edits"] == []

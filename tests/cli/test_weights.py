@@ -21,11 +21,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors.torch import save_file
 
 from floatcli.checkpoint import manifest
 from floatcli.checkpoint.hub import cached_origin, fetch_file
 from floatcli.checkpoint.manifest import Origin, RemoteFile, WeightsSet, known_sets
+from floatcli.checkpoint.store import file_digest, find_weights
+from floatcli.checkpoint.tensors import read_tensors
 from floatcli.cli.app import run
 from floatcli.errors import WeightsError
 from tests.parity.golden import golden_shapes
@@ -43,6 +47,7 @@ class Hub(BaseHTTPRequestHandler):
     files: dict[tuple[str, str], bytes]
     asked: list[tuple[str, str, str | None]]
     status: int  # for everything, where it is not 200
+    named: str | None = "GatedRepo"  # why, in the hub's own words
     cut: int  # bytes after which a body breaks off, once
     rest = threading.Event()  # the time for the rest of slow bodies, which never comes
     slow: bool  # for ever, after the first half of a body
@@ -59,7 +64,8 @@ class Hub(BaseHTTPRequestHandler):
         data = self.files.get((path[1], path[2])) if path else None
         if data is None or self.status != 200:
             self.send_response(404 if data is None else self.status)
-            self.send_header("X-Error-Code", "EntryNotFound" if data is None else "GatedRepo")
+            if named := "EntryNotFound" if data is None else self.named:
+                self.send_header("X-Error-Code", named)
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
@@ -179,13 +185,55 @@ def test_what_nobody_has_is_told_with_the_first_reason(hub, capsys):
     assert "me/one/main.bin can't be had: the hub has no such file" in capsys.readouterr().err.splitlines()[-2]
 
 
-@pytest.mark.parametrize("status", [401, 403])
-def test_a_closed_door_is_told(hub, capsys, status):
-    hub.status = status
+FETCHING = ["floatcli: fetching main.bin from me/one", "floatcli: fetching all.bin from me/two"]
+
+
+@pytest.mark.parametrize("named", ["GatedRepo", None])
+@pytest.mark.parametrize(
+    ("status", "said", "hint"),
+    [
+        (401, "the hub does not give {} to everybody: 401 Unauthorized", "set HF_TOKEN to a token that may read it"),
+        (403, "the hub does not give {} to everybody: 403 Forbidden", "set HF_TOKEN to a token that may read it"),
+    ],
+)
+def test_a_closed_door_is_told(hub, capsys, status, named, said, hint):
+    check_refusal(hub, capsys, status, named, said, hint)
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "hint"),
+    [
+        (404, "{} can't be had: the hub has no such file", "check HF_ENDPOINT"),
+        (400, "{} can't be fetched: the hub answers 400 Bad Request", "fetch again later: it resumes"),
+    ],
+)
+def test_an_answer_without_a_reason_is_told_by_its_status(hub, capsys, status, said, hint):
+    check_refusal(hub, capsys, status, None, said, hint)
+
+
+def check_refusal(hub: type[Hub], capsys, status: int, named: str | None, said: str, hint: str) -> None:
+    hub.status, hub.named = status, named
     assert fetch() == WEIGHTS
-    last, hint = capsys.readouterr().err.splitlines()[-2:]
-    assert last.startswith("floatcli: error: ")
-    assert hint.startswith("floatcli: hint: ")
+    one, two = (said.format(where) for where in ("me/one/main.bin", "me/two/all.bin"))
+    assert capsys.readouterr().err.splitlines() == [
+        FETCHING[0],
+        f"floatcli: {one}",
+        FETCHING[1],
+        f"floatcli: {two}",
+        f"floatcli: error: {one}",
+        f"floatcli: hint: {hint}",
+    ]
+
+
+def test_a_network_that_goes_away_half_way_is_no_missing_file(hub, monkeypatch, capsys):
+    def gone(*_: object, **__: object) -> str:
+        raise LocalEntryNotFoundError("nobody answers any more")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", gone)
+    assert fetch() == WEIGHTS
+    error, hint = capsys.readouterr().err.splitlines()[-2:]
+    assert error == "floatcli: error: me/one/main.bin can't be fetched: nobody answers any more"
+    assert "check the network" in hint
 
 
 def test_no_network_is_told(hub, monkeypatch, capsys):
@@ -204,13 +252,30 @@ def test_a_hub_that_falls_silent_is_told(hub, monkeypatch, capsys):
     assert "me/one/main.bin can't be fetched: " in capsys.readouterr().err
 
 
-def test_a_full_disk_is_told(hub, monkeypatch, capsys):
+@pytest.fixture
+def full_disk(tmp_path, monkeypatch) -> Iterator[None]:
+    """A cache on a disk too small for ``main.bin``; where nothing may be mounted, one that only says so."""
+
     def full(*_: object, **__: object) -> str:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("huggingface_hub.file_download.http_get", full)
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=100k", "none", cache]
+    mounted = sys.platform == "linux" and os.getuid() == 0 and subprocess.run(command, check=False).returncode == 0
+    if not mounted:
+        monkeypatch.setattr("huggingface_hub.file_download.http_get", full)
+    yield
+    if mounted:
+        subprocess.run(["umount", cache], check=True)
+
+
+def test_a_full_disk_is_told(hub, full_disk, capsys):
     assert fetch() == WEIGHTS
-    assert "No space left on device" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "floatcli: error: me/one/main.bin can't be fetched: [Errno 28] No space left on device" in said
+    assert "the room on the disk" in said
+    assert listed(capsys)["path"] is None
 
 
 def test_what_was_damaged_half_way_is_found_out(hub, tmp_path, capsys):
@@ -220,7 +285,9 @@ def test_what_was_damaged_half_way_is_found_out(hub, tmp_path, capsys):
     assert fetch() == 0
     assert "me/one/main.bin arrived with digest" in capsys.readouterr().err
     assert cached_origin(manifest.known_sets()["small"])[0].main == "all.bin"
-    assert fetch_file(manifest.known_sets()["small"].sources[0].files[0], print).read_bytes() == FILES["main.bin"]
+    assert (
+        fetch_file(manifest.known_sets()["small"].sources[0].files[0], print, "small").read_bytes() == FILES["main.bin"]
+    )
 
 
 @pytest.fixture
@@ -325,16 +392,108 @@ def test_removed_it_is_gone(hub, capsys, tmp_path):
 
 def test_a_file_that_is_gone_is_fetched_again(hub, capsys):
     file = RemoteFile("me/two", "all.bin")
-    place = fetch_file(file, lambda line: None)
+    place = fetch_file(file, lambda line: None, "small")
     place.resolve().unlink()
     place.unlink()
-    assert fetch_file(file, lambda line: None).read_bytes() == b"all" * 1000
+    assert fetch_file(file, lambda line: None, "small").read_bytes() == b"all" * 1000
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_what_was_changed_in_the_cache_is_fetched_anew(hub, capsys, lost):
+    assert fetch() == 0
+    place = Path(capsys.readouterr().out.strip())
+    config = place.parent / "sub" / "config.json"
+    for path in (place, config):
+        path.resolve().write_bytes(b"damage")
+        if lost:
+            path.unlink()
+    assert fetch() == 0
+    said = capsys.readouterr()
+    told = [f"me/one/{name} was changed in the cache, and is fetched anew" for name in FILES]
+    fetching = [f"fetching {name} from me/one" for name in FILES]
+    lines = fetching if lost else [told[0], fetching[0], told[1], fetching[1]]
+    assert said.err.splitlines() == [f"floatcli: {line}" for line in lines]
+    assert Path(said.out.strip()).read_bytes() == FILES["main.bin"]
+    assert config.read_bytes() == FILES["sub/config.json"]
+
+
+@pytest.mark.parametrize("fetched_by", ["floatcli", "something else"])
+def test_what_differs_from_its_pin_is_refused_until_that_is_forgotten(hub, capsys, tmp_path, fetched_by):
+    hub.files["me/one", "main.bin"] = b"something else"  # so that the second source is taken
+    assert fetch() == 0
+    place = Path(capsys.readouterr().out.strip())
+    place.resolve().unlink()
+    place.unlink()
+    hub.files["me/two", "all.bin"] = b"another"
+    if fetched_by != "floatcli":
+        hf_hub_download("me/two", "all.bin", endpoint=os.environ["HF_ENDPOINT"], cache_dir=tmp_path / "cache")
+    assert fetch() == WEIGHTS
+    said = "me/two/all.bin differs from what was pinned here"
+    assert said in capsys.readouterr().err
+    with pytest.raises(WeightsError, match=said) as caught:
+        fetch_file(RemoteFile("me/two", "all.bin"), print, "small")
+    assert caught.value.hint.endswith("floatcli weights remove small")
+    assert listed(capsys)["path"] is None
+    assert run(["weights", "remove", "small"]) == 0  # which forgets the pin of what is gone
+    assert fetch() == 0
+    assert Path(capsys.readouterr().out.strip()).read_bytes() == b"another"
+
+
+def test_a_cache_that_is_no_folder_holds_nothing_to_remove(hub, tmp_path, capsys):
+    (tmp_path / "cache").write_text("a file")
+    assert run(["weights", "remove", "small"]) == 0
+    assert capsys.readouterr().err == "floatcli: small was not there\n"
+
+
+def test_sizes_are_told_of_what_is_not_there_too(hub, capsys):
+    row = listed(capsys, "float")
+    assert (row["path"], row["bytes"]) == (None, 2_470_000_000)
+    assert run(["weights", "list"]) == 0
+    assert "float      2,470 MB, not fetched" in capsys.readouterr().out
+    assert known_sets()["float"].sources[0].files[0].bytes == 827_000_000
+
+
+def test_the_embedded_set_is_the_one_in_the_manifest(capsys):
+    path = find_weights("embedded")
+    assert known_sets()["embedded"].sha256 == file_digest(path), "new weights need their SHA-256 in manifest.json"
+    assert listed(capsys, "embedded")["verified"]
+    assert run(["weights", "verify", "embedded"]) == 0
+    assert capsys.readouterr().out == f"embedded: {path.name}: right by the digest that floatcli has of it\n"
+
+
+def test_an_embedded_set_that_changed_is_told(tiny_weights, monkeypatch, capsys):
+    monkeypatch.setattr("floatcli.cli.weights.find_weights", lambda name: tiny_weights)
+    assert not listed(capsys, "embedded")["verified"]
+    assert run(["weights", "verify", "embedded"]) == WEIGHTS
+    said = capsys.readouterr()
+    assert said.out == "embedded: tiny.safetensors: WRONG by the digest that floatcli has of it\n"
+    assert said.err.splitlines() == [
+        f"floatcli: error: {tiny_weights} changed",
+        "floatcli: hint: install floatcli again",
+    ]
+
+
+@pytest.mark.parametrize("name", ["float", "embedded"])
+def test_a_file_that_is_called_like_a_set_is_meant_by_its_path(
+    hub, tiny_weights, face_file, speech_file, tmp_path, monkeypatch, capsys, name
+):
+    monkeypatch.chdir(tmp_path)
+    Path(name).write_bytes(b"no weights")
+    assert find_weights(Path(name)) == Path(name)
+    options = ["--device", "cpu", "-o", "a.mp4", "--weights", f"./{name}"]
+    for command in (
+        ["animate", str(face_file), str(speech_file), *options],
+        ["emotion", str(speech_file), "--weights", f"./{name}"],
+        ["weights", "convert", f"./{name}", "-o", "x.safetensors"],
+    ):
+        assert run(command) == WEIGHTS
+        assert f"floatcli: error: {name} is damaged" in capsys.readouterr().err
 
 
 def test_offline_nothing_is_asked_for(hub, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(WeightsError, match=r"me/two/all.bin"):
-        fetch_file(RemoteFile("me/two", "all.bin"), lambda line: None)
+        fetch_file(RemoteFile("me/two", "all.bin"), lambda line: None, "small")
     assert hub.asked == []
 
 
@@ -396,6 +555,51 @@ def test_converted_weights_are_the_same(tiny_weights, tmp_path, capsys, dtype):
     assert output.stat().st_size < tiny_weights.stat().st_size * (1.01 if dtype == "float32" else 0.55)
 
 
+@pytest.mark.parametrize("read", ["model.safetensors", "config.json"])
+def test_the_folders_beside_a_published_file_are_not_written_over(tmp_path, capsys, read):
+    path = write_folders(tmp_path, rule_weights(golden_shapes("small")), {"num_attention_heads": 2})
+    output = path.parent / "wav2vec2-base-960h/model.safetensors"
+    if read == "config.json":  # by a name that ends as it must
+        output = tmp_path / "link.safetensors"
+        output.symlink_to(path.parent / "wav2vec2-base-960h/config.json")
+    before = output.read_bytes()
+    assert run(["weights", "convert", str(path), "-o", str(output)]) == USAGE
+    assert capsys.readouterr().err.splitlines() == [
+        f"floatcli: error: {output.resolve()} is an input and would be replaced",
+        "floatcli: hint: name another output",
+    ]
+    assert output.read_bytes() == before
+
+
+def test_no_component_of_a_folder_is_written_over(tmp_path, capsys):
+    output = tmp_path / "fmt.safetensors"
+    output.write_bytes(b"weights")
+    assert run(["weights", "convert", str(tmp_path), "-o", str(output)]) == USAGE
+    assert f"{output} is an input and would be replaced" in capsys.readouterr().err
+    assert output.read_bytes() == b"weights"
+
+
+def test_weights_too_large_for_a_format_are_not_written(tiny_weights, tmp_path, capsys):
+    tensors, metadata = read_tensors(tiny_weights)
+    save_file(tensors | {"basis.weight": tensors["basis.weight"] * 1e6}, tmp_path / "large.safetensors", metadata)
+    arguments = [str(tmp_path / "large.safetensors"), "-o", str(tmp_path / "half.safetensors"), "--dtype", "float16"]
+    assert run(["weights", "convert", *arguments]) == WEIGHTS
+    assert "basis.weight holds numbers that are not finite as float16" in capsys.readouterr().err
+    assert not (tmp_path / "half.safetensors").exists()
+
+
+def test_a_refused_pickle_gets_our_lines_and_no_others(tmp_path):
+    path = tmp_path / "bad.pth"
+    path.write_bytes(pickle.dumps({"a": os.mkdir}, protocol=4))
+    command = [sys.executable, "-m", "floatcli", "weights", "convert", path, "-o", tmp_path / "x.safetensors"]
+    said = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stdout) == (WEIGHTS, "")
+    assert said.stderr.splitlines() == [
+        f"floatcli: error: {path} is damaged or holds more than tensors",
+        "floatcli: hint: fetch the file again; only plain tensors are loaded",
+    ]
+
+
 def test_a_pickle_that_does_anything_is_refused(tmp_path, capsys):
     class Malicious:
         def __reduce__(self) -> tuple:
@@ -431,3 +635,14 @@ def test_an_endpoint_that_is_no_address_is_told(hub, monkeypatch, capsys, endpoi
         first, hint = capsys.readouterr().err.splitlines()[-2:]
         assert first.startswith(f"floatcli: error: HF_ENDPOINT is '{endpoint}': ")
         assert hint == "floatcli: hint: unset it, or make it an address such as https://huggingface.co"
+
+
+@pytest.mark.parametrize("name", ["HF_HUB_DOWNLOAD_TIMEOUT", "HF_HUB_ETAG_TIMEOUT"])
+def test_a_timeout_that_is_no_number_is_told(name):
+    command = [sys.executable, "-m", "floatcli", "weights", "list"]
+    said = subprocess.run(command, env=os.environ | {name: "abc"}, capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stdout) == (WEIGHTS, "")
+    assert said.stderr.splitlines() == [
+        f"floatcli: error: {name} is 'abc', no whole number of seconds",
+        "floatcli: hint: unset it, or make it 10",
+    ]

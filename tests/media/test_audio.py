@@ -72,10 +72,64 @@ def test_samples_that_are_not_numbers_are_refused(recording, value) -> None:
         load_speech(recording("a.wav", wave[:, None], RATE, "-c:a", "pcm_f32le"), RATE)
 
 
-def test_a_recording_cut_short_gives_what_is_there(recording) -> None:
-    path = recording("a.wav", tone(1.0, RATE)[:, None], RATE)
-    path.write_bytes(path.read_bytes()[:16001])
-    assert 0.4 < len(load_speech(path, RATE)) / RATE <= 0.5
+@pytest.mark.parametrize("side", [[1.0], [1.0, -1.0]])
+def test_samples_far_too_loud_are_refused(recording, side) -> None:
+    """Also where the channels cancel each other: the sound is encoded from all of them."""
+    wave = 1e30 * tone(0.5, RATE)[:, None] * np.array(side)
+    with pytest.raises(InputError, match=r"holds samples of 5e\+29, where 1 is full scale"):
+        load_speech(recording("a.wav", wave, RATE, "-c:a", "pcm_f32le"), RATE)
+
+
+def test_samples_of_ten_are_a_recording(recording) -> None:
+    wave = (20 * tone(0.5, RATE)).astype(np.float32)
+    np.testing.assert_array_equal(load_speech(recording("a.wav", wave[:, None], RATE, "-c:a", "pcm_f32le"), RATE), wave)
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.mp3", "a.aiff"])
+def test_a_recording_cut_short_gives_what_is_there_and_is_told(recording, name: str) -> None:
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (4 * RATE, 1))
+    path = recording(name, noise, RATE)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    said: list[str] = []
+    seconds = len(load_speech(path, RATE, said.append)) / RATE
+    assert 1.8 < seconds <= 2.1
+    assert said == [f"{path} breaks off after {seconds:.1f} s: its header tells of 4.0 s"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a.wav", "a.flac", "a.mp3", "a.mp2", "a.m4a", "a.aac", "a.ac3", "a.ogg", "a.opus", "a.webm", "a.mka", "a.ts",
+     "a.wma", "a.caf", "a.w64"],
+)  # fmt: skip
+def test_a_whole_recording_does_not_break_off(recording, name: str) -> None:
+    said: list[str] = []
+    load_speech(recording(name, tone(4.0, 48000)[:, None], 48000), RATE, said.append)
+    assert said == []
+
+
+def test_a_length_that_is_guessed_or_of_something_else_is_no_promise(recording, ffmpeg, tmp_path) -> None:
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (4 * RATE, 1)) * np.linspace(0, 1, 4 * RATE)[:, None] ** 4
+    guessed = recording("a.mp3", noise, RATE, "-write_xing", "0", "-q:a", "5")
+    video = tmp_path / "v.mp4"
+    ffmpeg("-f", "lavfi", "-i", "color=size=32x32:duration=9", "-i", guessed, video)
+    late = tmp_path / "late.mka"
+    ffmpeg("-itsoffset", "3", "-i", guessed, "-c", "copy", late)
+    said: list[str] = []
+    for path in (guessed, video, late):
+        load_speech(path, RATE, said.append)
+    assert said == []
+
+
+@pytest.mark.parametrize("size", [0, 0x7FFFF000, 0xFFFFFFFF])
+def test_a_length_left_open_is_no_promise(recording, size: int) -> None:
+    """As in the header of a WAV file that was written through a pipe."""
+    path = recording("a.wav", tone(1.0, RATE)[:, None], RATE, "-bitexact")
+    content = path.read_bytes()
+    at = content.index(b"data") + 4
+    path.write_bytes(content[:at] + size.to_bytes(4, "little") + content[at + 4 :])
+    said: list[str] = []
+    assert len(load_speech(path, RATE, said.append)) == RATE
+    assert said == []
 
 
 def test_a_recording_that_breaks_off_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recording) -> None:
@@ -107,6 +161,8 @@ def test_recordings_that_are_none(tmp_path: Path, recording) -> None:
     Image.new("RGB", (32, 32)).save(tmp_path / "picture.png")
     refused(tmp_path / "picture.png", "has no sound")
     refused(recording("short.wav", np.ones((300, 1)), RATE), "too short")
+    refused(recording("shorter.wav", np.ones((639, 1)), RATE), r"too short \(39.9 ms\)")
+    refused(recording("slow.wav", np.ones((3, 1)), 1), "has 1 samples a second, too few for speech")
     whole = recording("broken.m4a", tone(0.5, RATE)[:, None], RATE).read_bytes()
     (tmp_path / "broken.m4a").write_bytes(whole[:2000])
     refused(tmp_path / "broken.m4a", "no recording|can't be decoded")

@@ -12,8 +12,8 @@ from torch import Tensor
 from floatcli.config import ModelConfig, SampleConfig
 from floatcli.edits import BasisEdit, constant, edited
 from floatcli.flow.guidance import GuidedField
-from floatcli.flow.sampler import sample_motion
-from floatcli.models.conditions import WindowCondition, normalise_waveform
+from floatcli.flow.sampler import sample_motion, sample_window
+from floatcli.models.conditions import WindowCondition, joined, normalise_waveform
 from floatcli.models.fmt import near, position_table
 from floatcli.motion import Making, Motion
 from tests.parity.golden import SMALL, Golden, load_golden
@@ -120,6 +120,24 @@ def test_frames(golden: Golden) -> None:
 
     scaled = edited_latents(golden, motion, BasisEdit(3, scale=constant(1.5)))
     assert_frames(golden, golden.model.decode(portrait, scaled), "frames_basis3_x1p5")
+
+
+def test_beside_another_clip(golden: Golden) -> None:
+    field, noise = golden.model.field, golden["noise"]
+
+    def carry(condition: WindowCondition, x_0: Tensor, settings: SampleConfig) -> Tensor:
+        other = condition._replace(ref_motion=-condition.ref_motion, audio=condition.audio.flip(1))
+        return sample_window(field, joined([other, condition]), torch.cat((x_0.flip(1), x_0)), settings)[1:]
+
+    conditions = (golden["ref_motion"], golden["audio_cond"], golden["emotion_probs"])
+    settings, config = SampleConfig(nfe=9), golden.model.config
+    motion = torch.cat(list(sample_motion(field, *conditions, settings, config, noise, carry)), dim=1)
+    golden.assert_near(motion, "motion_speech_emotion_9steps", 5e-5)
+
+    portraits = [golden.model.encode(image) for image in (golden["image"].flip(3), golden["image"])]
+    shown = golden["motion_speech_emotion_9steps"][0, golden["frame_index"]]
+    _, frames = golden.model.decode_together(portraits, [shown[:1], shown])
+    assert_frames(golden, frames, "frames")
 
 
 def edited_latents(golden: Golden, motion: Tensor, edit: BasisEdit) -> Tensor:

@@ -158,3 +158,12 @@ def test_bad_settings_are_told(tmp_path, text, says):
 def test_missing_settings_are_told(tmp_path):
     with pytest.raises(InputError, match="No such file"):
         load_settings(tmp_path / "none.toml")
+
+
+def test_settings_that_may_not_be_read_are_told(tmp_path, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(InputError, match=r"may not be read \(check the file's permissions\)"):
+        load_settings(tmp_path / "closed.toml")

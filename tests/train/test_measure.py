@@ -7,10 +7,10 @@ import torch
 pytest.importorskip("skia", exc_type=ImportError)
 
 from floatcli.config import EMOTIONS
-from floatcli.train import lip_judge, report
+from floatcli.train import lip_judge, measure, report
 from floatcli.train.drawn import draw, random_identity
 from floatcli.train.emotion_judge import Confusion, EmotionJudge
-from floatcli.train.measure import box_around, face_boxes, gradient_energy, psnr, share_inside
+from floatcli.train.measure import box_around, face_boxes, gradient_energy, outside_face, psnr, share_inside
 from floatcli.train.parameters import INDEX, rest
 
 
@@ -42,6 +42,30 @@ def test_face_boxes_lie_on_eyes_and_mouth():
     rows, columns = boxes["mouth"]
     assert rows.start < 60 < rows.stop
     assert columns.start < 50 < columns.stop
+
+
+def test_what_is_outside_the_face_is_told_from_it():
+    anchors = np.array([[40, 40], [60, 40], [42, 60], [58, 60], [50, 58], [50, 64], [50, 75]], float)
+    outside = outside_face(anchors, 100)
+    inside = [(int(y), int(x)) for x, y in anchors]
+    assert not any(outside[place] for place in [*inside, (20, 50), (80, 50), (50, 32), (50, 68)])
+    assert all(outside[place] for place in [(0, 0), (99, 99), (8, 50), (95, 50), (50, 20), (50, 80)])
+
+
+def test_a_change_outside_the_face_is_measured_where_it_is_largest(monkeypatch):
+    anchors = np.array([[40, 40], [60, 40], [42, 60], [58, 60], [50, 58], [50, 64], [50, 75]], float)
+
+    def frame(_model, _portrait, values: dict[str, float]) -> torch.Tensor:
+        picture = torch.zeros(1, 3, 100, 100)
+        picture[..., 60, 50] = values["jaw"] + values["lid_left"]  # inside
+        picture[0, 1, 5, 5] = -0.02 * values["jaw"]
+        picture[0, 2, 5, 6:8] = 0.04 * values["lid_left"]
+        return picture
+
+    monkeypatch.setattr(measure, "sweep", frame)
+    figures = measure.measure_sweeps(None, None, anchors, 100)
+    assert figures["jaw outside the face"] == pytest.approx(2.55)
+    assert figures["blink outside the face"] == pytest.approx(5.1)
 
 
 def test_the_judge_reads_the_jaw_of_true_drawings(monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import pickle
@@ -108,6 +109,19 @@ def test_saving_leaves_the_old_file_until_the_new_one_is_whole(
     assert os.listdir(weights.parent) == [weights.name]
 
 
+def test_a_format_that_has_no_room_for_a_weight_is_refused(unlike_model: FloatModel, tmp_path: Path) -> None:
+    model = copy.deepcopy(unlike_model)
+    with torch.no_grad():
+        model.basis.weight[0, 0] = 1e6
+    path = tmp_path / "half.safetensors"
+    with pytest.raises(WeightsError, match=r"basis\.weight holds numbers that are not finite as float16") as caught:
+        save_model(model, path, torch.float16)
+    assert "bfloat16 or float32" in caught.value.hint
+    assert not os.listdir(tmp_path)
+    save_model(model, path, torch.bfloat16)
+    assert load_model(path).basis.weight[0, 0] == torch.tensor(1e6).bfloat16()
+
+
 def refusal(path: Path) -> str:
     """The one line with which a file is refused."""
     with pytest.raises(WeightsError) as caught:
@@ -183,7 +197,6 @@ class Malice:
         return os.mkdir, (str(self.trace),)
 
 
-@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("zipped", [True, False])
 def test_a_pickle_is_never_run(zipped: bool, tmp_path: Path) -> None:
     trace, path = tmp_path / "trace", tmp_path / "float.pth"

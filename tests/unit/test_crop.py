@@ -87,6 +87,8 @@ def test_which_face() -> None:
     assert "2 faces" in said[0]
     with pytest.raises(InputError, match=r"2 faces are in p\.png: there is no face 2 \(--face 0 to --face 1\)"):
         plan_crop(BLANK, CropConfig(face=2), faces, name="p.png")
+    with pytest.raises(InputError, match=r"1 face is in p\.png: there is no face 5 \(leave --face out: it is face 0\)"):
+        plan_crop(BLANK, CropConfig(face=5), Found((0, 0, 200, 200)), name="p.png")
     said.clear()
     plan_crop(BLANK, CropConfig(), Found((0, 0, 200, 200)), said.append)
     assert not said

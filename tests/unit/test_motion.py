@@ -106,12 +106,15 @@ def test_speech_that_was_samples_has_to_be_given(pipe, face_file, saved):
     assert len(pipe.replay(motion, samples)) == 25
 
 
-def test_a_recording_that_is_gone_or_changed_is_told(pipe, face_file, speech_file, tmp_path):
+def test_a_recording_that_is_gone_closed_or_changed_is_told(pipe, face_file, speech_file, tmp_path, monkeypatch):
     speech = tmp_path / "s.wav"
     speech.write_bytes(speech_file.read_bytes())
     motion = pipe.animate(face_file, speech, WHOLE, QUICK).motion
     speech.write_bytes(speech_file.read_bytes() + b"0")
     with pytest.raises(InputError, match="has changed"):
+        pipe.replay(motion)
+    monkeypatch.setattr("os.access", lambda path, mode: path != speech)
+    with pytest.raises(InputError, match="may not be read"):
         pipe.replay(motion)
     speech.unlink()
     with pytest.raises(InputError, match="not there any more"):

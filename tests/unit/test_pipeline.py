@@ -189,9 +189,9 @@ def test_too_little_memory_for_the_weights_is_told_too(pipe, monkeypatch):
     def full(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
-    monkeypatch.setattr(pipe.model, "to", full)
+    monkeypatch.setattr(pipe.model.field, "to", full)
     with pytest.raises(DeviceError, match="too little memory"):
-        FloatPipeline(pipe.model, RunConfig(device="cpu"))
+        _ = FloatPipeline(pipe.model, RunConfig(device="cpu")).model.field
 
 
 def test_anchors_are_those_of_the_face_that_was_cut_out(monkeypatch):
@@ -213,6 +213,16 @@ def test_anchors_are_those_of_the_face_that_was_cut_out(monkeypatch):
     pipe.portraits.__dict__.update(detector=Faces(), anchor_finder=Corners())
     anchors = pipe.portraits._anchors(np.zeros((64, 64, 3), np.uint8))
     np.testing.assert_allclose(anchors, np.full((7, 2), 20 / 32 - 1))
+
+
+def test_a_whole_picture_is_not_searched_for_a_face(monkeypatch, face_file):
+    from floatcli.models.float_model import FloatModel
+    from tests.unit.test_anchored import CONFIG
+
+    for name in ("default_detector", "default_anchor_finder"):
+        monkeypatch.setattr(f"floatcli.portraits.{name}", lambda *_: pytest.fail("no network of others is needed"))
+    still = FloatPipeline(FloatModel(CONFIG), RunConfig(device="cpu")).portrait(face_file, WHOLE)
+    assert still.anchors is None
 
 
 def test_other_failures_are_not_taken_for_a_lack_of_memory(pipe, face_file, speech_file, monkeypatch):

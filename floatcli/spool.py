@@ -1,0 +1,49 @@
+"""Rows of numbers that are kept on disk, as they come, instead of in memory. Imports no torch."""
+
+from __future__ import annotations
+
+import mmap
+import tempfile
+from collections.abc import Iterator
+
+import numpy as np
+
+from floatcli.errors import InputError
+
+_AT_ONCE = 1 << 20  # bytes
+
+
+class Spool:
+    """Rows (n, D) float32 in the order they come, in a file without a name that is gone once nobody reads it."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it is there as long as this
+        self._shape = (0, 0)
+
+    def append(self, rows: np.ndarray) -> None:
+        """Keep more rows (n, D).
+
+        Raises:
+            InputError: there is no room.
+        """
+        try:
+            self._file.write(np.asarray(rows, np.float32).tobytes())
+            self._file.flush()
+        except OSError as error:
+            said = f"the motion can't be kept in {tempfile.gettempdir()}: {error.strerror}"
+            raise InputError(said, "make room there, or name another folder in TMPDIR") from error
+        self._shape = (self._shape[0] + len(rows), rows.shape[1])
+
+    def rows(self) -> np.ndarray:
+        """All rows so far, mapped: they are read from disk as they are looked at. They can't be written to."""
+        return np.memmap(self._file, np.float32, "r", shape=self._shape)
+
+
+def blocks(array: np.ndarray) -> Iterator[bytes]:
+    """The bytes of an array in order, some at a time. What is mapped from a file leaves memory again behind it."""
+    rows = max(1, _AT_ONCE * len(array) // max(1, array.nbytes))
+    for start in range(0, len(array), rows):
+        yield array[start : start + rows].tobytes()
+        # A file's pages can be read again; what was written to private copies of them could not.
+        if isinstance(array.base, mmap.mmap) and not array.flags.writeable and hasattr(mmap, "MADV_DONTNEED"):
+            array.base.madvise(mmap.MADV_DONTNEED)

@@ -1,0 +1,81 @@
+"""The two networks that a clip calls over and over, field and decoder; clips side by side share their calls."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from floatcli.config import SampleConfig
+from floatcli.desk import Desk, Service
+from floatcli.device import mixed
+from floatcli.flow.sampler import sample_window
+from floatcli.flow.solvers import in_step
+from floatcli.models.conditions import WindowCondition, joined
+from floatcli.models.float_model import FloatModel, Portrait
+
+
+class Window(NamedTuple):
+    """A window of motion to be sampled."""
+
+    condition: WindowCondition
+    x_0: Tensor  # noise (B, L, D)
+    settings: SampleConfig
+
+
+class Scene(NamedTuple):
+    """Frames to be drawn."""
+
+    portrait: Portrait  # batch 1
+    motion: Tensor  # (n, D)
+
+
+class Networks:
+    """Samples windows and draws frames for the threads of one device.
+
+    Args:
+        model: The networks, on ``device``.
+        device: Where they are.
+        dtype: Of their products.
+        batch_size: Frames drawn by a call, of however many clips.
+        together: Clips that may share a call. With one, a call computes what a thread asks for and nothing else, so
+            results are the same to the bit whatever other threads do.
+    """
+
+    def __init__(self, model: FloatModel, device: torch.device, dtype: torch.dtype, batch_size: int, together: int):
+        self.model, self.device, self.dtype = model, device, dtype
+        self._sampling = Service(self._sampled, lambda item: in_step(item.settings), lambda item: 1, together)
+        self._drawing = Service(self._drawn, lambda item: True, lambda item: len(item.motion), batch_size)
+        # Frames first: clips that need a window gather while those that have one go through it.
+        self.desk = Desk(self._drawing, self._sampling) if together > 1 else None
+
+    def sample(self, condition: WindowCondition, x_0: Tensor, settings: SampleConfig) -> Tensor:
+        """Motion (B, L, D) of a window. Raises DeviceError."""
+        window = Window(condition, x_0, settings)
+        return self._sampled([window])[0] if self.desk is None else self.desk.ask(self._sampling, window)
+
+    def draw(self, portrait: Portrait, motion: Tensor) -> np.ndarray:
+        """Frames (n, H, W, 3) uint8 of a portrait in motions (n, D). Raises DeviceError."""
+        scene = Scene(portrait, motion)
+        return self._drawn([scene])[0] if self.desk is None else self.desk.ask(self._drawing, scene)
+
+    def _sampled(self, windows: list[Window]) -> list[Tensor]:
+        """Motion of windows whose solver goes in step."""
+        with mixed(self.device, self.dtype):
+            condition = joined([window.condition for window in windows])
+            x_0 = torch.cat([window.x_0 for window in windows])
+            x_1 = sample_window(self.model.field, condition, x_0, windows[0].settings)
+        return list(x_1.split([len(window.x_0) for window in windows]))
+
+    def _drawn(self, scenes: list[Scene]) -> list[np.ndarray]:
+        with mixed(self.device, self.dtype):
+            frames = self.model.decode_together(*map(list, zip(*scenes, strict=True)))
+            return [_to_pixels(each) for each in frames]
+
+
+def _to_pixels(frames: Tensor) -> np.ndarray:
+    """Frames (n, 3, H, W) about [-1, 1] to uint8 (n, H, W, 3)."""
+    pixels = ((frames.float().clamp(-1, 1) + 1) * 127.5).round().byte()
+    return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
