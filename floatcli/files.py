@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
 import platform
@@ -99,8 +98,6 @@ def resolved(path: str | Path) -> Path:
 def check_place(path: Path, overwrite: bool) -> None:
     """Raise InputError where a file can't be written, or is there and must not be replaced."""
     taken = is_there(path)
-    if not taken and _goes_round(path):
-        raise InputError(f"links at {path} go round in a circle", "name another output")
     if path.is_dir():
         raise InputError(f"{path} is a folder", "name a file in it")
     if taken and not path.is_file():
@@ -114,11 +111,3 @@ def check_place(path: Path, overwrite: bool) -> None:
         raise InputError(f"the folder {path.parent} can't be written to", "choose another, or change its permissions")
     if taken and not overwrite:
         raise InputError(f"{path} is there already", "allow it with --overwrite, or name another output")
-
-
-def _goes_round(path: Path) -> bool:
-    try:
-        path.stat()
-    except OSError as error:
-        return error.errno == errno.ELOOP
-    return False

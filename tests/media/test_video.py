@@ -309,14 +309,14 @@ def test_outputs_that_cannot_be(tmp_path, monkeypatch) -> None:
         check_output(tmp_path / "o", FAST)
     with pytest.raises(InputError, match=r"there is no folder .*mkdir"):
         check_output(tmp_path / "missing" / "o.mp4", FAST)
-    with pytest.raises(InputError, match="there is no folder"):
+    with pytest.raises(InputError, match="is a file, not a folder"):
         check_output(there / "o.mp4", FAST)
     (tmp_path / "folder.mp4").mkdir()
     with pytest.raises(InputError, match="is a folder"):
         check_output(tmp_path / "folder.mp4", FAST)
     for name, target in (("one.mp4", "two.mp4"), ("two.mp4", "one.mp4")):
         (tmp_path / name).symlink_to(tmp_path / target)
-    with pytest.raises(InputError, match=r"links at .*one\.mp4 go round in a circle"):
+    with pytest.raises(InputError, match=r"one\.mp4' is no usable path: Too many levels of symbolic links"):
         check_output(tmp_path / "one.mp4", FAST)
     with pytest.raises(UsageError, match="is an input too"):
         check_output(there, FAST, [tmp_path / "missing.wav", tmp_path / "folder.mp4" / ".." / "there.mp4"])
