@@ -228,7 +228,7 @@ def test_outputs_that_cannot_be(tmp_path, monkeypatch) -> None:
         check_output(tmp_path / "o", FAST)
     with pytest.raises(InputError, match=r"there is no folder .*mkdir"):
         check_output(tmp_path / "missing" / "o.mp4", FAST)
-    with pytest.raises(InputError, match="there is no folder"):
+    with pytest.raises(InputError, match="is a file, not a folder"):
         check_output(there / "o.mp4", FAST)
     (tmp_path / "folder.mp4").mkdir()
     with pytest.raises(InputError, match="is a folder"):
