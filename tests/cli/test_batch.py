@@ -443,7 +443,7 @@ def test_interrupted_it_leaves_no_half_video_and_goes_on_from_there(folder, tiny
     command += ["--together", together]
     with subprocess.Popen([*command, "--device", "cpu", "--batch-size", "1"], stderr=subprocess.PIPE) as process:
         until = time.monotonic() + 60
-        while not list(Path("out").glob(".floatcli-*")) or not Path("out/1.mp4").exists():
+        while not list(Path("out").glob(".floatcli-*")) or not Path("out/results.jsonl").exists():
             assert time.monotonic() < until
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
