@@ -67,9 +67,8 @@ def run(arguments: Sequence[str]) -> int:
     """
     kept, show_traceback = _take_traceback(arguments)
     try:
-        with redirect_stdout(
-            cast(TextIO, console.Results(sys.stdout or io.StringIO()))
-        ):  # there is none where it is closed
+        results = console.Results(sys.stdout or io.StringIO())  # there is none where it is closed
+        with redirect_stdout(cast(TextIO, results)):
             code = app(kept, prog_name="floatcli", standalone_mode=False)
             sys.stdout.flush()
         return code if isinstance(code, int) else ExitCode.OK

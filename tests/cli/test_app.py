@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib import import_module
 from inspect import signature
 from pathlib import Path
 from typing import get_args
@@ -175,15 +176,11 @@ def test_a_stdout_that_is_closed_is_no_error():
     assert (said.returncode, said.stderr) == (0, b"")
 
 
-COMMANDS = [
-    command.callback
-    for each in (application.app, train.app, weights.app)
-    for command in each.registered_commands
-    if command.callback is not None
-]
+CALLBACKS = [getattr(import_module(f"floatcli.cli.{name}"), name, None) for name in COMMANDS]
+CALLBACKS += [command.callback for each in (train.app, weights.app) for command in each.registered_commands]
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.__name__)
+@pytest.mark.parametrize("command", filter(None, CALLBACKS), ids=lambda command: command.__name__)
 def test_no_path_is_left_to_typer_to_check(command):
     """It calls a file that may not be read wrong usage."""
     hints = [parameter.annotation for parameter in signature(command, eval_str=True).parameters.values()]
