@@ -13,7 +13,6 @@ from typing import get_args
 import pytest
 
 from floatcli import __version__
-from floatcli.cli import app as application
 from floatcli.cli import train, weights
 from floatcli.cli.app import run
 from floatcli.cli.overview import COMMANDS
@@ -180,7 +179,7 @@ CALLBACKS = [getattr(import_module(f"floatcli.cli.{name}"), name, None) for name
 CALLBACKS += [command.callback for each in (train.app, weights.app) for command in each.registered_commands]
 
 
-@pytest.mark.parametrize("command", filter(None, CALLBACKS), ids=lambda command: command.__name__)
+@pytest.mark.parametrize("command", [*filter(None, CALLBACKS)], ids=lambda command: command.__name__)
 def test_no_path_is_left_to_typer_to_check(command):
     """It calls a file that may not be read wrong usage."""
     hints = [parameter.annotation for parameter in signature(command, eval_str=True).parameters.values()]
