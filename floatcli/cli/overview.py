@@ -19,6 +19,7 @@ COMMANDS = {
     "edit": "Change what a portrait does in a clip, without sampling it anew.",
     "emotion": "Hear the emotion in a recording, or let a portrait say it in others.",
     "weights": "List, fetch, verify and convert weights.",
+    "bench": "Time every stage and the whole, against what the machine can do.",
     "train": "Train a FLOAT of your own, in two stages, and measure it.",
 }
 

@@ -1,0 +1,59 @@
+"""``floatcli bench`` measures what it says, and says what it can't."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from floatcli.cli.app import run
+from floatcli.errors import ExitCode
+
+STAGES = [
+    "portrait", "audio", "emotion", "field evaluation", "window",
+    "decode, 1 at a time", "decode, 4 at a time", "decode, 8 at a time", "video encoding", "end to end",
+]  # fmt: skip
+
+
+def test_every_stage_is_timed_and_compared(tiny_weights, capsys):
+    asked = ["--weights", str(tiny_weights), "--device", "cpu", "--seconds", "0.4", "--repeats", "2"]
+    assert run(["bench", *asked, "--compare", "--json", "-q"]) == ExitCode.OK
+    said = json.loads(capsys.readouterr().out)
+    assert [row["stage"] for row in said["rows"]] == STAGES
+    for row in said["rows"]:
+        assert 0 < row["fastest"] <= row["seconds"] <= row["slowest"]
+        assert row["frames_per_second"] == pytest.approx(row["frames"] / row["seconds"])
+        assert (row["gflops"] is None) == (row["stage"] == "video encoding")
+        if row["plain"] is not None:
+            assert row["ratio"] == pytest.approx(row["plain"] / row["seconds"])
+    assert [row["stage"] for row in said["rows"] if row["plain"] is None] == ["video encoding"]
+    assert said["rows"][-1]["frames"] == 10
+    assert 0 < said["first_frame"] <= said["rows"][-1]["slowest"]
+    assert min(said["machine"].values()) > 0
+    assert said["peak_rss"] > 100
+    assert said["peak_gpu"] is None
+
+
+def test_the_table_has_a_line_for_every_stage(tiny_weights, capsys):
+    asked = ["--weights", str(tiny_weights), "--device", "cpu", "--seconds", "0.2", "--repeats", "1"]
+    assert run(["bench", *asked]) == ExitCode.OK
+    said = capsys.readouterr()
+    for stage in STAGES:
+        assert any(line.startswith(stage) for line in said.out.splitlines()), said.out
+        assert f"floatcli: {stage}\n" in said.err
+    assert "times real time" in said.out
+    assert "plain" not in said.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--seconds", "0"], "seconds must lie in 0.1..600"),
+        (["--dtype", "int8"], "there is no dtype"),
+        (["--weights", "embedded", "--compare", "--seconds", "0.2"], "the plain rendering is of the published model"),
+    ],
+    ids=["no seconds", "odd dtype", "another decoder"],
+)
+def test_what_cannot_be_measured_is_told(arguments, said, capsys):
+    assert run(["bench", *arguments]) == ExitCode.USAGE
+    assert said in capsys.readouterr().err
