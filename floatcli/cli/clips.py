@@ -29,10 +29,11 @@ def stdout_pipe(output: Path | None, format: str | None, as_json: bool) -> Pipe 
         return None
     if as_json:
         raise UsageError("--json and -o - cannot both have stdout", "leave --json out, or name a file with -o")
-    if sys.stdout is None or sys.stdout.isatty():
-        said = "stdout is closed" if sys.stdout is None else "stdout is a terminal"
+    pipe = getattr(sys.stdout, "buffer", None)  # what stands for a closed one takes text alone
+    if pipe is None or sys.stdout.isatty():
+        said = "stdout is closed" if pipe is None else "stdout is a terminal"
         raise UsageError(f"{said}, no place for a video", "pipe it to a player, as in: -o - | ffplay -")
-    return Pipe(sys.stdout.buffer, format or DEFAULT_FORMAT)
+    return Pipe(pipe, format or DEFAULT_FORMAT)
 
 
 def open_pipeline(weights: str | Path | None, run: RunConfig, progress: ProgressLine) -> FloatPipeline:
