@@ -60,7 +60,7 @@ def _show(report: Report, compare: bool) -> None:
     table.add_column("stage", no_wrap=True)
     titles = ["seconds", "spread", "frames/s", "GFLOP/s", *(["plain, s", "times as fast"] if compare else [])]
     for title in titles:
-        table.add_column(title, justify="right")
+        table.add_column(title, justify="right", no_wrap=True)
     for row in report.rows:
         cells = [f"{row.seconds:.3f}", f"{row.fastest:.3f}-{row.slowest:.3f}", f"{row.frames / row.seconds:.1f}"]
         cells.append("" if row.gflops is None else f"{row.gflops:.0f}")
