@@ -8,7 +8,7 @@ frames' size and not on the evaluations, and what is compared are lengths. Print
 process and its difference to that of the first length, and the peak of what is allocated on a GPU where there is one.
 ffmpeg runs in processes of its own, which are not counted. Needs Linux, where resident memory is counted in kB.
 
-On two cores an hour of speech takes hours; lengths such as ``--seconds 10 120 240 480`` show the slope in less.
+Two cores take about as long as the speech lasts; lengths such as ``--seconds 10 120 240 480`` show the slope in less.
 """
 
 from __future__ import annotations
