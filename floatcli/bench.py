@@ -30,6 +30,7 @@ from floatcli.flow.solvers import resolved
 from floatcli.media.video import VideoWriter
 from floatcli.models.conditions import WindowCondition
 from floatcli.pipeline import FloatPipeline
+from floatcli.portraits import to_network
 
 BATCHES = (1, 4, 8)
 PLAIN = Path(__file__).parents[1] / "benchmarks/plain.py"
@@ -144,7 +145,7 @@ class Bench:
         """Everything that is timed, in the order of the work; the last is all of it."""
         pipe, model, plain = self.pipe, self.pipe.model, self.plain
         inside = partial(_inside, pipe)
-        image = torch.from_numpy(self.still.image).to(pipe.device).permute(2, 0, 1)[None].float() / 127.5 - 1
+        image = to_network(self.still.image, pipe.device)
         speech = torch.from_numpy(self.samples)[None].to(pipe.device)
         plainly = plain.encode(image) if plain else None
         yield Stage(
@@ -235,7 +236,7 @@ class Bench:
 
     def _seconds(self, run: Callable[[], object]) -> float:
         begun = time.perf_counter()
-        with exactly():
+        with exactly():  # the plain rendering too
             run()
             if self.pipe.device.type == "cuda":
                 torch.cuda.synchronize(self.pipe.device)

@@ -95,7 +95,7 @@ class PortraitReader:
     def _encode(self, image: np.ndarray, anchors: np.ndarray | None) -> Portrait:
         found = None if anchors is None else torch.from_numpy(anchors)[None].to(self.device)
         with mixed(self.device, torch.float32):
-            return self.model.encode(_to_network(image, self.device), found)
+            return self.model.encode(to_network(image, self.device), found)
 
     def _anchors(self, image: np.ndarray) -> np.ndarray | None:
         """Landmarks (7, 2) in grid coordinates; None where the decoder needs none or shall find them itself."""
@@ -124,6 +124,6 @@ def _frame_size(side: int, config: ModelConfig) -> int:
     return max((size for size in sizes if size <= side), default=sizes[0])
 
 
-def _to_network(image: np.ndarray, device: torch.device) -> Tensor:
+def to_network(image: np.ndarray, device: torch.device) -> Tensor:
     """uint8 (H, W, 3) to (1, 3, H, W) float32 in [-1, 1]."""
     return torch.from_numpy(image).to(device).permute(2, 0, 1)[None].float() / 127.5 - 1
