@@ -108,6 +108,8 @@ class AnchoredSize:
     def __post_init__(self) -> None:
         if not self.output_sizes or min(self.output_sizes) < 32:
             raise ValueError(f"output_sizes are {list(self.output_sizes)}, not sides of pictures")
+        if self.work_size < 1 or any(size % self.work_size for size in self.output_sizes):
+            raise ValueError(f"output_sizes are {list(self.output_sizes)}, not multiples of work_size {self.work_size}")
 
 
 @dataclass(frozen=True)
@@ -242,7 +244,7 @@ class VideoConfig:
     """How frames are encoded."""
 
     crf: int = 18
-    preset: str = "medium"
+    preset: str = "faster"
     audio_bitrate: int = 192  # kbit/s where the sound is encoded anew
     copy_audio: bool = False  # keep the source's sound as it is, where the container allows it
     overwrite: bool = True

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from floatcli.config import ANCHORS, POSE, AnchoredSize, ModelConfig
 from floatcli.models.backdrop import behind, opacity
+from floatcli.models.compose import enlarged, look_up, render, resized
 from floatcli.models.head_warp import HeadWarp
 from floatcli.models.landmark_net import LandmarkNet
 from floatcli.models.patches import (
@@ -40,8 +41,6 @@ MOUTH = ("jaw", "round", "smile", "upper_lip", "lower_lip", "lip_press", "sneer"
 LEFT_EYE = ("lid_left", "gaze_x", "gaze_y", "brow_left", "furrow", "smile")
 RIGHT_EYE = ("lid_right", "gaze_x", "gaze_y", "brow_right", "furrow", "smile")
 
-FINE = 1000  # pixels a side that a portrait is enlarged to at least, so that looking it up blurs little
-LOBES = 8  # of the windowed sinc that enlarges it
 FLOW_REACH = 0.6  # furthest a patch's flow looks, in half sides of the patch
 
 
@@ -84,7 +83,8 @@ class PatchEditor(nn.Module):
 
     def forward(self, prepared: list[Tensor], coeffs: Tensor) -> Edit:
         """Edits for target coefficients (N, P)."""
-        out = self.decoder(prepared, self.embed(coeffs)).float()  # half precision is too coarse for flows
+        # Half precision is too coarse for flows; planes, since a CPU is slow at a few of channels that lie last.
+        out = self.decoder(prepared, self.embed(coeffs)).float().contiguous()
         flow = F.avg_pool2d(out[:, :2], 3, 1, 1, count_include_pad=False)  # upsampled maps are chequered
         return Edit(flow.tanh() * FLOW_REACH, (out[:, 2:3] - 3).sigmoid(), out[:, 3:].tanh() * 1.05)
 
@@ -106,41 +106,6 @@ def apply_edit(picture: Tensor, edit: Edit, frame: Tensor, points: Tensor) -> Te
     grid = to_picture(frame.expand(n, -1, -1), looked)
     warped = F.grid_sample(picture.expand(n, -1, -1, -1), grid, padding_mode="border", align_corners=False)
     return torch.lerp(warped, edit.colour, edit.mask)
-
-
-def along_flow(flow: Tensor, size: int) -> Tensor:
-    """Where the pixels of a picture of ``size`` a side look along a coarser flow (N, 2, S, S): (N, size, size, 2)."""
-    return pixel_grid(size, flow) + resized(flow, size).permute(0, 2, 3, 1)
-
-
-def resized(maps: Tensor, size: int) -> Tensor:
-    """Maps (N, C, S, S) at ``size`` pixels a side."""
-    return F.interpolate(maps, size=(size, size), mode="bilinear", align_corners=False)
-
-
-def look_up(picture: Tensor, at: Tensor, beyond: str = "border") -> Tensor:
-    """Picture (N, C, H, H) at places (N, h, w, 2); ``beyond`` is what lies outside, as in ``grid_sample``."""
-    return F.grid_sample(picture, at, padding_mode=beyond, align_corners=False)
-
-
-def enlarged(picture: Tensor) -> Tensor:
-    """A picture (B, C, H, H) with values between its pixels, (B, C, kH - k + 1, kH - k + 1), k = 2, 4, ...
-
-    Looked up among these, it keeps the finest detail, which linear interpolation between pixels would blur.
-    """
-    while picture.shape[-1] < FINE:
-        picture = _doubled(_doubled(picture).mT).mT
-    return picture.contiguous(memory_format=torch.channels_last)  # looked up three times as fast
-
-
-def _doubled(picture: Tensor) -> Tensor:
-    """Rows (B, C, H, W) with values between their pixels, (B, C, H, 2W - 1)."""
-    at = torch.arange(-LOBES, LOBES, device=picture.device, dtype=picture.dtype) + 0.5
-    taps = at.sinc() * (at / LOBES).sinc()
-    rows = F.pad(picture.flatten(0, 2)[:, None], (LOBES - 1, LOBES - 1), mode="reflect")
-    between = F.conv1d(rows, (taps / taps.sum())[None, None]).view(*picture.shape[:3], -1)
-    both = torch.stack([picture[..., :-1], between], -1).flatten(3)
-    return torch.cat([both, picture[..., -1:]], -1)
 
 
 class Placed(NamedTuple):
@@ -310,23 +275,3 @@ def _put(edits: Tensor, edit: Edit, at: Placed, frame: Tensor) -> None:
     fine = look_up(torch.cat([flow, edit.mask, edit.colour], 1), at.points.expand(len(flow), -1, -1, -1))
     region = edits[:, :6, at.rows, at.columns]
     edits[:, :6, at.rows, at.columns] = torch.lerp(region, fine, at.window.expand_as(region))
-
-
-def render(picture: Tensor, edits: Tensor, flow: Tensor, backdrop: Tensor) -> Tensor:
-    """Frames (N, 3, H, H) of a portrait, edited and then turned, looked up but once to stay sharp.
-
-    Args:
-        picture: The source, ``enlarged`` from (1, 3, H, H).
-        edits: By place in the source: where to look instead, mask, colour, the head's opacity, (N, 7, S, S).
-        flow: From places in the frames to places in the source, (N, 2, S', S').
-        backdrop: What shows where the head does not, (1, 3, H, H).
-    """
-    size = backdrop.shape[-1]
-    drawn = look_up(edits, along_flow(flow, edits.shape[-1]))  # no finer than they are
-    offset, mask, colour, head = resized(drawn, size).split([2, 1, 3, 1], 1)
-    at = along_flow(flow, size) + offset.permute(0, 2, 3, 1)
-    fine = picture.shape[-1]  # it ends at the middle of the outermost pixels
-    at = at * ((fine - 1) / (size - 1) * size / fine)
-    seen = look_up(picture.expand(len(at), -1, -1, -1), at, beyond="reflection")
-    seen.lerp_(colour, mask)  # in place: fresh memory for a batch of frames costs more than the arithmetic
-    return seen.lerp_(backdrop, 1 - head)

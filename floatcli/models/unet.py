@@ -62,8 +62,15 @@ class ModulatedBlock(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor, skip: Tensor | None = None) -> Tensor:
         """(N, c_in, H, W), (N, condition) and a map to add, (1 or N, c_out, H, W) -> (N, c_out, H, W)."""
+        return self.modulate(self.mix(x, skip), condition)
+
+    def mix(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
+        """What no condition changes: (N, c_in, H, W) and a map to add -> (N, c_out, H, W)."""
         x = self.conv(x)
-        x = self.norm(x if skip is None else x + skip)
+        return self.norm(x if skip is None else x + skip)
+
+    def modulate(self, x: Tensor, condition: Tensor) -> Tensor:
+        """What ``mix`` made, (1 or N, c_out, H, W), as the conditions (N, condition) have it."""
         scale, shift = self.modulation(condition)[:, :, None, None].chunk(2, 1)
         return F.leaky_relu(torch.addcmul(shift, x, 1 + scale), 0.2)
 
@@ -84,13 +91,13 @@ class EditDecoder(nn.Module):
             nn.init.zeros_(parameter)
 
     def prepare(self, maps: list[Tensor]) -> list[Tensor]:
-        """What of the source stays the same in every frame: maps ready to be added, coarsest first."""
-        return [skip(x) for skip, x in zip(self.skips, maps, strict=True)][::-1]
+        """What of the source stays the same in every frame: maps ready to be added, the first to begin with."""
+        coarsest, *finer = [skip(x) for skip, x in zip(self.skips, maps, strict=True)][::-1]
+        return [self.bottom.mix(coarsest), *finer]
 
     def forward(self, prepared: list[Tensor], condition: Tensor) -> Tensor:
         """``prepare``'s maps (batch 1 or N) and (N, condition) -> (N, c_out, S, S)."""
-        x = prepared[0].expand(len(condition), -1, -1, -1)
-        x = self.bottom(x, condition)
+        x = self.bottom.modulate(prepared[0], condition)
         for up, refine, skip in zip(self.up, self.refine, prepared[1:], strict=True):
             x = up(F.interpolate(x, scale_factor=2.0, mode="nearest"), condition, skip)
             x = refine(x, condition)

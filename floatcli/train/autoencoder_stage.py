@@ -23,13 +23,11 @@ from floatcli.models.anchored_decoder import (
     RIGHT_EYE,
     Edit,
     PatchEditor,
-    along_flow,
     apply_edit,
-    look_up,
     mirror_gaze,
-    resized,
 )
 from floatcli.models.backdrop import behind, opacity
+from floatcli.models.compose import along_flow, look_up, resized
 from floatcli.models.head_warp import HeadWarp
 from floatcli.models.landmark_net import LandmarkNet, centres
 from floatcli.models.motion_encoder import MotionEncoder

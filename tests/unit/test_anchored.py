@@ -9,7 +9,8 @@ import torch
 from floatcli.checkpoint.load import load_model, save_model
 from floatcli.config import ANCHORS, POSE, AnchoredSize
 from floatcli.device import mixed
-from floatcli.models.anchored_decoder import LEFT_EYE, MOUTH, enlarged, mirror_gaze, render
+from floatcli.models.anchored_decoder import LEFT_EYE, MOUTH, mirror_gaze
+from floatcli.models.compose import enlarged, render
 from floatcli.models.float_model import FloatModel
 from floatcli.models.head_warp import HeadWarp, head_rotation
 from floatcli.models.landmark_net import centres, near_lips
@@ -167,6 +168,22 @@ def test_an_enlarged_picture_keeps_its_pixels_and_finds_waves_between_them():
     assert torch.equal(fine[..., ::step, ::step], wave)
     expected = (0.8 * torch.pi * torch.arange(fine.shape[-1]) / step).sin()
     assert (fine[0, 0, 500] - expected)[20 * step : -20 * step].abs().max() < 0.05
+
+
+@pytest.mark.parametrize("size", [64, 128])
+def test_opencv_draws_what_torch_does(size):
+    torch.manual_seed(1)
+    picture, backdrop = torch.rand(2, 1, 3, size, size) * 2 - 1
+    edits = torch.zeros(3, 7, 64, 64)
+    edits[:, :2, 20:40, 16:50] = 0.1 * torch.randn(3, 2, 20, 34)
+    edits[:, 2, 30:44, 10:20] = torch.rand(3, 14, 10)
+    edits[:, 3:6] = torch.rand(3, 3, 64, 64)
+    edits[:, 6, 8:, :52] = torch.rand(3, 56, 52)
+    edits[2, 6] = 0  # no head at all
+    given = enlarged(picture), edits, 0.1 * torch.randn(3, 2, 16, 16), backdrop
+    with torch.inference_mode():
+        drawn = render(*given)
+    assert torch.allclose(drawn, render(*given), atol=4e-3)  # half a step of 8 bits
 
 
 def test_edits_lie_on_the_source_and_turn_with_it():
