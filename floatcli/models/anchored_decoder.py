@@ -128,6 +128,16 @@ def place(frame: Tensor, size: int, extent: Extent) -> Placed:
     return Placed(rows, columns, points, soft_window(points, extent)[:, None])
 
 
+class Patch(NamedTuple):
+    """One patch of a portrait."""
+
+    editor: PatchEditor
+    names: tuple[str, ...]  # of the coefficients that it follows
+    prepared: list[Tensor]  # maps (1, C, S, S)
+    frame: Tensor  # (1, 2, 3)
+    placed: Placed
+
+
 class AnchoredFeatures(NamedTuple):
     """What the anchored decoder keeps of a portrait (batch 1)."""
 
@@ -135,21 +145,10 @@ class AnchoredFeatures(NamedTuple):
     anchors: Tensor  # (1, 7, 2), grid coordinates
     basis: Tensor  # (D, M)
     pose: Tensor  # (1, 6), the source's own
-    mouth: list[Tensor]
-    left_eye: list[Tensor]
-    right_eye: list[Tensor]
+    patches: tuple[Patch, ...]  # mouth, left eye, right eye
     warp: Tensor
     opacity: Tensor  # (1, 1, W, W), of the head
     backdrop: Tensor  # (1, 3, H, H), the picture without the head
-
-
-class Patch(NamedTuple):
-    """One patch of a portrait."""
-
-    editor: PatchEditor
-    prepared: list[Tensor]  # maps (1, C, S, S)
-    frame: Tensor  # (1, 2, 3)
-    names: tuple[str, ...]  # of the coefficients that it follows
 
 
 class AnchoredDecoder(nn.Module):
@@ -194,7 +193,6 @@ class AnchoredDecoder(nn.Module):
         small = F.interpolate(picture, size=(self.size.work_size,) * 2, mode="bilinear", antialias=True)
         if anchors is None:
             anchors = self.landmarks(small)
-        left, right = eye_frames(anchors)
         pose = self.part(coeffs, POSE)
         warp, matte = self.warp.prepare(small, anchors, pose)
         return AnchoredFeatures(
@@ -202,9 +200,7 @@ class AnchoredDecoder(nn.Module):
             anchors,
             basis,
             pose,
-            self.mouth.prepare(small, mouth_frame(anchors), anchors),
-            self.eye.prepare(small, left, anchors),
-            self.eye.prepare(small, right, anchors),
+            self._patches(small, anchors),
             warp,
             opacity(resized(matte, self.size.work_size)),
             behind(picture, resized(matte, picture.shape[-1])),
@@ -212,9 +208,9 @@ class AnchoredDecoder(nn.Module):
 
     def forward(self, identity: Tensor, motion: Tensor, features: AnchoredFeatures) -> Tensor:
         """Frames (N, 3, H, H) in [-1, 1] for motions (N, D); the identity speaks through the features alone."""
-        coeffs, patches = _coefficients(motion, features), self._patches(features)
-        drawn = [patch.editor(patch.prepared, self.part(coeffs, patch.names)) for patch in patches]
-        return self._shown(coeffs, drawn, patches, features)
+        coeffs = _coefficients(motion, features)
+        drawn = [patch.editor(patch.prepared, self.part(coeffs, patch.names)) for patch in features.patches]
+        return self._shown(coeffs, drawn, features)
 
     def several(
         self, identities: Sequence[Tensor], motions: Sequence[Tensor], features: Sequence[AnchoredFeatures]
@@ -222,32 +218,36 @@ class AnchoredDecoder(nn.Module):
         """Frames (n, 3, H, H) of each of several portraits in motions (n, D); their patches are edited in one batch."""
         frames = [len(motion) for motion in motions]
         coeffs = [_coefficients(*each) for each in zip(motions, features, strict=True)]
-        patches = [self._patches(each) for each in features]
         drawn = []
-        for alike in zip(*patches, strict=True):  # mouths, then left eyes, then right ones
+        for alike in zip(*(each.patches for each in features), strict=True):  # mouths, then left eyes, then right ones
             prepared = _for_frames([patch.prepared for patch in alike], frames)
             edit = alike[0].editor(prepared, self.part(torch.cat(coeffs), alike[0].names))
             drawn.append([Edit(*parts) for parts in zip(*(part.split(frames) for part in edit), strict=True)])
-        each = zip(coeffs, zip(*drawn, strict=True), patches, features, strict=True)
+        each = zip(coeffs, zip(*drawn, strict=True), features, strict=True)
         return [self._shown(*portrait) for portrait in each]
 
-    def _patches(self, features: AnchoredFeatures) -> tuple[Patch, ...]:
-        left, right = eye_frames(features.anchors)
+    def _patches(self, picture: Tensor, anchors: Tensor) -> tuple[Patch, ...]:
+        left, right = eye_frames(anchors)
         return (
-            Patch(self.mouth, features.mouth, mouth_frame(features.anchors), MOUTH),
-            Patch(self.eye, features.left_eye, left, LEFT_EYE),
-            Patch(self.eye, features.right_eye, right, RIGHT_EYE),
+            self._patch(self.mouth, MOUTH, mouth_frame(anchors), picture, anchors),
+            self._patch(self.eye, LEFT_EYE, left, picture, anchors),
+            self._patch(self.eye, RIGHT_EYE, right, picture, anchors),
         )
 
-    def _shown(
-        self, coeffs: Tensor, drawn: Sequence[Edit], patches: Sequence[Patch], features: AnchoredFeatures
-    ) -> Tensor:
+    def _patch(
+        self, editor: PatchEditor, names: tuple[str, ...], frame: Tensor, picture: Tensor, anchors: Tensor
+    ) -> Patch:
+        with _full_precision(frame):
+            placed = place(frame, self.size.work_size, editor.extent)
+        return Patch(editor, names, editor.prepare(picture, frame, anchors), frame, placed)
+
+    def _shown(self, coeffs: Tensor, drawn: Sequence[Edit], features: AnchoredFeatures) -> Tensor:
         """Frames (N, 3, H, H) of a portrait with coefficients (N, M), from the edits of its patches."""
         with _full_precision(coeffs):
             edits = coeffs.new_zeros(len(coeffs), 7, self.size.work_size, self.size.work_size)
             edits[:, 6:] = features.opacity
-            for edit, patch in zip(drawn, patches, strict=True):
-                _put(edits, edit, place(patch.frame, self.size.work_size, patch.editor.extent), patch.frame)
+            for edit, patch in zip(drawn, features.patches, strict=True):
+                _put(edits, edit, patch)
             flow = self.warp(features.warp, features.pose, self.part(coeffs, POSE))
             return render(features.picture, edits, flow, features.backdrop)
 
@@ -269,9 +269,10 @@ def _full_precision(like: Tensor) -> torch.autocast:
     return torch.autocast(like.device.type, enabled=False)
 
 
-def _put(edits: Tensor, edit: Edit, at: Placed, frame: Tensor) -> None:
+def _put(edits: Tensor, edit: Edit, patch: Patch) -> None:
     """Puts the edits of one patch on a map of edits (N, 2 + 1 + 3 + 1, S, S), in place, behind a soft edge."""
-    flow = torch.einsum("ck,nkhw->nchw", frame[0, :, :2], edit.flow)  # in picture coordinates
+    at = patch.placed
+    flow = torch.einsum("ck,nkhw->nchw", patch.frame[0, :, :2], edit.flow)  # in picture coordinates
     fine = look_up(torch.cat([flow, edit.mask, edit.colour], 1), at.points.expand(len(flow), -1, -1, -1))
     region = edits[:, :6, at.rows, at.columns]
-    edits[:, :6, at.rows, at.columns] = torch.lerp(region, fine, at.window.expand_as(region))
+    region.lerp_(fine, at.window.expand_as(region))
