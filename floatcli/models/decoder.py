@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import torch
@@ -11,12 +12,22 @@ from torch import Tensor, nn
 from floatcli.config import ModelConfig
 from floatcli.models.layers import ActivatedConv, StyledConv, StyledHead, leaky, look_up, per_pixel, upsample
 
+ALONE = 128  # pixels a side from which on a CPU decodes frames one by one: maps that its caches do not hold
+
 
 class Maps(NamedTuple):
     """Features of several portraits at one resolution."""
 
     each: Sequence[Tensor]  # (1, C, r, r)
     frames: list[int]  # of every portrait, N in all
+
+
+def _of_frame(feature: Tensor | Maps, frame: int) -> Tensor:
+    """Features (1, C, r, r) that one of N frames needs, of those that serve one, several or all."""
+    if isinstance(feature, Tensor):
+        return feature if len(feature) == 1 else feature[frame : frame + 1]
+    ends = accumulate(feature.frames)
+    return next(map_ for map_, end in zip(feature.each, ends, strict=True) if frame < end)
 
 
 def _each(change: Callable[[Tensor], Tensor], feature: Tensor | Maps) -> Tensor | Maps:
@@ -118,6 +129,7 @@ class WarpedDecoder(nn.Module):
             Level(c_in, c_out, config.motion_dim, resolution, last=resolution == config.image_size)
             for c_in, c_out, resolution in zip(channels[:-1], channels[1:], config.resolutions[1:], strict=True)
         )
+        self.shared = sum(resolution < ALONE for resolution in config.resolutions[1:])
 
     def forward(self, identity: Tensor, motion: Tensor, features: Sequence[Tensor | Maps]) -> Tensor:
         """Decode frames.
@@ -134,9 +146,25 @@ class WarpedDecoder(nn.Module):
         latent = identity + motion
         x = self.first(self.start.expand(len(latent), -1, -1, -1), latent)
         flow = rgb = x.new_zeros(len(latent), 3, 4, 4)
-        for level, feature in zip(self.levels, features, strict=True):
-            x, flow, rgb = level(x, latent, feature, flow, rgb)
-        return rgb
+        alone = x.device.type == "cpu" and not torch.is_grad_enabled()
+        together = self.shared if alone else len(self.levels)
+        state = self._through(self.levels[:together], latent, features, (x, flow, rgb))
+        if together == len(self.levels):
+            return state[2]
+        frames = []
+        for k, (style, *frame) in enumerate(zip(latent.split(1), *(part.split(1) for part in state), strict=True)):
+            own = [_of_frame(feature, k) for feature in features[together:]]
+            frames.append(self._through(self.levels[together:], style, own, frame)[2])
+        return torch.cat(frames)
+
+    @staticmethod
+    def _through(
+        levels: Iterable[nn.Module], latent: Tensor, features: Sequence[Tensor | Maps], state: Sequence[Tensor]
+    ) -> Sequence[Tensor]:
+        """Activations, flow and rgb after some levels."""
+        for level, feature in zip(levels, features, strict=False):
+            state = level(state[0], latent, feature, *state[1:])
+        return state
 
     def several(
         self, identities: Sequence[Tensor], motions: Sequence[Tensor], features: Sequence[list[Tensor]]

@@ -28,6 +28,18 @@ def test_frames_do_not_depend_on_the_batch(unlike_model: FloatModel) -> None:
     assert torch.allclose(together, unlike_model.decode(repeated, motion), atol=1e-5)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("shared", [0, 1, 3])
+def test_levels_are_decoded_together_or_frame_by_frame(unlike_model: FloatModel, shared: int) -> None:
+    portraits = [unlike_model.encode(torch.rand(1, 3, 32, 32) * 2 - 1) for _ in range(2)]
+    motions = [torch.randn(2, 20), torch.randn(3, 20)]
+    expected = [unlike_model.decode(*each) for each in zip(portraits, motions, strict=True)]
+    model = copy.deepcopy(unlike_model)
+    model.decoder.shared = shared
+    for frames, wanted in zip(model.decode_together(portraits, motions), expected, strict=True):
+        assert torch.allclose(frames, wanted, atol=1e-5)
+
+
 def test_another_size_is_refused(unlike_model: FloatModel) -> None:
     with pytest.raises(ValueError, match="64"):
         unlike_model.encode(torch.zeros(1, 3, 64, 64))

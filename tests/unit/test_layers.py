@@ -64,6 +64,14 @@ def test_styled_conv_survives_a_style_of_zero() -> None:
     assert torch.equal(layer(torch.randn(1, 2, 4, 4), torch.randn(1, 4)), torch.zeros(1, 3, 4, 4))
 
 
+@pytest.mark.parametrize("up", [False, True])
+def test_a_large_map_alone_is_convolved_as_among_others(up: bool) -> None:
+    layer = StyledConv(2, 3, 4, up)
+    torch.nn.init.normal_(layer.bias)
+    x, latent = torch.randn(2, 2, 9, 9), torch.randn(2, 4)
+    assert torch.allclose(layer(x[:1], latent[:1]), layer(x, latent)[:1], atol=1e-5)
+
+
 def test_styled_head_is_not_demodulated() -> None:
     layer = StyledHead(6, 3, 5)
     torch.nn.init.normal_(layer.bias)
@@ -73,7 +81,7 @@ def test_styled_head_is_not_demodulated() -> None:
     assert torch.allclose(layer(x, latent), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("channels", [1, 5, 32])
+@pytest.mark.parametrize("channels", [1, 3, 5, 32])
 def test_looking_up_is_weighted_bilinear_sampling_with_zeros_outside(channels: int) -> None:
     maps, weight = torch.randn(1, channels, 8, 8), torch.rand(3, 1, 6, 7)
     x, y = (torch.rand(2, 3, 6, 7) * 3 - 1.5).unbind()
