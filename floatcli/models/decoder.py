@@ -80,7 +80,7 @@ class Level(nn.Module):
         Args:
             x: activations (N, inputs, r/2, r/2).
             latent: (N, D).
-            feature: the portrait's (N or 1, outputs, r, r), or those of several.
+            feature: the portrait's (N or 1, outputs, r, r), or those of several; of the last level their ``colour``.
             flow: of the resolution before (N, 3, r/2, r/2).
             rgb: of the resolution before (N, 3, r/2, r/2).
 
@@ -91,8 +91,7 @@ class Level(nn.Module):
         flow = self.flow(x, latent) + upsample(flow)
         mask = flow[:, 2:].sigmoid()
         if self.last:  # of the warped features only the colour is wanted, and colour can be warped as well
-            colour = self.warp(_each(self.rgb.colour, feature), flow, mask)
-            return x, flow, self.rgb.activated(colour) + upsample(rgb)
+            return x, flow, self.rgb.activated(self.warp(feature, flow, mask)) + upsample(rgb)
         warped = self.warp(feature, flow, mask)
         rgb = self.rgb(warped) + upsample(rgb)
         return torch.addcmul(warped, x, 1 - mask), flow, rgb
@@ -144,6 +143,7 @@ class WarpedDecoder(nn.Module):
             Frames (N, 3, S, S), in [-1, 1] up to overshoot.
         """
         latent = identity + motion
+        features = [*features[:-1], _each(self._colour, features[-1])]
         x = self.first(self.start.expand(len(latent), -1, -1, -1), latent)
         flow = rgb = x.new_zeros(len(latent), 3, 4, 4)
         alone = x.device.type == "cpu" and not torch.is_grad_enabled()
@@ -156,6 +156,12 @@ class WarpedDecoder(nn.Module):
             own = [_of_frame(feature, k) for feature in features[together:]]
             frames.append(self._through(self.levels[together:], style, own, frame)[2])
         return torch.cat(frames)
+
+    def _colour(self, feature: Tensor) -> Tensor:
+        """What the last level needs of its map (N, C, S, S), (N, 3, S, S)."""
+        last = self.levels[-1]
+        assert isinstance(last, Level)
+        return last.rgb.colour(feature).contiguous(memory_format=torch.channels_last)
 
     @staticmethod
     def _through(
