@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from floatcli.config import FieldSize, ModelConfig
 from floatcli.models.conditions import WindowCondition
+from floatcli.models.layers import PackedLinear
 
 
 def position_table(length: int, width: int) -> Tensor:
@@ -56,11 +57,11 @@ class Block(nn.Module):
         super().__init__()
         width = size.width
         self.heads = size.heads
-        self.modulation = nn.Linear(width, 6 * width)
-        self.qkv = nn.Linear(width, 3 * width)
-        self.attended = nn.Linear(width, width)
-        self.hidden = nn.Linear(width, size.mlp_ratio * width)
-        self.output = nn.Linear(size.mlp_ratio * width, width)
+        self.modulation = PackedLinear(width, 6 * width)
+        self.qkv = PackedLinear(width, 3 * width)
+        self.attended = PackedLinear(width, width)
+        self.hidden = PackedLinear(width, size.mlp_ratio * width)
+        self.output = PackedLinear(size.mlp_ratio * width, width)
         nn.init.zeros_(self.modulation.weight)  # a block starts as the identity
         nn.init.zeros_(self.modulation.bias)
 

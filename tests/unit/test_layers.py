@@ -4,7 +4,18 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from floatcli.models.layers import Blur, EqualConv, EqualLinear, StyledConv, StyledHead, leaky, look_up, upsample
+from floatcli.models.layers import (
+    Blur,
+    EqualConv,
+    EqualLinear,
+    PackedLinear,
+    StyledConv,
+    StyledHead,
+    fold,
+    leaky,
+    look_up,
+    upsample,
+)
 
 FILTER = torch.outer(*[torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8] * 2)
 
@@ -79,6 +90,19 @@ def test_styled_head_is_not_demodulated() -> None:
     styled = x * layer.style(latent)[:, :, None, None]
     expected = F.conv2d(styled, layer.weight / math.sqrt(6), layer.bias)
     assert torch.allclose(layer(x, latent), expected, atol=1e-5)
+
+
+def test_a_packed_linear_layer_multiplies_as_before() -> None:
+    layer = PackedLinear(512, 2048)
+    x, other = torch.randn(2, 5, 512), torch.randn(3, 512)
+    expected = layer(x), layer(other)
+    fold(layer)
+    with torch.inference_mode():
+        found = layer(x), layer(other)  # of other rows than it is packed for
+    assert all(torch.allclose(*pair, atol=1e-5) for pair in zip(found, expected, strict=True))
+    assert layer(x).requires_grad  # where it is learnt, it is not packed
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        assert layer(x).dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize("channels", [1, 3, 5, 32])
