@@ -18,6 +18,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from floatcli import hearing
@@ -48,6 +49,7 @@ class Row:
         fastest: Likewise, the least.
         slowest: Likewise, the most.
         gflops: 10^9 operations a second in matrix products and convolutions; None where there are none.
+        gbytes: 10^9 bytes a second that torch's operations read and write, were nothing kept in caches; None likewise.
         plain: Seconds of a run of the plain rendering, median, where it was compared.
     """
 
@@ -57,6 +59,7 @@ class Row:
     fastest: float
     slowest: float
     gflops: float | None = None
+    gbytes: float | None = None
     plain: float | None = None
 
     @property
@@ -228,11 +231,9 @@ class Bench:
             if stage.plain:
                 plain.append(self._seconds(stage.plain))
         middle = statistics.median(ours)
-        work = counter.operations
-        return Row(
-            stage.name, stage.frames, middle, min(ours), max(ours),
-            work / middle / 1e9 if work else None, statistics.median(plain) if plain else None,
-        )  # fmt: skip
+        gflops, gbytes = (work / middle / 1e9 if work else None for work in (counter.operations, counter.bytes))
+        against = statistics.median(plain) if plain else None
+        return Row(stage.name, stage.frames, middle, min(ours), max(ours), gflops, gbytes, against)
 
     def _seconds(self, run: Callable[[], object]) -> float:
         begun = time.perf_counter()
@@ -263,23 +264,42 @@ class Bench:
             )
 
 
+#: Operations that torch has no formula for.
+_FORMULAS: dict[str, Callable[..., int]] = {
+    "mkl::_mkl_linear": lambda x, packed, weight, *_, out_val: 2 * x.numel() * len(weight),
+    "mkldnn::_convolution_pointwise": lambda x, weight, *_, out_val: 2 * out_val.numel() * weight[0].numel(),
+}
+
+
 class _Counter(TorchDispatchMode):
-    """Counts operations by torch's own formulas."""
+    """Counts operations by formulas, and the bytes of what torch's operations read and write."""
 
     def __init__(self) -> None:
         super().__init__()
         self.operations = 0
+        self.bytes = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        formula = flop_registry.get(func._overloadpacket)
+        formula = flop_registry.get(func._overloadpacket) or _FORMULAS.get(func._schema.name)
         if formula is None:  # in inference mode, what is made of other operations comes whole
             with self:
                 parts = func.decompose(*args, **kwargs)
-            return func(*args, **kwargs) if parts is NotImplemented else parts
+            if parts is not NotImplemented:
+                return parts
         out = func(*args, **kwargs)
-        self.operations += formula(*args, **kwargs, out_val=out)
+        if formula is not None:
+            self.operations += formula(*args, **kwargs, out_val=out)
+        if not func.is_view:
+            self.bytes += sum(map(_bytes, tree_leaves((args, kwargs, out))))
         return out
+
+
+def _bytes(part: object) -> int:
+    """What an argument or a result takes of memory; a tensor that was expanded, as much as it was before."""
+    if not isinstance(part, torch.Tensor) or part.is_mkldnn:
+        return 0
+    return min(part.nbytes, part.untyped_storage().nbytes())
 
 
 def _inside(pipe: FloatPipeline, run: Callable[[], object]) -> Callable[[], object]:

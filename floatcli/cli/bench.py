@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from floatcli.bench import Report
 
 LONGEST = 600.0
+WIDTH = 110  # of the table, in a file or a pipe
 
 
 def bench(
@@ -58,16 +60,16 @@ def _show(report: Report, compare: bool) -> None:
 
     table = Table(box=None, pad_edge=False)
     table.add_column("stage", no_wrap=True)
-    titles = ["seconds", "spread", "frames/s", "GFLOP/s", *(["plain, s", "times as fast"] if compare else [])]
+    titles = ["seconds", "spread", "frames/s", "GFLOP/s", "GB/s", *(["plain, s", "times as fast"] if compare else [])]
     for title in titles:
         table.add_column(title, justify="right", no_wrap=True)
     for row in report.rows:
         cells = [f"{row.seconds:.3f}", f"{row.fastest:.3f}-{row.slowest:.3f}", f"{row.frames / row.seconds:.1f}"]
-        cells.append("" if row.gflops is None else f"{row.gflops:.0f}")
+        cells += ["" if rate is None else f"{rate:.0f}" for rate in (row.gflops, row.gbytes)]
         if compare and row.ratio is not None:
             cells += [f"{row.plain:.3f}", f"{row.ratio:.2f}"]
         table.add_row(row.stage, *cells)
-    screen = Console(soft_wrap=True)
+    screen = Console(soft_wrap=True, width=None if sys.stdout.isatty() else WIDTH)
     screen.print(table)
     machine = report.machine
     screen.print(

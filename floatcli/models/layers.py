@@ -102,8 +102,27 @@ def per_pixel(x: Tensor, weight: Tensor) -> Tensor:
     return (weight @ x.permute(0, 2, 3, 1).flatten(1, 2).mT).view(len(x), -1, *x.shape[2:])
 
 
+def leaky_conv(x: Tensor, weight: Tensor, bias: Tensor, groups: int = 1) -> Tensor:
+    """Convolution with padding 1, bias and leaky ReLU of slope 0.2, on a CPU in one pass over the map.
+
+    Args:
+        x: (N, C, H, W).
+        weight: (C', C / groups, k, k).
+        bias: (C',).
+        groups: of channels.
+
+    Returns:
+        (N, C', H + 3 - k, W + 3 - k).
+    """
+    plain = x.device.type != "cpu" or torch.is_grad_enabled() or torch.is_autocast_enabled("cpu")
+    if plain or not hasattr(torch.ops.mkldnn, "_convolution_pointwise"):
+        return F.leaky_relu(F.conv2d(x, weight, bias, padding=1, groups=groups), 0.2, inplace=True)
+    ones = [1, 1]  # padding, stride, dilation
+    return torch.ops.mkldnn._convolution_pointwise(x, weight, bias, ones, ones, ones, groups, "leaky_relu", [0.2], "")
+
+
 class Blur(nn.Module):
-    """The FIR filter [1, 3, 3, 1] in both directions, normalised to sum ``gain``, and a bias."""
+    """The FIR filter [1, 3, 3, 1] in both directions, normalised to sum ``gain``."""
 
     taps: Tensor
 
@@ -113,11 +132,13 @@ class Blur(nn.Module):
         taps = torch.tensor([1.0, 3.0, 3.0, 1.0], device="cpu") / 8 * math.sqrt(gain)
         self.register_buffer("taps", taps[:, None] * taps, persistent=False)
 
-    def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, C, H', W') with H' = (H + 2 padding - 4) // stride + 1."""
-        channels = x.shape[1]
-        taps = self.taps.to(x.dtype).expand(channels, 1, 4, 4).contiguous()  # expanded, a CPU takes twice as long
-        return F.conv2d(x, taps, bias, self.stride, self.padding, groups=channels)
+        return F.conv2d(x, self.kernel(x), None, self.stride, self.padding, groups=x.shape[1])
+
+    def kernel(self, x: Tensor) -> Tensor:
+        """The filter for every channel of x (N, C, H, W), (C, 1, 4, 4)."""
+        return self.taps.to(x.dtype).expand(x.shape[1], 1, 4, 4).contiguous()  # expanded, it takes a CPU twice as long
 
 
 class EqualLinear(nn.Module):
@@ -205,15 +226,18 @@ class StyledConv(nn.Module):
         kernel = self._kernel() if self.kernel is None else self.kernel
         bias = SQRT2 * self.bias
         if len(x) == 1 and x[0].numel() > kernel.numel():
-            return F.leaky_relu(self._convolved(x, self._modulated(kernel, style[0], gain[0]), bias), 0.2, inplace=True)
-        x = self._convolved(x * style[:, :, None, None], kernel)
+            return self._alone(x, self._modulated(kernel, style[0], gain[0]), bias)
+        x = x * style[:, :, None, None]
+        x = F.conv2d(x, kernel, padding=1) if self.blur is None else self.blur(F.conv_transpose2d(x, kernel, stride=2))
         x = torch.addcmul(bias[:, None, None], x, gain[:, :, None, None])
         return F.leaky_relu(x, 0.2, inplace=True)
 
-    def _convolved(self, x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
+    def _alone(self, x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
+        """One sample, (1, inputs, H, W), with its own kernel."""
         if self.blur is None:
-            return F.conv2d(x, kernel, bias, padding=1)
-        return self.blur(F.conv_transpose2d(x, kernel, stride=2), bias)
+            return leaky_conv(x, kernel, bias)
+        x = F.conv_transpose2d(x, kernel, stride=2)
+        return leaky_conv(x, self.blur.kernel(x), bias, groups=len(bias))
 
     def _modulated(self, kernel: Tensor, style: Tensor, gain: Tensor) -> Tensor:
         """The kernel of one sample: ``style`` for what goes in, ``gain`` for what comes out."""
