@@ -261,6 +261,7 @@ class RunConfig:
     dtype: str = "auto"  # "auto" (float32), "float32", "bfloat16" or "float16"
     batch_size: int = 8  # frames decoded at a time
     together: int = 1  # clips of a batch that may share calls of the networks
+    compile: bool = False  # whether networks are compiled where there are frames enough for it to pay
 
     @property
     def abreast(self) -> int:

@@ -13,6 +13,7 @@ from functools import cache
 import torch
 
 from floatcli.checks import AUTO
+from floatcli.compiling import compiling_told
 from floatcli.errors import DeviceError
 
 
@@ -72,10 +73,10 @@ def mixed(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
     visible fractions of a pixel.
 
     Raises:
-        DeviceError: the device ran out of memory.
+        DeviceError: the device ran out of memory, or compiling was asked for and failed.
     """
     half = dtype is not torch.float32
-    with turn(device), memory_told(device), exactly(), torch.inference_mode():
+    with turn(device), memory_told(device), compiling_told(), exactly(), torch.inference_mode():
         with torch.autocast(device.type, dtype if half else None, enabled=half):
             yield
         if device.type == "cuda":  # its errors and seconds belong to the stage that made them

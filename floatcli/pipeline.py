@@ -69,7 +69,7 @@ class FloatPipeline:
         self.notices = _Remarks(notice)
         self.stages = Stages(stage)
         self._tell = notice
-        self.networks = Networks(self.model, self.device, self.dtype, run.batch_size, run.together)
+        self.networks = Networks(self.model, self.device, self.dtype, run.batch_size, run.together, run.compile)
         self.ear = Ear(self.model, self.device, self.dtype)
         self.portraits = PortraitReader(self.model, self.device, self.notices)
 
@@ -83,6 +83,7 @@ class FloatPipeline:
         notice: Callable[[str], None] = ignore,
         stage: Callable[[str], None] = ignore,
         together: int = RunConfig.together,
+        compile: bool = RunConfig.compile,
     ) -> FloatPipeline:
         """Load a model.
 
@@ -96,12 +97,13 @@ class FloatPipeline:
             stage: As for the class.
             together: Clips that share calls of the networks where several threads iterate over one each. Above 1,
                 motion and frames may differ by rounding from one time to the next.
+            compile: Have field and decoder compiled once ten minutes of video have been asked for.
 
         Raises:
             WeightsError: the weights are missing, incomplete, misshapen or unsafe.
             DeviceError: the device is not there or has too little memory.
         """
-        run = RunConfig(device, dtype, batch_size, together)
+        run = RunConfig(device, dtype, batch_size, together, compile)
         check_run(run)
         choose_device(device)  # a missing device is told before the weights are read
         path = find_weights(source)
@@ -239,6 +241,7 @@ class FloatPipeline:
         stages: Stages,
         remarks: tuple[str, ...] = (),
     ) -> Clip:
+        self.networks.expect(frames)
         return Clip(
             windows=windows,
             decode=partial(self._decoded, still.portrait, stages),

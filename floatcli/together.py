@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from floatcli.compiling import PAYS_FROM, compile_networks
 from floatcli.config import SampleConfig
 from floatcli.desk import Desk, Service
-from floatcli.device import mixed
+from floatcli.device import mixed, turn
 from floatcli.flow.sampler import sample_window
 from floatcli.flow.solvers import in_step
 from floatcli.models.conditions import WindowCondition, joined
@@ -42,14 +43,36 @@ class Networks:
         batch_size: Frames drawn by a call, of however many clips.
         together: Clips that may share a call. With one, a call computes what a thread asks for and nothing else, so
             results are the same to the bit whatever other threads do.
+        compiles: Whether they are compiled once enough frames are expected.
     """
 
-    def __init__(self, model: FloatModel, device: torch.device, dtype: torch.dtype, batch_size: int, together: int):
+    def __init__(
+        self,
+        model: FloatModel,
+        device: torch.device,
+        dtype: torch.dtype,
+        batch_size: int,
+        together: int,
+        compiles: bool = False,
+    ):
         self.model, self.device, self.dtype = model, device, dtype
+        self._compiles, self._expected = compiles, 0
         self._sampling = Service(self._sampled, lambda item: in_step(item.settings), lambda item: 1, together)
         self._drawing = Service(self._drawn, lambda item: True, lambda item: len(item.motion), batch_size)
         # Frames first: clips that need a window gather while those that have one go through it.
         self.desk = Desk(self._drawing, self._sampling) if together > 1 else None
+
+    def expect(self, frames: int) -> None:
+        """Told of frames that will be asked for, all clips counted."""
+        self._expected += frames
+        if self._compiles and self._expected >= PAYS_FROM:
+            self.compile()
+
+    def compile(self) -> None:
+        """Compile the networks at their next calls."""
+        self._compiles = False
+        with turn(self.device):
+            compile_networks(self.model)
 
     def sample(self, condition: WindowCondition, x_0: Tensor, settings: SampleConfig) -> Tensor:
         """Motion (B, L, D) of a window. Raises DeviceError."""

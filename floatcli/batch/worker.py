@@ -91,9 +91,8 @@ class DeviceWorker:
                 from floatcli.pipeline import FloatPipeline
 
                 run = self.run
-                pipe = FloatPipeline.from_weights(
-                    self._weights, run.device, run.dtype, run.batch_size, self._notice, self._go_on, run.together
-                )
+                how = (run.device, run.dtype, run.batch_size, self._notice, self._go_on, run.together, run.compile)
+                pipe = FloatPipeline.from_weights(self._weights, *how)
                 pipe.model.prepare()  # what is wrong with any part of it concerns all clips
                 self._pipeline = pipe
 

@@ -100,6 +100,7 @@ def animate(
     device: options.Device = RunConfig.device,
     dtype: options.Dtype = RunConfig.dtype,
     batch_size: options.BatchSize = RunConfig.batch_size,
+    compile: options.Compile = RunConfig.compile,
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
@@ -109,7 +110,7 @@ def animate(
     face-speech.mp4. Its motion goes beside it, as face-speech.motion.safetensors, for `floatcli edit`. With -o -, the
     video flows to stdout while it is made, and its motion is not kept: floatcli animate FACE SPEECH -o - | ffplay -
     """
-    run = RunConfig(device, dtype, batch_size)
+    run = RunConfig(device, dtype, batch_size, compile=compile)
     check_run(run)
     pipe = stdout_pipe(output, format, as_json)
     job = Job(

@@ -67,6 +67,7 @@ def batch(
             rich_help_panel=MACHINE,
         ),
     ] = RunConfig.together,
+    compile: options.Compile = RunConfig.compile,
     engine: Annotated[
         str, Option(help="local, or ray: a Ray cluster that is running.", rich_help_panel=MACHINE)
     ] = LOCAL,
@@ -86,7 +87,7 @@ def batch(
     every picture says the recording of the same name. OUTDIR/results.jsonl gets a row a clip as it ends. Run again,
     only what is missing or has changed is made. A clip that fails stops no other, but the exit code tells.
     """
-    runs = [RunConfig(name.strip(), dtype, batch_size, together) for name in device.split(",")]
+    runs = [RunConfig(name.strip(), dtype, batch_size, together, compile) for name in device.split(",")]
     for run in runs:
         check_run(run)
     if engine not in (LOCAL, RAY):

@@ -27,6 +27,9 @@ def bench(
     batch_size: options.BatchSize = RunConfig.batch_size,
     seconds: Annotated[float, Option(help="Length of the speech.")] = 4.0,
     repeats: Annotated[int, Option(min=1, max=100, help="Runs of each stage that count.")] = 3,
+    compile: Annotated[
+        bool, Option("--compile/--no-compile", help="Compile the networks first, however short the speech.")
+    ] = RunConfig.compile,
     compare: Annotated[
         bool, Option("--compare", help="Run a plain rendering of the model in turn, and print ratios.")
     ] = False,
@@ -47,6 +50,8 @@ def bench(
 
     told = (lambda line: None) if quiet else console.say
     pipe = FloatPipeline.from_weights(weights, device, dtype, batch_size, told)
+    if compile:
+        pipe.networks.compile()
     report = Bench(pipe, seconds, repeats, compare).report(told)
     if as_json:
         print(json.dumps(report.as_json()))

@@ -41,4 +41,5 @@ def open_pipeline(weights: str | Path | None, run: RunConfig, progress: Progress
     progress.stage("imports")
     from floatcli.pipeline import FloatPipeline
 
-    return FloatPipeline.from_weights(weights, run.device, run.dtype, run.batch_size, progress.notice, progress.stage)
+    how = (run.device, run.dtype, run.batch_size, progress.notice, progress.stage, run.together, run.compile)
+    return FloatPipeline.from_weights(weights, *how)

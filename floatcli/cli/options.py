@@ -69,6 +69,14 @@ SaveMotion = Annotated[
 Device = Annotated[str, Option(help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=MACHINE)]
 Dtype = Annotated[str, Option(help=f"{', '.join(DTYPES)}; auto is float32, exact.", rich_help_panel=MACHINE)]
 BatchSize = Annotated[int, Option(help="Frames decoded at a time.", rich_help_panel=MACHINE)]
+Compile = Annotated[
+    bool,
+    Option(
+        "--compile/--no-compile",
+        help="Compile the networks, from ten minutes of video on: on a GPU, and with a C++ compiler.",
+        rich_help_panel=MACHINE,
+    ),
+]
 
 Quiet = Annotated[bool, Option("--quiet", "-q", help="Nothing on stderr but errors.")]
 AsJson = Annotated[bool, Option("--json", help="Print the result on stdout, as one JSON object.")]

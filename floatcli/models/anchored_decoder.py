@@ -212,6 +212,10 @@ class AnchoredDecoder(nn.Module):
         drawn = [patch.editor(patch.prepared, self.part(coeffs, patch.names)) for patch in features.patches]
         return self._shown(coeffs, drawn, features)
 
+    def repeated(self) -> list[nn.Module]:
+        """The parts that frames are computed by, which may be compiled."""
+        return [self.mouth, self.eye, self.warp]
+
     def several(
         self, identities: Sequence[Tensor], motions: Sequence[Tensor], features: Sequence[AnchoredFeatures]
     ) -> list[Tensor]:

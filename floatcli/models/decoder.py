@@ -172,6 +172,10 @@ class WarpedDecoder(nn.Module):
             state = level(state[0], latent, feature, *state[1:])
         return state
 
+    def repeated(self) -> list[nn.Module]:
+        """The parts that frames are computed by, which may be compiled."""
+        return list(self.levels)
+
     def several(
         self, identities: Sequence[Tensor], motions: Sequence[Tensor], features: Sequence[list[Tensor]]
     ) -> list[Tensor]:

@@ -53,6 +53,7 @@ def look_up(maps: Tensor, x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
     return found.to(weight.dtype)
 
 
+@torch.compiler.disable
 def _remapped(picture: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """``look_up`` in a picture of few channels (1, C, H, W) by OpenCV, which takes a quarter of grid_sample's time."""
     _, channels, height, width = picture.shape
@@ -64,6 +65,7 @@ def _remapped(picture: Tensor, x: Tensor, y: Tensor) -> Tensor:
     return torch.from_numpy(found).permute(0, 3, 1, 2)
 
 
+@torch.compiler.disable
 def _summed(maps: Tensor, x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
     """``look_up`` as weighted sums of rows of a table, which takes a third of grid_sample's time."""
     _, channels, height, width = maps.shape

@@ -1,0 +1,46 @@
+"""torch.compile, where it pays for itself."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from floatcli.errors import DeviceError
+
+if TYPE_CHECKING:
+    from floatcli.models.float_model import FloatModel
+
+PAYS_FROM = 15_000  # frames to come, ten minutes: compiling takes minutes, and saves a few milliseconds a frame
+
+
+def compile_networks(model: FloatModel) -> None:
+    """Have field and decoder compiled when they are next called; what is compiled stays on disk, for other runs.
+
+    Each part that is called over and over is compiled by itself, which takes less time than the whole of them at once.
+    """
+    place = Path(torch.hub.get_dir()).parent / "inductor"
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(place))  # torch's own choice lasts until the next start
+    for part in (model.field, *model.decoder.repeated()):
+        part.compile()
+
+
+@contextmanager
+def compiling_told() -> Iterator[None]:
+    """Raise DeviceError where networks cannot be compiled, as for want of a compiler."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not _of_compiler(error):
+            raise
+        reason = str(error).splitlines()[0]
+        said = f"the networks cannot be compiled here: {reason}"
+        raise DeviceError(said, "take --no-compile, or install a C++ compiler") from error
+
+
+def _of_compiler(error: Any) -> bool:
+    return type(error).__module__.startswith(("torch._dynamo", "torch._inductor"))
