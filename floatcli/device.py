@@ -7,7 +7,7 @@ import sys
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cache
 
 import torch
@@ -44,9 +44,30 @@ def choose_dtype(name: str) -> torch.dtype:
 _TURNS: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
 
 
-def turn(device: torch.device | str) -> threading.RLock:
-    """What a thread holds while it computes on a device: at the same time, two would only slow one another down."""
-    return _TURNS[str(device)]
+def turn(device: torch.device | str, lane: str = "") -> threading.RLock:
+    """What a thread holds while it computes on a device: at the same time, two would only slow one another down.
+
+    A GPU has work left for others while it waits for one thread's next: there every lane has turns of its own.
+    """
+    return _TURNS[f"{device} {lane}" if str(device).startswith("cuda") else str(device)]
+
+
+@cache
+def _stream(device: torch.device, lane: str) -> torch.cuda.Stream:
+    return torch.cuda.Stream(device) if lane else torch.cuda.default_stream(device)
+
+
+@contextmanager
+def _on_stream(device: torch.device, lane: str) -> Iterator[None]:
+    """Compute on a lane's own CUDA stream, after what this thread has begun before; at the end, all is done."""
+    if device.type != "cuda":
+        yield
+        return
+    stream = _stream(device, lane)
+    stream.wait_stream(torch.cuda.current_stream(device))
+    with torch.cuda.stream(stream):
+        yield
+    stream.synchronize()  # errors and seconds belong to the stage that made them, and results may go to other streams
 
 
 #: glibc's numbers of these settings, and what they become.
@@ -66,8 +87,8 @@ def keep_memory() -> None:
 
 
 @contextmanager
-def mixed(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
-    """Run networks without gradients, their products in ``dtype``, one thread at a time.
+def mixed(device: torch.device, dtype: torch.dtype, lane: str = "") -> Iterator[None]:
+    """Run networks without gradients, their products in ``dtype``, one thread at a time; on a GPU, one in each lane.
 
     The parameters stay float32, and so do the coordinates that pictures are warped by: 16 bits would move them by
     visible fractions of a pixel.
@@ -76,22 +97,40 @@ def mixed(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
         DeviceError: the device ran out of memory, or compiling was asked for and failed.
     """
     half = dtype is not torch.float32
-    with turn(device), memory_told(device), compiling_told(), exactly(), torch.inference_mode():
-        with torch.autocast(device.type, dtype if half else None, enabled=half):
-            yield
-        if device.type == "cuda":  # its errors and seconds belong to the stage that made them
-            torch.cuda.synchronize(device)
-
-
-@contextmanager
-def exactly() -> Iterator[None]:
-    """Let float32 be float32: cuDNN would round a convolution's factors to 19 bits."""
-    before = torch.backends.cudnn.allow_tf32
-    torch.backends.cudnn.allow_tf32 = False
-    try:
+    telling = turn(device, lane), memory_told(device), compiling_told()
+    computing = exactly(), torch.inference_mode(), torch.autocast(device.type, dtype if half else None, enabled=half)
+    with ExitStack() as stack:
+        for each in (*telling, *computing, _on_stream(device, lane)):
+            stack.enter_context(each)
         yield
-    finally:
-        torch.backends.cudnn.allow_tf32 = before
+
+
+class _Exactly:
+    """Turns TF32 off when the first thread enters, and to what it was when the last leaves."""
+
+    def __init__(self) -> None:
+        self._lock, self._inside, self._before = threading.Lock(), 0, False
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._before = torch.backends.cudnn.allow_tf32
+                torch.backends.cudnn.allow_tf32 = False
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                torch.backends.cudnn.allow_tf32 = self._before
+
+
+_EXACTLY = _Exactly()
+
+
+def exactly() -> AbstractContextManager[None]:
+    """Let float32 be float32: cuDNN would round a convolution's factors to 19 bits."""
+    return _EXACTLY
 
 
 @contextmanager

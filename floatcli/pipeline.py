@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from floatcli import hearing
+from floatcli.ahead import ahead
 from floatcli.checkpoint.load import load_model
 from floatcli.checkpoint.store import choice_of_weights, file_digest, find_weights
 from floatcli.checks import AUTO, check_crop, check_run, check_sample, check_windows
@@ -61,6 +62,7 @@ class FloatPipeline:
         self.device = choose_device(run.device)
         self.dtype = choose_dtype(run.dtype)
         self.batch_size = run.batch_size
+        self.overlaps = self.device.type == "cuda"  # motion and the frames before it; a CPU has nothing left for that
         keep_memory()
         self.model = model.eval()
         self.model.at_first_use(partial(_place, self.device))
@@ -167,7 +169,8 @@ class FloatPipeline:
 
         def windows() -> Iterator[Tensor]:
             condition = self._listened(heard.speech, stages) if heard.condition is None else heard.condition
-            return self._sampled(still.portrait, condition, felt, sample, stages)
+            sampled = self._sampled(still.portrait, condition, felt, sample, stages)
+            return ahead(sampled) if self.overlaps else sampled
 
         how = partial(self._making, still, heard, sample)
         sources = {"face": still.source, "speech": heard.source}

@@ -86,14 +86,14 @@ class Networks:
 
     def _sampled(self, windows: list[Window]) -> list[Tensor]:
         """Motion of windows whose solver goes in step."""
-        with mixed(self.device, self.dtype):
+        with mixed(self.device, self.dtype, "field"):
             condition = joined([window.condition for window in windows])
             x_0 = torch.cat([window.x_0 for window in windows])
             x_1 = sample_window(self.model.field, condition, x_0, windows[0].settings)
         return list(x_1.split([len(window.x_0) for window in windows]))
 
     def _drawn(self, scenes: list[Scene]) -> list[np.ndarray]:
-        with mixed(self.device, self.dtype):
+        with mixed(self.device, self.dtype, "decoder"):
             frames = self.model.decode_together(*map(list, zip(*scenes, strict=True)))
             return [_to_pixels(each) for each in frames]
 

@@ -282,3 +282,10 @@ def test_embedded_weights_are_announced(monkeypatch, tiny_weights):
     pipe = FloatPipeline.from_weights(device="cpu", notice=heard.append)
     line = "using the embedded weights; the published ones: floatcli weights fetch float"
     assert heard == pipe.notices.lines == [line]
+
+
+def test_motion_made_ahead_of_its_frames_is_the_same(pipe, face_file, speech_file, monkeypatch):
+    """As on GPUs, whose streams overlap them."""
+    alone = np.stack(list(pipe.animate(face_file, speech_file, WHOLE, QUICK)))
+    monkeypatch.setattr(pipe, "overlaps", True)
+    assert np.array_equal(np.stack(list(pipe.animate(face_file, speech_file, WHOLE, QUICK))), alone)
