@@ -24,7 +24,7 @@ RECORDINGS = {".wav", ".mp3", ".m4a", ".flac", ".ogg", ".opus", ".aac", ".wma", 
 #: What columns are called where they are not called as their settings.
 _COLUMNS: dict[type, dict[str, str]] = {CropConfig: {"mode": "crop", "face": "face_number"}}
 #: Options of animate that are the whole batch's.
-_COMMON = ("weights", "device", "dtype", "batch_size", "overwrite", "quiet", "json")
+_COMMON = ("weights", "device", "dtype", "batch_size", "together", "compile", "overwrite", "quiet", "json")
 
 
 def read_jobs(
