@@ -223,16 +223,16 @@ class Bench:
             writer.write(frames)
 
     def _row(self, stage: Stage) -> Row:
+        stage.run()  # what is made ready or compiled at first use does not count
         with torch.compiler.set_stance("force_eager"), _Counter() as counter:
             stage.run()
-        stage.run()  # does not count either: it may have to compile
         ours, plain = list[float](), list[float]()
-        for _ in range(self.repeats):
+        for _ in range(self.repeats):  # in turn
             ours.append(self._seconds(stage.run))
             if stage.plain:
                 plain.append(self._seconds(stage.plain))
         middle = statistics.median(ours)
-        gflops, gbytes = (work / middle / 1e9 if work else None for work in (counter.operations, counter.bytes))
+        gflops, gbytes = (count / middle / 1e9 if count else None for count in (counter.operations, counter.bytes))
         against = statistics.median(plain) if plain else None
         return Row(stage.name, stage.frames, middle, min(ours), max(ours), gflops, gbytes, against)
 

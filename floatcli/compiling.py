@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -15,7 +15,8 @@ from floatcli.errors import DeviceError
 if TYPE_CHECKING:
     from floatcli.models.float_model import FloatModel
 
-PAYS_FROM = 15_000  # frames to come, ten minutes: compiling takes minutes, and saves a few milliseconds a frame
+PAYS_FROM = 15_000  # frames asked for, ten minutes: compiling takes minutes, and saves a few milliseconds a frame
+_SIZES = 64  # that one piece of code may be compiled for: a decoder's levels share theirs, and batches differ
 
 
 def compile_networks(model: FloatModel) -> None:
@@ -25,6 +26,7 @@ def compile_networks(model: FloatModel) -> None:
     """
     place = Path(torch.hub.get_dir()).parent / "inductor"
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(place))  # torch's own choice lasts until the next start
+    torch._dynamo.config.recompile_limit = _SIZES
     for part in (model.field, *model.decoder.repeated()):
         part.compile()
 
@@ -37,10 +39,10 @@ def compiling_told() -> Iterator[None]:
     except RuntimeError as error:
         if not _of_compiler(error):
             raise
-        reason = str(error).splitlines()[0]
-        said = f"the networks cannot be compiled here: {reason}"
-        raise DeviceError(said, "take --no-compile, or install a C++ compiler") from error
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        hint = "take --no-compile; compiling needs a C++ compiler, and on a GPU Triton"
+        raise DeviceError(f"the networks cannot be compiled here: {reason}", hint) from error
 
 
-def _of_compiler(error: Any) -> bool:
+def _of_compiler(error: BaseException) -> bool:
     return type(error).__module__.startswith(("torch._dynamo", "torch._inductor"))

@@ -108,8 +108,6 @@ class AnchoredSize:
     def __post_init__(self) -> None:
         if not self.output_sizes or min(self.output_sizes) < 32:
             raise ValueError(f"output_sizes are {list(self.output_sizes)}, not sides of pictures")
-        if self.work_size < 1 or any(size % self.work_size for size in self.output_sizes):
-            raise ValueError(f"output_sizes are {list(self.output_sizes)}, not multiples of work_size {self.work_size}")
 
 
 @dataclass(frozen=True)

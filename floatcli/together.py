@@ -63,7 +63,7 @@ class Networks:
         self.desk = Desk(self._drawing, self._sampling) if together > 1 else None
 
     def expect(self, frames: int) -> None:
-        """Told of frames that will be asked for, all clips counted."""
+        """Told of the frames of a clip to be: after enough of them, networks are compiled if they shall be."""
         self._expected += frames
         if self._compiles and self._expected >= PAYS_FROM:
             self.compile()
@@ -99,6 +99,6 @@ class Networks:
 
 
 def _to_pixels(frames: Tensor) -> np.ndarray:
-    """Frames (n, 3, H, W) about [-1, 1] to uint8 (n, H, W, 3)."""
-    pixels = frames.float().mul_(127.5).add_(128).clamp_(0, 255).byte()  # which cuts off what 128 rounds
+    """Frames (n, 3, H, W) about [-1, 1], which are overwritten, to uint8 (n, H, W, 3)."""
+    pixels = frames.float().mul_(127.5).add_(128).clamp_(0, 255).byte()  # byte() truncates: 128 is 127.5 + .5
     return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()

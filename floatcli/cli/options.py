@@ -73,7 +73,7 @@ Compile = Annotated[
     bool,
     Option(
         "--compile/--no-compile",
-        help="Compile the networks, from ten minutes of video on: on a GPU, and with a C++ compiler.",
+        help="Compile the networks, from ten minutes of video on. Needs a C++ compiler, and gains on GPUs only.",
         rich_help_panel=MACHINE,
     ),
 ]

@@ -77,7 +77,7 @@ STREAMS = {
 }
 
 #: x264's presets on VP9's scale of speeds.
-_VP9_SPEED = {"veryslow": 1, "slower": 2, "slow": 3, "medium": 4, "fast": 5}
+_VP9_SPEED = {"veryslow": 1, "slower": 2, "slow": 3, "medium": 4, "fast": 5, "faster": 5}
 _OPUS_LIMIT = 256  # kbit/s of one channel
 
 

@@ -179,7 +179,7 @@ class AnchoredDecoder(nn.Module):
     def part(self, coeffs: Tensor, names: tuple[str, ...]) -> Tensor:
         """Coefficients (N, M) -> those that one part follows (N, P)."""
         chosen = coeffs[:, self.columns[names]]
-        return mirror_gaze(chosen) if names is RIGHT_EYE else chosen
+        return mirror_gaze(chosen) if names == RIGHT_EYE else chosen
 
     def features(self, picture: Tensor, coeffs: Tensor, basis: Tensor, anchors: Tensor | None) -> AnchoredFeatures:
         """Everything that is computed once a portrait.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache, partial
 from typing import NamedTuple
 
@@ -16,8 +18,8 @@ from floatcli.models.patches import pixel_grid
 
 FINE = 1000  # pixels a side that a portrait is enlarged to at least, so that looking it up blurs little
 LOBES = 8  # of the windowed sinc that enlarges it
-FAINT = 1 / 1024  # opacity that no 8 bits show
-cv2.setNumThreads(1)  # frames are drawn side by side
+FAINT = 1 / 1024  # opacity that is as good as none: a quarter of a grey level
+FAR = 8.0  # half sides of the picture that a flow is followed at most
 
 
 def along_flow(flow: Tensor, size: int) -> Tensor:
@@ -64,9 +66,9 @@ def render(picture: Tensor, edits: Tensor, flow: Tensor, backdrop: Tensor) -> Te
         flow: From places in the frames to places in the source, (N, 2, S', S').
         backdrop: What shows where the head does not, (1, 3, H, H).
     """
-    if flow.device.type == "cpu" and not torch.is_grad_enabled():
-        return _rendered(picture, edits, flow, backdrop)
     size = backdrop.shape[-1]
+    if flow.device.type == "cpu" and not torch.is_grad_enabled() and size % edits.shape[-1] == 0:
+        return _rendered(picture, edits, flow, backdrop)
     drawn = look_up(edits, along_flow(flow, edits.shape[-1]))  # no finer than they are
     offset, mask, colour, head = resized(drawn, size).split([2, 1, 3, 1], 1)
     at = along_flow(flow, size) + offset.permute(0, 2, 3, 1)
@@ -80,9 +82,20 @@ def _rendered(picture: Tensor, edits: Tensor, flow: Tensor, backdrop: Tensor) ->
     """``render`` by OpenCV, in a fraction of the time. Each thread draws whole frames, to stay in its cache."""
     frames = np.empty((len(flow), *backdrop.shape[2:], 3), np.float32)
     draw = partial(_draw, picture=_interleaved(picture), backdrop=_interleaved(backdrop))
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+    with _alone(), ThreadPoolExecutor(torch.get_num_threads()) as pool:
         list(pool.map(draw, frames, edits.numpy(), flow.numpy()))
     return torch.from_numpy(frames).permute(0, 3, 1, 2)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Have OpenCV leave other threads to those that call it."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
 
 
 def _draw(frame: np.ndarray, edits: np.ndarray, flow: np.ndarray, picture: np.ndarray, backdrop: np.ndarray) -> None:
@@ -90,19 +103,23 @@ def _draw(frame: np.ndarray, edits: np.ndarray, flow: np.ndarray, picture: np.nd
 
     The rest is as for ``render``; pictures are interleaved, edits and flow are planes.
     """
+    frame[:] = backdrop
     work, size = edits.shape[-1], len(frame)
     turned = partial(_look_up, at=_along(flow, work), beyond=cv2.BORDER_REPLICATE)
     x, y, mask, head = (turned(edits[k]) for k in (0, 1, 2, 6))
     seen = head > FAINT
-    reach = _Box.around(seen, size // work)
-    edited = _Box.around(seen & ((x != 0) | (y != 0) | (mask != 0)), size // work)
+    if not seen.any():
+        return
+    edited = seen & ((x != 0) | (y != 0) | (mask != 0))
+    reach, patches = (_Box.around(each, size // work) for each in (seen, edited if edited.any() else seen))
+
     finer = (len(picture) - 1) / (size - 1)  # the picture ends at the middle of the outermost pixels
     at = _along(flow, size, finer)
-    shifted = edited.of(at)
-    shifted += edited.enlarged(cv2.merge([x, y])) * np.float32(finer * size / 2)
-    frame[:] = backdrop
+    shifted = patches.of(at)
+    shifted += patches.enlarged(cv2.merge([x, y])) * np.float32(finer * size / 2)
     _look_up(picture, reach.of(at), cv2.BORDER_REFLECT, reach.of(frame))
-    _lerp(edited.of(frame), edited.enlarged(turned(cv2.merge(list(edits[3:6])))), edited.enlarged(mask))
+    colour = turned(cv2.merge(list(edits[3:6])))
+    _lerp(patches.of(frame), patches.enlarged(colour), patches.enlarged(mask))
     _lerp(reach.of(frame), reach.of(backdrop), 1 - reach.enlarged(head))
 
 
@@ -115,9 +132,9 @@ class _Box(NamedTuple):
 
     @classmethod
     def around(cls, mask: np.ndarray, by: int) -> _Box:
-        """What holds all of a mask (S, S), and a pixel more on every side, so far does interpolation reach."""
+        """What holds all of a mask (S, S) that is not empty, and a pixel more on every side, to interpolate from."""
         found = [np.flatnonzero(mask.any(axis)) for axis in (1, 0)]
-        rows, columns = (slice(max(at[0] - 1, 0), at[-1] + 2) if at.size else slice(0, 1) for at in found)
+        rows, columns = (slice(max(at[0] - 1, 0), at[-1] + 2) for at in found)
         return cls(rows, columns, by)
 
     def of(self, frame: np.ndarray) -> np.ndarray:
@@ -141,6 +158,7 @@ def _lerp(picture: np.ndarray, other: np.ndarray, weight: np.ndarray) -> None:
 
 def _along(flow: np.ndarray, size: int, finer: float = 1.0) -> np.ndarray:
     """As ``along_flow`` for one flow (2, S, S), but in pixels of a picture so many times finer, (size, size, 2)."""
+    flow = np.nan_to_num(flow).clip(-FAR, FAR)  # OpenCV takes its time to find its way back from further out
     return cv2.resize(cv2.merge(list(flow * np.float32(size / 2 * finer))), (size, size)) + _pixels(size, finer)
 
 

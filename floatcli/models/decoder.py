@@ -148,7 +148,7 @@ class WarpedDecoder(nn.Module):
         flow = rgb = x.new_zeros(len(latent), 3, 4, 4)
         alone = x.device.type == "cpu" and not torch.is_grad_enabled()
         together = self.shared if alone else len(self.levels)
-        state = self._through(self.levels[:together], latent, features, (x, flow, rgb))
+        state = self._through(self.levels[:together], latent, features[:together], (x, flow, rgb))
         if together == len(self.levels):
             return state[2]
         frames = []
@@ -168,7 +168,7 @@ class WarpedDecoder(nn.Module):
         levels: Iterable[nn.Module], latent: Tensor, features: Sequence[Tensor | Maps], state: Sequence[Tensor]
     ) -> Sequence[Tensor]:
         """Activations, flow and rgb after some levels."""
-        for level, feature in zip(levels, features, strict=False):
+        for level, feature in zip(levels, features, strict=True):
             state = level(state[0], latent, feature, *state[1:])
         return state
 

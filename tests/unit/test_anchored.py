@@ -170,7 +170,7 @@ def test_an_enlarged_picture_keeps_its_pixels_and_finds_waves_between_them():
     assert (fine[0, 0, 500] - expected)[20 * step : -20 * step].abs().max() < 0.05
 
 
-@pytest.mark.parametrize("size", [64, 128])
+@pytest.mark.parametrize("size", [64, 100, 128])
 def test_opencv_draws_what_torch_does(size):
     torch.manual_seed(1)
     picture, backdrop = torch.rand(2, 1, 3, size, size) * 2 - 1
@@ -180,10 +180,21 @@ def test_opencv_draws_what_torch_does(size):
     edits[:, 3:6] = torch.rand(3, 3, 64, 64)
     edits[:, 6, 8:, :52] = torch.rand(3, 56, 52)
     edits[2, 6] = 0  # no head at all
+    edits[1, :3] = 0
+    edits[1, 2, :2, :2] = 1  # an edit where the head is not
     given = enlarged(picture), edits, 0.1 * torch.randn(3, 2, 16, 16), backdrop
     with torch.inference_mode():
         drawn = render(*given)
     assert torch.allclose(drawn, render(*given), atol=4e-3)  # half a step of 8 bits
+
+
+def test_a_flow_beyond_all_bounds_is_followed_in_no_time():
+    """OpenCV reflects places outside a picture as often as it takes."""
+    picture = torch.rand(1, 3, 64, 64)
+    edits = torch.ones(2, 7, 64, 64)
+    flow = torch.tensor([1e30, float("nan")])[:, None, None, None].expand(2, 2, 16, 16)
+    with torch.inference_mode():
+        assert render(enlarged(picture), edits, flow, picture).isfinite().all()
 
 
 def test_edits_lie_on_the_source_and_turn_with_it():

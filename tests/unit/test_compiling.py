@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from functools import partialmethod
 from pathlib import Path
@@ -14,6 +15,7 @@ from torch import nn
 from floatcli import FloatPipeline, together
 from floatcli.config import CropConfig, SampleConfig
 from floatcli.errors import DeviceError
+from floatcli.models.layers import PackedLinear, fold
 
 WHOLE, QUICK = CropConfig(mode="none"), SampleConfig(nfe=1)
 COMPILE = nn.Module.compile
@@ -72,6 +74,35 @@ def test_what_is_compiled_shows_the_same(weights, request, monkeypatch, face_fil
             pipe.networks.compile()
         frames.append(np.stack(list(pipe.animate(face_file, speech, WHOLE, QUICK, emotion="happy"))))
     assert np.abs(frames[0].astype(int) - frames[1]).max() <= 1
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
+def test_packed_layers_are_compiled_as_plain_ones():
+    layer, x = PackedLinear(1024, 1024), torch.randn(3, 1024)
+    fold(layer)
+    with torch.inference_mode():
+        expected = layer(x)
+        layer.compile()
+        assert torch.allclose(layer(x), expected, atol=1e-5)
+
+
+def test_levels_stay_compiled_for_every_size_of_batch(tiny_weights, monkeypatch):
+    """They share their code, and torch gives up on code that was compiled too often."""
+    sizes: list[int] = []
+
+    def backend(graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> object:
+        return lambda *given: sizes.append(len(given)) or graph(*given)
+
+    monkeypatch.setattr(nn.Module, "compile", partialmethod(COMPILE, backend=backend, dynamic=False))
+    pipe = opened(tiny_weights, False)
+    pipe.networks.compile()
+    still = pipe.portrait(np.zeros((64, 64, 3), np.uint8), WHOLE)
+    calls = []
+    for count in (1, 2, 3, 4, 5):
+        sizes.clear()
+        pipe.networks.draw(still.portrait, torch.zeros(count, pipe.config.motion_dim))
+        calls.append(len(sizes))
+    assert min(calls) == max(calls) > 0
 
 
 def test_a_machine_that_cannot_compile_says_so(tiny_weights, monkeypatch, face_file, speech_file):

@@ -1,3 +1,4 @@
+import copy
 import math
 
 import pytest
@@ -80,7 +81,11 @@ def test_a_large_map_alone_is_convolved_as_among_others(up: bool) -> None:
     layer = StyledConv(2, 3, 4, up)
     torch.nn.init.normal_(layer.bias)
     x, latent = torch.randn(2, 2, 9, 9), torch.randn(2, 4)
-    assert torch.allclose(layer(x[:1], latent[:1]), layer(x, latent)[:1], atol=1e-5)
+    expected = layer(x, latent)[:1]
+    assert torch.allclose(layer(x[:1], latent[:1]), expected, atol=1e-5)  # where it is learnt
+    fold(layer)
+    with torch.inference_mode():
+        assert torch.allclose(layer(x[:1], latent[:1]), expected, atol=1e-5)
 
 
 def test_styled_head_is_not_demodulated() -> None:
@@ -98,7 +103,11 @@ def test_a_packed_linear_layer_multiplies_as_before() -> None:
     expected = layer(x), layer(other)
     fold(layer)
     with torch.inference_mode():
-        found = layer(x), layer(other)  # of other rows than it is packed for
+        found = layer(x), layer(other)  # packed anew for other rows
+        again = layer(x)
+    assert layer._packed is not None
+    assert torch.equal(found[0], again)  # whatever was multiplied in between
+    assert torch.equal(copy.deepcopy(layer)(x), expected[0])
     assert all(torch.allclose(*pair, atol=1e-5) for pair in zip(found, expected, strict=True))
     assert layer(x).requires_grad  # where it is learnt, it is not packed
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
