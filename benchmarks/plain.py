@@ -34,6 +34,11 @@ class Window(NamedTuple):
     emotion: Tensor  # (B, E)
 
 
+def _as_stored(weight: Tensor) -> Tensor:
+    """A weight in its first order of memory, NCHW where it is a convolution's: a folded model has it otherwise."""
+    return torch.empty(weight.shape, device=weight.device).copy_(weight) if weight.ndim == 4 else weight
+
+
 class PlainFloat:
     """A loaded model, run plainly. Only its parameters are used, and the layers of ``transformers`` in it.
 
@@ -48,7 +53,7 @@ class PlainFloat:
         if model.config.decoder != "warped":
             raise ValueError(f"the decoder is {model.config.decoder!r}, not 'warped'")
         self.config = config = model.config
-        self.weights = model.state_dict()
+        self.weights = {name: _as_stored(weight) for name, weight in model.state_dict().items()}
         self.ear, self.feeler = model.audio_encoder.backbone, model.emotion_encoder.backbone
         self.device = self.weights["basis.weight"].device
         taps = torch.tensor([1.0, 3.0, 3.0, 1.0], device=self.device)
@@ -268,7 +273,7 @@ def upfirdn(x: Tensor, kernel: Tensor, pad: tuple[int, int], up: int = 1) -> Ten
         spread = x.new_zeros(batch, channels, height * up, width * up)
         spread[:, :, ::up, ::up] = x
         x = spread
-    weight = kernel.flip(0, 1).expand(channels, 1, -1, -1)
+    weight = kernel.flip(0, 1).expand(channels, 1, -1, -1).contiguous()
     return F.conv2d(F.pad(x, (*pad, *pad)), weight, groups=channels)
 
 

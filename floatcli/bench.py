@@ -32,8 +32,10 @@ from floatcli.media.video import VideoWriter
 from floatcli.models.conditions import WindowCondition
 from floatcli.pipeline import FloatPipeline
 from floatcli.portraits import to_network
+from floatcli.version import __version__
 
 BATCHES = (1, 4, 8)
+_RSS_UNIT = 1e6 if sys.platform == "darwin" else 1e3  # of what the system says, in MB
 PLAIN = Path(__file__).parents[1] / "benchmarks/plain.py"
 _WHOLE, _CHANNELS, _MAPS = 1024, 128, 128  # sizes of what the machine is measured by
 
@@ -84,8 +86,9 @@ class Report:
     rows: list[Row]
     first_frame: float  # seconds from a loaded model to the first batch of frames in ffmpeg's hands, median
     realtime: float  # seconds of video a second, end to end
-    peak_rss: float  # MB
-    peak_gpu: float | None  # MB
+    peak_rss: float | None  # MB; None where the plain rendering took its part
+    peak_gpu: float | None  # MB, likewise
+    about: dict[str, Any]  # weights, device, number format, threads, versions
 
     def as_json(self) -> dict[str, Any]:
         """For ``--json``."""
@@ -133,16 +136,30 @@ class Bench:
                 told(stage.name)
                 rows.append(self._row(stage))
         told("machine")
-        gpu = torch.cuda.max_memory_allocated(self.pipe.device) / 1e6 if self.pipe.device.type == "cuda" else None
+        on = self.pipe.device
         whole = rows[-1]
         return Report(
             self._machine(),
             rows,
             statistics.median(self.first),
             whole.frames / self.config.fps / whole.seconds,
-            resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3),
-            gpu,
+            None if self.plain else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _RSS_UNIT,
+            torch.cuda.max_memory_allocated(on) / 1e6 if on.type == "cuda" and not self.plain else None,
+            self._about(),
         )
+
+    def _about(self) -> dict[str, Any]:
+        """What was measured, on what."""
+        pipe = self.pipe
+        gpu = torch.cuda.get_device_name(pipe.device) if pipe.device.type == "cuda" else None
+        return {
+            "floatcli": __version__,
+            "torch": torch.__version__,
+            "weights": str(pipe.weights),
+            "device": gpu or str(pipe.device),
+            "dtype": str(pipe.dtype).removeprefix("torch."),
+            "threads": torch.get_num_threads(),
+        }
 
     def stages(self, folder: Path) -> Iterator[Stage]:
         """Everything that is timed, in the order of the work; the last is all of it."""
@@ -226,6 +243,7 @@ class Bench:
         stage.run()  # what is made ready or compiled at first use does not count
         with torch.compiler.set_stance("force_eager"), _Counter() as counter:
             stage.run()
+        self.first.clear()
         ours, plain = list[float](), list[float]()
         for _ in range(self.repeats):  # in turn
             ours.append(self._seconds(stage.run))
@@ -238,10 +256,9 @@ class Bench:
 
     def _seconds(self, run: Callable[[], object]) -> float:
         begun = time.perf_counter()
-        with exactly():  # the plain rendering too
-            run()
-            if self.pipe.device.type == "cuda":
-                torch.cuda.synchronize(self.pipe.device)
+        run()
+        if self.pipe.device.type == "cuda":
+            torch.cuda.synchronize(self.pipe.device)
         return time.perf_counter() - begun
 
     def _machine(self) -> Machine:
@@ -257,7 +274,7 @@ class Bench:
         def best(run: Callable[[], object]) -> float:
             return min(self._seconds(run) for _ in range(4))
 
-        with torch.inference_mode():
+        with torch.inference_mode(), exactly():
             return Machine(
                 2 * _WHOLE**3 / best(lambda: square @ square) / 1e9,
                 18 * maps.numel() * _CHANNELS / best(lambda: F.conv2d(maps, kernel, padding=1)) / 1e9,

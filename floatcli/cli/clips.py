@@ -33,7 +33,7 @@ def stdout_pipe(output: Path | None, format: str | None, as_json: bool) -> Pipe 
     if pipe is None or sys.stdout.isatty():
         said = "stdout is closed" if pipe is None else "stdout is a terminal"
         raise UsageError(f"{said}, no place for a video", "pipe it to a player, as in: -o - | ffplay -")
-    return Pipe(pipe, format or DEFAULT_FORMAT)
+    return Pipe(pipe, DEFAULT_FORMAT if format is None else format)
 
 
 def open_pipeline(weights: str | Path | None, run: RunConfig, progress: ProgressLine) -> FloatPipeline:

@@ -15,13 +15,19 @@ from floatcli.flow.guidance import GuidedField
 from floatcli.flow.sampler import sample_motion, sample_window
 from floatcli.models.conditions import WindowCondition, joined, normalise_waveform
 from floatcli.models.fmt import near, position_table
+from floatcli.models.layers import fold
 from floatcli.motion import Making, Motion
 from tests.parity.golden import SMALL, Golden, load_golden
 
 
-@pytest.fixture(scope="module", params=["small", pytest.param("full", marks=pytest.mark.full)])
+@pytest.fixture(scope="module", params=["small", "small, folded", pytest.param("full, folded", marks=pytest.mark.full)])
 def golden(request: pytest.FixtureRequest) -> Golden:
-    return load_golden(request.param, SMALL if request.param == "small" else ModelConfig())
+    """Folded as the pipeline has them, which at the published sizes is all that counts; and as they are learnt."""
+    size, *folded = request.param.split(", ")
+    golden = load_golden(size, SMALL if size == "small" else ModelConfig())
+    if folded:
+        fold(golden.model)
+    return golden
 
 
 @pytest.fixture(autouse=True)

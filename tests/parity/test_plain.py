@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 
 from benchmarks.plain import PlainFloat, Portrait, Window
 from floatcli.config import ModelConfig
+from floatcli.models.layers import fold
 from tests.parity.golden import SMALL, Golden, load_golden
 from tests.parity.test_golden import assert_frames
 
@@ -26,6 +28,13 @@ def golden(request: pytest.FixtureRequest) -> Golden:
     if request.param == "small":
         return request.getfixturevalue("small")
     return load_golden(request.param, ModelConfig())
+
+
+def test_its_maps_are_planes_whatever_the_model_has(small: Golden) -> None:
+    model = copy.deepcopy(small.model)
+    fold(model)
+    _, features, _ = PlainFloat(model).encode(small["image"])
+    assert all(feature.is_contiguous() for feature in features)
 
 
 @pytest.fixture(scope="module")
