@@ -2,8 +2,8 @@
 
     python benchmarks/growth.py [--weights W] [--device D]
 
-The example's portrait says the example's speech. Seconds are those from a loaded model, the portrait read and the speech
-heard, to the video's last byte; the middle of three runs, after one that does not count.
+The example's portrait says the example's speech. Seconds are those from a loaded model, the portrait read and the
+speech heard, to the video's last byte; the middle of three runs, after one that does not count.
 """
 
 from __future__ import annotations
