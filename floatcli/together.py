@@ -11,7 +11,7 @@ from torch import Tensor
 from floatcli.compiling import PAYS_FROM, compile_networks
 from floatcli.config import SampleConfig
 from floatcli.desk import Desk, Service
-from floatcli.device import mixed, turn
+from floatcli.device import mixed
 from floatcli.flow.sampler import sample_window
 from floatcli.flow.solvers import in_step
 from floatcli.models.conditions import WindowCondition, joined
@@ -71,8 +71,7 @@ class Networks:
     def compile(self) -> None:
         """Compile the networks at their next calls."""
         self._compiles = False
-        with turn(self.device):
-            compile_networks(self.model)
+        compile_networks(self.model)
 
     def sample(self, condition: WindowCondition, x_0: Tensor, settings: SampleConfig) -> Tensor:
         """Motion (B, L, D) of a window. Raises DeviceError."""

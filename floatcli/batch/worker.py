@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -90,9 +90,9 @@ class DeviceWorker:
             if self._pipeline is None:
                 from floatcli.pipeline import FloatPipeline
 
-                run = self.run
-                how = (run.device, run.dtype, run.batch_size, self._notice, self._go_on, run.together, run.compile)
-                pipe = FloatPipeline.from_weights(self._weights, *how)
+                pipe = FloatPipeline.from_weights(
+                    self._weights, notice=self._notice, stage=self._go_on, **asdict(self.run)
+                )
                 pipe.model.prepare()  # what is wrong with any part of it concerns all clips
                 self._pipeline = pipe
 

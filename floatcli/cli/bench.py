@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
@@ -49,7 +50,7 @@ def bench(
     from floatcli.pipeline import FloatPipeline
 
     told = (lambda line: None) if quiet else console.say
-    pipe = FloatPipeline.from_weights(weights, device, dtype, batch_size, told)
+    pipe = FloatPipeline.from_weights(weights, notice=told, **asdict(run))
     if compile:
         pipe.networks.compile()
     report = Bench(pipe, seconds, repeats, compare).report(told)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,5 +42,4 @@ def open_pipeline(weights: str | Path | None, run: RunConfig, progress: Progress
     progress.stage("imports")
     from floatcli.pipeline import FloatPipeline
 
-    how = (run.device, run.dtype, run.batch_size, progress.notice, progress.stage, run.together, run.compile)
-    return FloatPipeline.from_weights(weights, *how)
+    return FloatPipeline.from_weights(weights, notice=progress.notice, stage=progress.stage, **asdict(run))

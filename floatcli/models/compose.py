@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from floatcli.models.layers import remap
 from floatcli.models.patches import pixel_grid
 
 FINE = 1000  # pixels a side that a portrait is enlarged to at least, so that looking it up blurs little
@@ -105,7 +106,7 @@ def _draw(frame: np.ndarray, edits: np.ndarray, flow: np.ndarray, picture: np.nd
     """
     frame[:] = backdrop
     work, size = edits.shape[-1], len(frame)
-    turned = partial(_look_up, at=_along(flow, work), beyond=cv2.BORDER_REPLICATE)
+    turned = partial(remap, at=_along(flow, work), beyond=cv2.BORDER_REPLICATE)
     x, y, mask, head = (turned(edits[k]) for k in (0, 1, 2, 6))
     seen = head > FAINT
     if not seen.any():
@@ -117,7 +118,7 @@ def _draw(frame: np.ndarray, edits: np.ndarray, flow: np.ndarray, picture: np.nd
     at = _along(flow, size, finer)
     shifted = patches.of(at)
     shifted += patches.enlarged(cv2.merge([x, y])) * np.float32(finer * size / 2)
-    _look_up(picture, reach.of(at), cv2.BORDER_REFLECT, reach.of(frame))
+    remap(picture, reach.of(at), cv2.BORDER_REFLECT, reach.of(frame))
     colour = turned(cv2.merge(list(edits[3:6])))
     _lerp(patches.of(frame), patches.enlarged(colour), patches.enlarged(mask))
     _lerp(reach.of(frame), reach.of(backdrop), 1 - reach.enlarged(head))
@@ -144,11 +145,6 @@ class _Box(NamedTuple):
     def enlarged(self, edits: np.ndarray) -> np.ndarray:
         """This part of edits, as large as it is in a frame."""
         return cv2.resize(edits[self.rows, self.columns], None, fx=self.by, fy=self.by)
-
-
-def _look_up(picture: np.ndarray, at: np.ndarray, beyond: int, out: np.ndarray | None = None) -> np.ndarray:
-    """A picture at its pixels ``at`` (h, w, 2); ``beyond`` is what OpenCV takes for lying outside."""
-    return cv2.remap(picture, at, None, cv2.INTER_LINEAR, out, beyond)  # type: ignore[call-overload, no-any-return]
 
 
 def _lerp(picture: np.ndarray, other: np.ndarray, weight: np.ndarray) -> None:

@@ -49,20 +49,32 @@ def look_up(maps: Tensor, x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
         source = maps.float().expand(len(x), -1, -1, -1)
         found = F.grid_sample(source, torch.stack((x, y), -1), padding_mode="zeros", align_corners=False)
         return found.to(weight.dtype) * weight
-    few = maps.shape[1] in (3, 4)  # of which OpenCV does all at once
-    found = _remapped(maps, x, y) * weight if few else _summed(maps, x, y, weight[:, 0])
+    colour = maps.shape[1] == 3  # so many channels OpenCV does at once
+    found = _remapped(maps, x, y) * weight if colour else _summed(maps, x, y, weight[:, 0])
     return found.to(weight.dtype)
+
+
+def remap(picture: np.ndarray, at: np.ndarray, beyond: int, out: np.ndarray | None = None) -> np.ndarray:
+    """A picture (H, W, ...) at its pixels ``at`` (h, w, 2), interpolated by OpenCV.
+
+    Args:
+        picture: float32.
+        at: Columns and rows, float32.
+        beyond: OpenCV's number of what it takes for lying outside.
+        out: Where to write it.
+    """
+    return cv2.remap(picture, at, None, cv2.INTER_LINEAR, out, beyond)  # type: ignore[call-overload, no-any-return]
 
 
 @torch.compiler.disable
 def _remapped(picture: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """``look_up`` in a picture of few channels (1, C, H, W) by OpenCV, which takes a quarter of grid_sample's time."""
+    """``look_up`` in a picture (1, 3, H, W) by OpenCV, which takes a quarter of grid_sample's time."""
     _, channels, height, width = picture.shape
     source = picture[0].float().permute(1, 2, 0).contiguous().numpy()
     across, down = x * (width / 2) + (width - 1) / 2, y * (height / 2) + (height - 1) / 2
     found = np.empty((*x.shape, channels), np.float32)
     for out, *at in zip(found, across.numpy(), down.numpy(), strict=True):
-        cv2.remap(source, cv2.merge(at), None, cv2.INTER_LINEAR, out, cv2.BORDER_CONSTANT)  # type: ignore[call-overload]
+        remap(source, cv2.merge(at), cv2.BORDER_CONSTANT, out)
     return torch.from_numpy(found).permute(0, 3, 1, 2)
 
 

@@ -146,9 +146,9 @@ def test_the_weights_are_loaded_once(batch, folder, monkeypatch):
 
 
 def _counting(load, calls: list):
-    def counted(cls, *arguments: object) -> object:
+    def counted(cls, *arguments: object, **options: object) -> object:
         calls.append(arguments)
-        return load(*arguments)
+        return load(*arguments, **options)
 
     return counted
 
