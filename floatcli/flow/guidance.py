@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -10,6 +11,8 @@ from torch import Tensor
 from floatcli.config import SampleConfig
 from floatcli.models.conditions import WindowCondition
 from floatcli.models.fmt import VectorField
+
+_ROWS = 1024  # modulated at once: enough for products of matrices to be fast, and 250 MB at the published size
 
 
 class Pass(NamedTuple):
@@ -39,30 +42,54 @@ def guidance_passes(settings: SampleConfig) -> list[Pass]:
 
 
 class GuidedField:
-    """The guided field of one window: v_t as a function of t and x_t."""
+    """The guided field of one window: v_t as a function of t and x_t.
 
-    def __init__(self, field: VectorField, condition: WindowCondition, settings: SampleConfig):
+    Args:
+        field: the trained field.
+        condition: the window's conditions.
+        settings: guidance scales.
+        times: those it will be evaluated at, in this order, if they are known: then modulations are computed for
+            several times at once. It answers for as many evaluations.
+    """
+
+    def __init__(
+        self,
+        field: VectorField,
+        condition: WindowCondition,
+        settings: SampleConfig,
+        times: Tensor | None = None,
+    ):
         self.field = field
         passes = guidance_passes(settings)
-        self.weights = [each.weight for each in passes]
-        masked = [_masked(condition, each) for each in passes]
-        self.condition = WindowCondition(*(torch.cat(parts) for parts in zip(*masked, strict=True)))
+        self.weights = torch.tensor([each.weight for each in passes], device=condition.audio.device)
+        self.preceding_motion = condition.preceding_motion.repeat(len(passes), 1, 1)
+        conditions = torch.cat([_masked(condition, each).frames() for each in passes])
+        # Without audio all frames of the window are alike, and passes share what precedes it: modulated once for all.
+        rows, self.row_of = torch.unique(conditions.flatten(0, 1).cpu(), dim=0, return_inverse=True)
+        self.rows, self.row_of = rows.to(conditions), self.row_of.view(conditions.shape[:2]).to(conditions.device)
+        self._ahead = None if times is None else self._modulations(times)
 
     def __call__(self, t: Tensor, x_t: Tensor) -> Tensor:
-        """The field for the preceding frames and the window.
+        """The field of the window.
 
         Args:
             t: a single time, ().
             x_t: (B, L, D) float32.
 
         Returns:
-            (B, L' + L, D) float32.
+            (B, L, D) float32.
         """
         count = len(self.weights)
-        repeated = x_t.to(self.condition.audio.dtype).repeat(count, 1, 1)
-        v = self.field(t.expand(len(repeated)), repeated, self.condition).float()
-        weights = torch.tensor(self.weights, dtype=v.dtype, device=v.device)
-        return (weights.view(-1, 1, 1, 1) * v.unflatten(0, (count, -1))).sum(0)
+        modulations = next(self._modulations(t[None]) if self._ahead is None else self._ahead)
+        repeated = x_t.to(self.preceding_motion.dtype).repeat(count, 1, 1)
+        v = self.field.through(self.preceding_motion, repeated, modulations, window_only=True).float()
+        return (self.weights.view(-1, 1, 1, 1) * v.unflatten(0, (count, -1))).sum(0)
+
+    def _modulations(self, times: Tensor) -> Iterator[list[Tensor]]:
+        """Those of every layer at each of the times (n,)."""
+        for some in times.split(max(1, _ROWS // len(self.rows))):
+            for layers in zip(*self.field.modulations(some, self.rows), strict=True):
+                yield [layer[self.row_of] for layer in layers]
 
 
 def _masked(condition: WindowCondition, given: Pass) -> WindowCondition:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from functools import lru_cache, partial
 from itertools import count
 
 import torch
@@ -48,10 +48,26 @@ def integrate(field: Callable[[Tensor, Tensor], Tensor], x_0: Tensor, settings: 
     return odeint(field, x_0, ends, method=settings.solver, options={"grid_constructor": lambda *_: grid})[-1]
 
 
+@lru_cache
+def evaluation_times(settings: SampleConfig) -> tuple[float, ...] | None:
+    """The times at which a field is evaluated, in order; None where the solver chooses them by what it sees."""
+    if solver_steps(settings) is None:
+        return None
+    times = []
+
+    def field(t: Tensor, x: Tensor) -> Tensor:
+        times.append(t.item())
+        return x
+
+    integrate(field, torch.zeros(1), settings)
+    return tuple(times)
+
+
 def sample_window(field: VectorField, condition: WindowCondition, x_0: Tensor, settings: SampleConfig) -> Tensor:
     """Motion (B, L, D) of one window: its noise x_0, carried along the field under its conditions."""
-    guided, before = GuidedField(field, condition, settings), condition.preceding_motion.shape[1]
-    return integrate(lambda t, x: guided(t, x)[:, before:], x_0, settings)
+    times = evaluation_times(settings)
+    known = None if times is None else torch.tensor(times, device=x_0.device)
+    return integrate(GuidedField(field, condition, settings, known), x_0, settings)
 
 
 @torch.no_grad()

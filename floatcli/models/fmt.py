@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -57,7 +58,7 @@ class Block(nn.Module):
         super().__init__()
         width = size.width
         self.heads = size.heads
-        self.modulation = PackedLinear(width, 6 * width)
+        self.modulation = nn.Linear(width, 6 * width)
         self.qkv = PackedLinear(width, 3 * width)
         self.attended = PackedLinear(width, width)
         self.hidden = PackedLinear(width, size.mlp_ratio * width)
@@ -65,10 +66,21 @@ class Block(nn.Module):
         nn.init.zeros_(self.modulation.weight)  # a block starts as the identity
         nn.init.zeros_(self.modulation.bias)
 
-    def forward(self, x: Tensor, condition: Tensor, visible: Tensor) -> Tensor:
-        """x (B, n, width), SiLU of the condition (B, n, width) and the mask (n, n) to (B, n, width)."""
-        shift1, scale1, gate1, shift2, scale2, gate2 = self.modulation(condition).chunk(6, dim=-1)
-        x = x + gate1 * self._attention(modulate(x, shift1, scale1), visible)
+    def forward(self, x: Tensor, modulation: Tensor, visible: Tensor) -> Tensor:
+        """Change rows, all or the last of them.
+
+        Args:
+            x: (B, m, width).
+            modulation: what ``self.modulation`` makes of their conditions, (B, m, 6 width).
+            visible: which of the m rows each of the last k sees, (k, m).
+
+        Returns:
+            The last k rows, (B, k, width).
+        """
+        rows = len(visible)
+        shift, scale = modulation[..., : 2 * x.shape[-1]].chunk(2, dim=-1)
+        gate1, shift2, scale2, gate2 = modulation[:, -rows:, 2 * x.shape[-1] :].chunk(4, dim=-1)
+        x = x[:, -rows:] + gate1 * self._attention(modulate(x, shift, scale), visible)
         hidden = F.gelu(self.hidden(modulate(x, shift2, scale2)), approximate="tanh")
         return x + gate2 * self.output(hidden)
 
@@ -76,8 +88,8 @@ class Block(nn.Module):
         batch, length, width = x.shape
         # Rows of the weight are ordered (q, k, v) x heads x head width.
         q, k, v = self.qkv(x).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=visible)
-        return self.attended(mixed.transpose(1, 2).reshape(batch, length, width))
+        mixed = F.scaled_dot_product_attention(q[:, :, -len(visible) :], k, v, attn_mask=visible)
+        return self.attended(mixed.transpose(1, 2).reshape(batch, -1, width))
 
 
 class Head(nn.Module):
@@ -91,9 +103,9 @@ class Head(nn.Module):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """x and SiLU of the condition (B, n, width) to (B, n, D)."""
-        shift, scale = self.modulation(condition).chunk(2, dim=-1)
+    def forward(self, x: Tensor, modulation: Tensor) -> Tensor:
+        """x (B, n, width) and what ``self.modulation`` makes of its conditions (B, n, 2 width) to (B, n, D)."""
+        shift, scale = modulation.chunk(2, dim=-1)
         return self.output(modulate(x, shift, scale))
 
 
@@ -106,7 +118,7 @@ class VectorField(nn.Module):
     def __init__(self, config: ModelConfig):
         super().__init__()
         size = config.field
-        self.preceding, self.window = config.preceding, config.window
+        self.preceding, self.window, self.reach = config.preceding, config.window, size.reach
         length = self.preceding + self.window
         condition_dim = config.motion_dim + config.audio_dim + len(config.emotions)
         self.motion_in = nn.Linear(config.motion_dim, size.width)
@@ -129,9 +141,42 @@ class VectorField(nn.Module):
             v_t (B, L' + L, D). The window's field is the last L rows; the others are trained to give the
             preceding motion back (SPEC section 7) and are not used in sampling.
         """
-        x = self.motion_in(torch.cat((condition.preceding_motion, x_t), dim=1))
+        return self.through(condition.preceding_motion, x_t, self.modulations(t, condition.frames()))
+
+    def modulations(self, t: Tensor, conditions: Tensor) -> list[Tensor]:
+        """What shifts, scales and gates the rows of every block and of the last layer.
+
+        Args:
+            t: (B,) in [0, 1].
+            conditions: of B batches of rows (B, n, C), or the same for all (n, C); see ``WindowCondition.frames``.
+
+        Returns:
+            (B, n, 6 width) for every block, and (B, n, 2 width) for the last layer.
+        """
+        c = F.silu(self.condition_in(conditions) + self.time_in(t)[:, None])
+        return [layer.modulation(c) for layer in (*self.blocks, self.head)]
+
+    def through(
+        self, preceding_motion: Tensor, x_t: Tensor, modulations: Sequence[Tensor], window_only: bool = False
+    ) -> Tensor:
+        """The field of motion (B, L', D) and (B, L, D) under ``modulations``, (B, L' + L, D).
+
+        Args:
+            preceding_motion: (B, L', D).
+            x_t: (B, L, D).
+            modulations: of all layers.
+            window_only: Leave out what only the field of the preceding frames needs, and return (B, L, D).
+        """
+        x = self.motion_in(torch.cat((preceding_motion, x_t), dim=1))
         x = x + self.positions.to(x.dtype)
-        c = F.silu(self.condition_in(condition.frames()) + self.time_in(t)[:, None])
-        for block in self.blocks:
-            x = block(x, c, self.visible)
-        return self.head(x, c)
+        *of_blocks, of_head = modulations
+        for block, modulation, kept in zip(self.blocks, of_blocks, self._kept(window_only), strict=True):
+            rows = x.shape[1]
+            x = block(x, modulation[:, -rows:], self.visible[-kept:, -rows:])
+        return self.head(x, of_head[:, -x.shape[1] :])
+
+    def _kept(self, window_only: bool) -> list[int]:
+        """Rows that come out of every block: all, or those that the window's last rows see from there on."""
+        length = self.preceding + self.window
+        after = reversed(range(len(self.blocks)))
+        return [min(length, self.window + self.reach * k) if window_only else length for k in after]

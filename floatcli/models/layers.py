@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from floatcli.models import winograd
+
 SQRT2 = math.sqrt(2.0)
 
 
@@ -211,6 +213,7 @@ class StyledConv(nn.Module):
 
     power: Tensor | None
     kernel: Tensor | None
+    at_points: Tensor | None
 
     def __init__(self, inputs: int, outputs: int, style_dim: int, up: bool = False):
         super().__init__()
@@ -221,6 +224,7 @@ class StyledConv(nn.Module):
         self.blur = Blur(padding=1, gain=4.0) if up else None
         self.register_buffer("power", None, persistent=False)
         self.register_buffer("kernel", None, persistent=False)
+        self.register_buffer("at_points", None, persistent=False)
 
     @torch.no_grad()
     def fold(self) -> None:
@@ -245,12 +249,20 @@ class StyledConv(nn.Module):
             gain = (SQRT2 * torch.rsqrt(power + 1e-8)).to(x.dtype)
         kernel = self._kernel() if self.kernel is None else self.kernel
         bias = SQRT2 * self.bias
+        if self.kernel is not None and self.blur is None and _plain(x) and winograd.pays(x, kernel):
+            return winograd.styled_conv(x, style, self._at_points(), gain, bias)
         if len(x) == 1 and x[0].numel() > kernel.numel():
             return self._alone(x, self._modulated(kernel, style[0], gain[0]), bias)
         x = x * style[:, :, None, None]
         x = F.conv2d(x, kernel, padding=1) if self.blur is None else self.blur(F.conv_transpose2d(x, kernel, stride=2))
         x = torch.addcmul(bias[:, None, None], x, gain[:, :, None, None])
         return F.leaky_relu(x, 0.2, inplace=True)
+
+    def _at_points(self) -> Tensor:
+        """The weight for ``winograd``, kept from the first map on that needs it."""
+        if self.at_points is None:
+            self.at_points = winograd.transformed(self.weight)
+        return self.at_points
 
     def _alone(self, x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
         """One sample, (1, inputs, H, W), with its own kernel."""

@@ -49,7 +49,7 @@ def test_networks_are_compiled_once_frames_enough_are_asked_for(
     pipe.animate(face_file, speech_file, WHOLE, QUICK)  # 63 frames
     assert compiled == []
     pipe.animate(face_file, speech_file, WHOLE, QUICK)
-    parts = ["VectorField", *["Level"] * len(pipe.model.decoder.levels)]
+    parts = [*["Block"] * len(pipe.model.field.blocks), *["Level"] * len(pipe.model.decoder.levels)]
     assert compiled == parts
     pipe.animate(face_file, speech_file, WHOLE, QUICK)
     assert compiled == parts

@@ -3,6 +3,7 @@ import torch
 from torch import Tensor
 
 from floatcli.config import ModelConfig, SampleConfig
+from floatcli.flow import guidance
 from floatcli.flow.guidance import GuidedField, guidance_passes
 from floatcli.models.conditions import WindowCondition
 from floatcli.models.float_model import FloatModel
@@ -43,7 +44,21 @@ def test_passes_are_combined_by_the_formula(
     expected = u_0 + g_r * (u - u_0) + g_a * (v_a - u) + g_e * (v_ae - v_a)
     settings = SampleConfig(audio_scale=g_a, emotion_scale=g_e, ref_scale=g_r)
     guided = GuidedField(unlike_model.field, condition, settings)(t, x_t)
+    expected = expected[:, unlike_config.preceding :]
     assert torch.allclose(guided, expected, atol=1e-4 * expected.std().item())
+
+
+@torch.no_grad()
+def test_times_known_beforehand_change_nothing(
+    condition: WindowCondition, unlike_model: FloatModel, unlike_config: ModelConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guidance, "_ROWS", 100)  # so that they are modulated in several parts
+    settings, times = SampleConfig(), torch.tensor([0.0, 0.3, 0.35, 0.9, 0.2])
+    x_t = torch.randn(2, unlike_config.window, unlike_config.motion_dim)
+    known = GuidedField(unlike_model.field, condition, settings, times)
+    for t in times:
+        expected = GuidedField(unlike_model.field, condition, settings)(t, x_t)
+        assert torch.allclose(known(t, x_t), expected, atol=1e-4 * expected.std().item())
 
 
 @pytest.mark.parametrize(

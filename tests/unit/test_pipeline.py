@@ -58,7 +58,7 @@ def test_a_clip_tells_what_it_is(pipe, face_file, speech_file):
 
 
 def test_the_first_frame_comes_before_the_second_window_is_made(pipe, face_file, speech_file):
-    field = Calls(pipe.model.field)
+    field = Calls(pipe.model.field.head)
     frames = iter(pipe.animate(face_file, speech_file, WHOLE, QUICK))
     next(frames)
     assert field.count == 1
@@ -154,8 +154,9 @@ def test_a_device_that_is_not_there_is_named(tiny_weights):
 
 
 def test_a_motion_without_end_is_told(pipe, face_file, speech_file, monkeypatch):
-    field = pipe.model.field.forward
-    monkeypatch.setattr(pipe.model.field, "forward", lambda *given: torch.nan * field(*given))
+    head = pipe.model.field.head
+    field = head.forward
+    monkeypatch.setattr(head, "forward", lambda *given: torch.nan * field(*given))
     with pytest.raises(UsageError, match="beyond all numbers"):
         first_frame(pipe, face_file, speech_file)
 

@@ -1,30 +1,32 @@
 import copy
+from collections.abc import Iterator
 from itertools import islice
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from floatcli.config import ModelConfig, SampleConfig
 from floatcli.flow.sampler import noise_windows, sample_motion
 from floatcli.models.conditions import WindowCondition
 from floatcli.models.float_model import FloatModel
 
-ONE_PASS = SampleConfig(audio_scale=1, emotion_scale=1, nfe=1)
-
 
 class Recorder:
-    """A field that carries its noise to itself plus one, and keeps what it is given."""
+    """Carries noise to itself plus one, and keeps what it is given."""
 
-    def __init__(self, before: int):
-        self.before = before
+    def __init__(self) -> None:
         self.given: list[WindowCondition] = []
         self.x: list[Tensor] = []
 
-    def __call__(self, t: Tensor, x_t: Tensor, condition: WindowCondition) -> Tensor:
+    def __call__(self, condition: WindowCondition, x_0: Tensor, settings: SampleConfig) -> Tensor:
         self.given.append(condition)
-        self.x.append(x_t)
-        return torch.ones(len(x_t), self.before + x_t.shape[1], x_t.shape[2])
+        self.x.append(x_0)
+        return x_0 + 1
+
+    def sample(self, config: ModelConfig, *given: Tensor, noise: Tensor | None = None) -> Iterator[Tensor]:
+        """Windows under the reference motion, audio and emotion given; there is no field."""
+        return sample_motion(nn.Identity(), *given, SampleConfig(), config, noise, carry=self)
 
 
 def sample(model: FloatModel, batch: int, settings: SampleConfig = SampleConfig(), **changes: Tensor) -> Tensor:
@@ -39,9 +41,9 @@ def sample(model: FloatModel, batch: int, settings: SampleConfig = SampleConfig(
 
 
 def test_windows_follow_each_other(unlike_config: ModelConfig) -> None:
-    recorder, audio = Recorder(3), torch.randn(1, 19, 10)
+    recorder, audio = Recorder(), torch.randn(1, 19, 10)
     ref_motion, emotion = torch.randn(1, 20), torch.rand(1, 3)
-    windows = list(sample_motion(recorder, ref_motion, audio, emotion, ONE_PASS, unlike_config))
+    windows = list(recorder.sample(unlike_config, ref_motion, audio, emotion))
     assert [window.shape[1] for window in windows] == [8, 8, 3]
     first, second, third = recorder.given
     assert not first.preceding_motion.any()
@@ -54,16 +56,16 @@ def test_windows_follow_each_other(unlike_config: ModelConfig) -> None:
 
 
 def test_windows_come_before_the_next_is_begun(unlike_config: ModelConfig) -> None:
-    recorder = Recorder(3)
+    recorder = Recorder()
     audio, ref_motion, emotion = torch.zeros(1, 19, 10), torch.zeros(1, 20), torch.zeros(1, 3)
-    windows = sample_motion(recorder, ref_motion, audio, emotion, ONE_PASS, unlike_config)
+    windows = recorder.sample(unlike_config, ref_motion, audio, emotion)
     next(windows)
     assert len(recorder.given) == 1
 
 
 def test_emotion_by_frame_goes_with_its_window(unlike_config: ModelConfig) -> None:
-    recorder, emotion = Recorder(3), torch.arange(19.0).view(1, 19, 1).expand(-1, -1, 3)
-    list(sample_motion(recorder, torch.zeros(1, 20), torch.zeros(1, 19, 10), emotion, ONE_PASS, unlike_config))
+    recorder, emotion = Recorder(), torch.arange(19.0).view(1, 19, 1).expand(-1, -1, 3)
+    list(recorder.sample(unlike_config, torch.zeros(1, 20), torch.zeros(1, 19, 10), emotion))
     rows = [given.emotion[0, :, 0].tolist() for given in recorder.given]
     assert rows[0] == [0, 0, 0, *range(8)]
     assert rows[1] == [*range(5, 16)]
@@ -111,9 +113,9 @@ def test_each_window_has_noise_of_its_own_from_one_stream() -> None:
 
 
 def test_noise_of_ones_own(unlike_config: ModelConfig) -> None:
-    recorder, noise = Recorder(3), torch.randn(3, 1, 8, 20)
+    recorder, noise = Recorder(), torch.randn(3, 1, 8, 20)
     audio, ref_motion, emotion = torch.zeros(1, 19, 10), torch.zeros(1, 20), torch.zeros(1, 3)
-    windows = list(sample_motion(recorder, ref_motion, audio, emotion, ONE_PASS, unlike_config, noise=noise))
+    windows = list(recorder.sample(unlike_config, ref_motion, audio, emotion, noise=noise))
     assert torch.equal(torch.cat(recorder.x), noise[:, 0])
     assert torch.allclose(torch.cat(windows, dim=1), noise.flatten(0, 2)[None, :19] + 1)
 
@@ -123,7 +125,7 @@ def test_nothing_before_the_window_is_allowed() -> None:
 
     from tests.unlike import UNLIKE
 
-    config, recorder = replace(UNLIKE, preceding=0), Recorder(0)
+    config, recorder = replace(UNLIKE, preceding=0), Recorder()
     audio, ref_motion, emotion = torch.zeros(1, 9, 10), torch.zeros(1, 20), torch.zeros(1, 3)
-    assert len(list(sample_motion(recorder, ref_motion, audio, emotion, ONE_PASS, config))) == 2
+    assert len(list(recorder.sample(config, ref_motion, audio, emotion))) == 2
     assert recorder.given[1].preceding_motion.shape == (1, 0, 20)

@@ -11,7 +11,7 @@ from torch import Tensor
 from floatcli.config import SampleConfig
 from floatcli.errors import UsageError
 from floatcli.flow.path import along, target
-from floatcli.flow.sampler import integrate
+from floatcli.flow.sampler import evaluation_times, integrate
 from floatcli.flow.solvers import ADAPTIVE_SOLVERS, FIXED_SOLVERS, solver_steps
 
 Field = Callable[[Tensor, Tensor], Tensor]
@@ -44,6 +44,17 @@ def test_nine_evaluations_reproduce_the_release() -> None:
     field = Counting()
     integrate(field, torch.ones(1, 2), SampleConfig())
     assert field.times == pytest.approx([i / 9 for i in range(9)])
+
+
+@pytest.mark.parametrize("solver", FIXED_SOLVERS)
+def test_times_of_fixed_steps_are_known_beforehand(solver: str) -> None:
+    field, settings = Counting(), SampleConfig(solver=solver, nfe=None)
+    integrate(field, torch.ones(1, 2), settings)
+    assert list(evaluation_times(settings)) == field.times
+
+
+def test_times_that_a_solver_chooses_are_not() -> None:
+    assert evaluation_times(SampleConfig(solver="dopri5", nfe=None)) is None
 
 
 @pytest.mark.parametrize("solver", FIXED_SOLVERS)

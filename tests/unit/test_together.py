@@ -102,7 +102,8 @@ def batches(alone) -> Iterator[dict[str, list[int]]]:
     def watched(network: torch.nn.Module, sizes: list[int]) -> RemovableHandle:
         return network.register_forward_pre_hook(lambda _, given: sizes.append(len(given[1])))
 
-    hooks = [watched(getattr(alone.model, name), sizes) for name, sizes in seen.items()]
+    networks = {"field": alone.model.field.head, "decoder": alone.model.decoder}
+    hooks = [watched(networks[name], sizes) for name, sizes in seen.items()]
     yield seen
     for hook in hooks:
         hook.remove()
