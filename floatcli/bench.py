@@ -8,6 +8,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -241,7 +242,7 @@ class Bench:
 
     def _row(self, stage: Stage) -> Row:
         stage.run()  # what is made ready or compiled at first use does not count
-        with torch.compiler.set_stance("force_eager"), _Counter() as counter:
+        with torch.compiler.set_stance("force_eager"), _one_thread(), _Counter() as counter:
             stage.run()
         self.first.clear()
         ours, plain = list[float](), list[float]()
@@ -287,6 +288,17 @@ _FORMULAS: dict[str, Callable[..., int]] = {
     "mkl::_mkl_linear": lambda x, packed, weight, *_, out_val: 2 * x.numel() * len(weight),
     "mkldnn::_convolution_pointwise": lambda x, weight, *_, out_val: 2 * out_val.numel() * weight[0].numel(),
 }
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute in this thread alone, as nothing is counted in others."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 class _Counter(TorchDispatchMode):

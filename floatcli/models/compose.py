@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import cache, partial
 from typing import NamedTuple
 
@@ -14,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from floatcli.cores import each_on_a_core
 from floatcli.models.layers import remap
 from floatcli.models.patches import pixel_grid
 
@@ -80,23 +78,11 @@ def render(picture: Tensor, edits: Tensor, flow: Tensor, backdrop: Tensor) -> Te
 
 
 def _rendered(picture: Tensor, edits: Tensor, flow: Tensor, backdrop: Tensor) -> Tensor:
-    """``render`` by OpenCV, in a fraction of the time. Each thread draws whole frames, to stay in its cache."""
+    """``render`` by OpenCV, in a fraction of the time."""
     frames = np.empty((len(flow), *backdrop.shape[2:], 3), np.float32)
     draw = partial(_draw, picture=_interleaved(picture), backdrop=_interleaved(backdrop))
-    with _alone(), ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        list(pool.map(draw, frames, edits.numpy(), flow.numpy()))
+    each_on_a_core(lambda given: draw(*given), list(zip(frames, edits.numpy(), flow.numpy(), strict=True)))
     return torch.from_numpy(frames).permute(0, 3, 1, 2)
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Have OpenCV leave other threads to those that call it."""
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(threads)
 
 
 def _draw(frame: np.ndarray, edits: np.ndarray, flow: np.ndarray, picture: np.ndarray, backdrop: np.ndarray) -> None:

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from floatcli.config import ModelConfig
+from floatcli.cores import each_on_a_core
 from floatcli.models.layers import ActivatedConv, StyledConv, StyledHead, leaky, look_up, per_pixel, upsample
 
-ALONE = 128  # pixels a side from which on a CPU decodes frames one by one: maps that its caches do not hold
+ALONE = 128  # pixels a side from which on a CPU decodes each frame by itself: maps that its caches do not hold
 
 
 class Maps(NamedTuple):
@@ -151,11 +152,12 @@ class WarpedDecoder(nn.Module):
         state = self._through(self.levels[:together], latent, features[:together], (x, flow, rgb))
         if together == len(self.levels):
             return state[2]
-        frames = []
-        for k, (style, *frame) in enumerate(zip(latent.split(1), *(part.split(1) for part in state), strict=True)):
-            own = [_of_frame(feature, k) for feature in features[together:]]
-            frames.append(self._through(self.levels[together:], style, own, frame)[2])
-        return torch.cat(frames)
+
+        def frame(k: int) -> Tensor:
+            style, *own = (part[k : k + 1] for part in (latent, *state))
+            return self._through(self.levels[together:], style, [_of_frame(f, k) for f in features[together:]], own)[2]
+
+        return torch.cat(each_on_a_core(frame, range(len(latent))))
 
     def _colour(self, feature: Tensor) -> Tensor:
         """What the last level needs of its map (N, C, S, S), (N, 3, S, S)."""

@@ -9,6 +9,7 @@ import pytest
 
 from floatcli.cli.app import run
 from floatcli.errors import ExitCode
+from floatcli.models import decoder
 
 STAGES = [
     "portrait", "audio", "emotion", "field evaluation", "window",
@@ -34,6 +35,15 @@ def test_every_stage_is_timed_and_compared(tiny_weights, capsys):
     assert said["peak_rss"] is said["peak_gpu"] is None  # they would be the plain rendering's
     assert said["about"]["dtype"] == "float32"
     assert said["about"]["weights"] == str(tiny_weights)
+
+
+def test_operations_are_counted_wherever_they_are_computed(tiny_weights, capsys, monkeypatch):
+    monkeypatch.setattr(decoder, "ALONE", 8)  # each frame on a core of its own
+    asked = ["--weights", str(tiny_weights), "--device", "cpu", "--seconds", "0.2", "--repeats", "1", "--json", "-q"]
+    assert run(["bench", *asked]) == ExitCode.OK
+    rows = {row["stage"]: row for row in json.loads(capsys.readouterr().out)["rows"]}
+    alone, eight = (rows[f"decode, {n} at a time"] for n in (1, 8))
+    assert eight["gflops"] * eight["seconds"] == pytest.approx(8 * alone["gflops"] * alone["seconds"], rel=0.02)  # some serve all
 
 
 def test_the_table_has_a_line_for_every_stage(tiny_weights, capsys):
