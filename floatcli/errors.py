@@ -15,6 +15,7 @@ class ExitCode(IntEnum):
     WEIGHTS = 4
     DEVICE = 5
     FFMPEG = 6
+    TRAINING = 7
     INTERRUPTED = 130
     UNREAD = 141  # as of a process that SIGPIPE ends
 
@@ -61,3 +62,9 @@ class FfmpegError(FloatCliError):
     """ffmpeg is missing or failed."""
 
     exit_code = ExitCode.FFMPEG
+
+
+class TrainingError(FloatCliError):
+    """A training that cannot go on."""
+
+    exit_code = ExitCode.TRAINING

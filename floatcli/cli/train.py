@@ -50,11 +50,13 @@ def autoencoder(
 
     from floatcli.train.autoencoder_stage import train_part
     from floatcli.train.drawn_data import draw_shards
+    from floatcli.train.loop import processes
     from floatcli.train.settings import load_settings
 
     torch.set_num_threads(threads)
     settings = load_settings(config)
-    draw_shards(settings.autoencoder.drawn, console.say)
+    with processes().main_process_first():  # the others find them drawn
+        draw_shards(settings.autoencoder.drawn, console.say)
     for name in part or PARTS:
         train_part(name, settings, run, console.say)
 

@@ -103,16 +103,15 @@ def _draw(corpus: SpeechCorpus, batch: int, frames: int, rng: np.random.Generato
 def train_audio(
     config: ModelConfig, loop: LoopConfig, corpus: SpeechCorpus, folder: Path, log: Callable[[str], None]
 ) -> AudioEncoder:
-    """Pre-trains the audio encoder; resumes from ``folder/audio.pt`` and returns its running average."""
+    """Pre-trains the audio encoder; resumes from its last checkpoint in ``folder`` and returns its running average."""
     torch.manual_seed(loop.seed)
     run = Run("audio", AudioPart(config), loop, folder)
 
-    def losses(part: nn.Module, rng: np.random.Generator) -> Losses:
+    def draw(rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         frames = int(rng.choice([50, 75, 100, 150, corpus.motion.shape[1]], p=[0.15, 0.25, 0.3, 0.2, 0.1]))
         clips, start, waveform = _draw(corpus, loop.batch, frames, rng)
         lips = torch.from_numpy(corpus.motion[clips, start : start + frames][..., _LIPS])
-        phones = torch.from_numpy(corpus.phones[clips, start : start + frames])
-        return part.losses(waveform, lips, phones)  # type: ignore[operator]
+        return waveform, lips, torch.from_numpy(corpus.phones[clips, start : start + frames])
 
     def sample(part: nn.Module, path: Path) -> None:
         waveform = normalise_waveform(torch.from_numpy(np.stack([corpus.sound(k) for k in range(3)])))
@@ -120,21 +119,21 @@ def train_audio(
         with torch.inference_mode():
             save_curves(lips, part.lips(part.encoder(waveform, lips.shape[1])), path)  # type: ignore[operator]
 
-    run.train(losses, log, sample)
+    run.train(draw, log, sample)
     return run.average.encoder.eval()  # type: ignore[union-attr, return-value, operator]
 
 
 def train_emotion(
     config: ModelConfig, loop: LoopConfig, corpus: SpeechCorpus, folder: Path, log: Callable[[str], None]
 ) -> EmotionEncoder:
-    """Trains the emotion encoder; resumes from ``folder/emotion.pt`` and returns its running average."""
+    """Trains the emotion encoder; resumes from its last checkpoint in ``folder`` and returns its running average."""
     torch.manual_seed(loop.seed)
     run = Run("emotion", EmotionPart(config), loop, folder)
 
-    def losses(part: nn.Module, rng: np.random.Generator) -> Losses:
+    def draw(rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         frames = int(rng.choice([75, 100, 150, corpus.motion.shape[1]], p=[0.25, 0.35, 0.25, 0.15]))
         clips, _, waveform = _draw(corpus, loop.batch, frames, rng)
-        return part.losses(waveform, torch.from_numpy(corpus.manner[clips]))  # type: ignore[operator]
+        return waveform, torch.from_numpy(corpus.manner[clips])
 
-    run.train(losses, log)
+    run.train(draw, log)
     return run.average.encoder.eval()  # type: ignore[union-attr, return-value, operator]

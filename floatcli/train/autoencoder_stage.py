@@ -325,11 +325,11 @@ def train_part(name: str, settings: Settings, folder: Path, log: Callable[[str],
     part = PARTS[name](settings.model)
     folder.mkdir(parents=True, exist_ok=True)
 
-    def losses(module: nn.Module, rng: np.random.Generator) -> Losses:
-        return module.losses(sets.sample(rng, loop.batch, module.frames), rng)  # type: ignore[operator,arg-type]
+    def draw(rng: np.random.Generator) -> tuple[Batch, np.random.Generator]:
+        return sets.sample(rng, loop.batch, part.frames), rng
 
     def sample(module: nn.Module, path: Path) -> None:
         with torch.inference_mode():
             module.sheet(sets.sample(np.random.default_rng(0), 8, module.frames), path)  # type: ignore[operator,arg-type]
 
-    Run(name, part, loop, folder).train(losses, log, sample)
+    Run(name, part, loop, folder).train(draw, log, sample)

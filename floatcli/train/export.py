@@ -10,6 +10,7 @@ from torch import Tensor
 from floatcli.checkpoint.load import save_model
 from floatcli.errors import InputError
 from floatcli.models.float_model import FloatModel
+from floatcli.train import checkpoints
 from floatcli.train.flow_stage import named_basis
 from floatcli.train.settings import Settings
 
@@ -34,10 +35,11 @@ def read_average(run: Path, part: str) -> dict[str, Tensor]:
     Raises:
         InputError: The part has no checkpoint yet.
     """
-    path = run / f"{part}.pt"
-    if not path.exists():
-        raise InputError(f"{path} is not there", f"train it first: floatcli train autoencoder|flow ... --run {run}")
-    return torch.load(path, map_location="cpu", weights_only=True)["average"]
+    there = checkpoints.checkpoints(run, part)
+    if not there:
+        said = f"{run} has no checkpoint of {part}"
+        raise InputError(said, f"train it first: floatcli train autoencoder|flow ... --run {run}")
+    return checkpoints.load(there[-1])["average"]
 
 
 def export_run(settings: Settings, run: Path, output: Path) -> None:

@@ -26,7 +26,7 @@ from floatcli.models.fmt import VectorField
 from floatcli.models.motion_basis import MotionBasis
 from floatcli.train.audio_stage import train_audio, train_emotion
 from floatcli.train.flow_data import FlowBatch, FlowData, heard_corpus
-from floatcli.train.loop import LoopConfig, Losses, Run
+from floatcli.train.loop import LoopConfig, Losses, Run, processes
 from floatcli.train.parameters import INDEX
 from floatcli.train.sheets import save_curves
 from floatcli.train.speech_clips import SpeechConfig, speech_corpus
@@ -144,28 +144,31 @@ def train_flow(
     folder: Path,
     log: Callable[[str], None],
 ) -> FlowPart:
-    """Trains field and projection; resumes from ``folder/flow.pt`` and returns the running average."""
+    """Trains field and projection; resumes from its last checkpoint in ``folder`` and returns the running average."""
     torch.manual_seed(loop.seed)
     run = Run("flow", FlowPart(config, audio), loop, folder)
 
-    def losses(part: nn.Module, rng: np.random.Generator) -> Losses:
-        return part.losses(data.draw(loop.batch, rng))  # type: ignore[operator]
+    def draw(rng: np.random.Generator) -> tuple[FlowBatch]:
+        return (data.draw(loop.batch, rng),)
 
     def sample(part: nn.Module, path: Path) -> None:
         truth, made = part.samples(data)  # type: ignore[operator]
         save_curves(truth, made, path)
 
-    run.train(losses, log, sample)
+    run.train(draw, log, sample)
     return run.average.eval()  # type: ignore[return-value]
 
 
 def train_stage(config: ModelConfig, settings: FlowSettings, folder: Path, log: Callable[[str], None]) -> SpeechPart:
     """The whole of stage 2, from nothing or from where the last run in ``folder`` stopped."""
     folder.mkdir(parents=True, exist_ok=True)
-    corpus = speech_corpus(settings.speech, "train", log)
+    with processes().main_process_first():  # the others find it made
+        corpus = speech_corpus(settings.speech, "train", log)
     audio = train_audio(config, settings.audio, corpus, folder, log)
     emotion = train_emotion(config, settings.emotion, corpus, folder, log)
-    data = FlowData(corpus, heard_corpus(corpus, audio, emotion, folder, log), named_basis(config), config)
+    with processes().main_process_first():
+        heard = heard_corpus(corpus, audio, emotion, folder, log)
+    data = FlowData(corpus, heard, named_basis(config), config)
     return SpeechPart(config, audio, emotion, train_flow(config, settings.field, data, audio, folder, log))
 
 

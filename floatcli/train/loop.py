@@ -1,99 +1,223 @@
-"""One training loop for every part: cosine rate, gradient clipping, running average, checkpoints, exact resume."""
+"""One training loop for every part, on any number of devices: checkpoints, running average, exact resume."""
 
 from __future__ import annotations
 
 import copy
 import math
-import os
-import pickle
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from accelerate import Accelerator
+from accelerate.utils import send_to_device
 from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
 
-from floatcli.errors import InputError
+from floatcli.errors import DeviceError, TrainingError
+from floatcli.train import checkpoints
 
 Losses = dict[str, Tensor]
+
+PRECISIONS = ("auto", "float32", "bfloat16")
+SCHEDULES = ("cosine", "constant")
 
 
 @dataclass(frozen=True)
 class LoopConfig:
-    """How one part is optimised."""
+    """How one part is optimised. A step learns from ``batch * accumulate`` samples on each process."""
 
     steps: int = 10_000
     batch: int = 8
+    accumulate: int = 1  # batches whose gradients add up to one step
     lr: float = 1e-3
     warmup: int = 200  # steps of linear rise
+    schedule: str = "cosine"  # after it: half a cosine down to a fiftieth, or constant
     grad_norm: float = 1.0
     ema: float = 0.998  # decay of the running average that is exported
-    bfloat16: bool = False  # networks in mixed precision: about twice as fast where the CPU has the instructions
+    precision: str = "auto"  # of networks: bfloat16 on GPUs that have it, else float32; or as named
     seed: int = 0
     save_every: int = 1000
     log_every: int = 100
+    keep: int = 3  # checkpoints
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "save_every", "log_every"):
+        for name in ("steps", "batch", "accumulate", "save_every", "log_every", "keep"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, not at least 1")
+        for name, there in (("precision", PRECISIONS), ("schedule", SCHEDULES)):
+            if getattr(self, name) not in there:
+                raise ValueError(f"{name} is {getattr(self, name)!r}, not one of {', '.join(there)}")
 
     def rate(self, step: int) -> float:
-        """Learning rate at a step: linear rise, then a half cosine down to a fiftieth."""
+        """Learning rate at a step."""
         if step < self.warmup:
             return self.lr * (step + 1) / self.warmup
+        if self.schedule == "constant":
+            return self.lr
         done = (step - self.warmup) / max(1, self.steps - self.warmup)
         return self.lr * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
 
+    def halves(self, device: torch.device) -> bool:
+        """Whether networks are computed in bfloat16 there."""
+        if self.precision == "auto":
+            return device.type == "cuda" and torch.cuda.is_bf16_supported()
+        return self.precision == "bfloat16"
+
+
+def processes() -> Accelerator:
+    """The process that this is, alone or of those that ``torchrun`` started, and its device."""
+    accelerated = torch.cuda.is_available() or torch.backends.mps.is_available()
+    return Accelerator(cpu=not accelerated)  # without this word several processes on CPUs do not know each other
+
+
+class Objective(nn.Module):
+    """A part and its losses as one module, which is what processes have to share gradients of."""
+
+    def __init__(self, part: nn.Module, mixed: bool):
+        super().__init__()
+        self.part, self.mixed = part, mixed
+
+    def forward(self, *given: Any) -> Losses:
+        """The part's weighted losses of what was drawn."""
+        kind = next(self.part.parameters()).device.type
+        with torch.autocast(kind, torch.bfloat16, enabled=self.mixed):
+            return self.part.losses(*given)  # type: ignore[operator]
+
 
 class Run:
-    """One part in training: the module, its running average and its optimiser, kept in ``folder/name.pt``."""
+    """One part in training: the module, its running average and its optimiser.
+
+    Its checkpoints lie in ``folder``, and it goes on from the last of them. Under ``torchrun`` every process has a
+    ``Run`` of its own, of which the first writes.
+
+    Args:
+        name: Of the part.
+        module: With a method ``losses``, of what is drawn for it, that returns the weighted losses.
+        config: How it is optimised.
+        folder: Of the run.
+
+    Raises:
+        InputError: The last checkpoint is damaged, or of another model.
+    """
 
     def __init__(self, name: str, module: nn.Module, config: LoopConfig, folder: Path):
-        self.path = folder / f"{name}.pt"
-        self.name, self.config = name, config
-        self.module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.name, self.config, self.folder = name, config, folder
+        self.accelerator = processes()
+        device = self.accelerator.device
+        self.module = module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(module).requires_grad_(False)
-        self.optimiser = torch.optim.AdamW(
-            [p for p in module.parameters() if p.requires_grad],
-            lr=config.lr,
-            betas=(0.9, 0.98),
-            weight_decay=1e-4,
-        )
+        learnt = [p for p in module.parameters() if p.requires_grad]
+        self.optimiser = torch.optim.AdamW(learnt, lr=config.lr, betas=(0.9, 0.98), weight_decay=1e-4)
         self.step = 0
-        if self.path.exists():
-            self._load()
+        if there := checkpoints.checkpoints(folder, name):
+            self._load(there[-1])
+        self.objective = self.accelerator.prepare_model(Objective(module, config.halves(device)))
 
-    def _load(self) -> None:
+    def _load(self, path: Path) -> None:
+        state = checkpoints.load(path)
         try:
-            state = torch.load(self.path, map_location="cpu", weights_only=True)
             self.module.load_state_dict(state["module"])
             self.average.load_state_dict(state["average"])
             self.optimiser.load_state_dict(state["optimiser"])
             self.step = state["step"]
-        except (OSError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
-            said = f"{self.path} cannot be resumed: it is damaged, or of a model of other sizes"
-            raise InputError(said, "remove it, or train in another --run folder") from error
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise checkpoints.unfit(path) from error
 
     def save(self) -> None:
-        """Writes the checkpoint beside its place, then moves it there."""
-        part = self.path.with_suffix(".part")
+        """Writes a checkpoint of the last step. Raises InputError."""
         state = {
             "module": self.module.state_dict(),
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "step": self.step,
         }
-        torch.save(state, part)
-        os.replace(part, self.path)
+        checkpoints.save(state, checkpoints.place(self.folder, self.name, self.step), self.config.keep)
 
-    def _update(self, losses: Losses) -> None:
+    def train(
+        self,
+        draw: Callable[[np.random.Generator], tuple[Any, ...]],
+        log: Callable[[str], None],
+        sample: Callable[[nn.Module, Path], None] | None = None,
+    ) -> None:
+        """Trains from the last checkpoint to ``config.steps``.
+
+        Args:
+            draw: One batch, as the module's ``losses`` takes it. Draws only from the generator it is given, which
+                depends on seed, step, and place of the batch in it alone: so a resumed run equals a whole one, and
+                several processes learn from what one would learn from by accumulating as many batches.
+            log: Receives a line every ``log_every`` steps.
+            sample: Writes a sample picture from the running average, at every checkpoint, to the path it is given.
+
+        Raises:
+            TrainingError: A loss is not finite; the last checkpoint is kept.
+            DeviceError: The device is out of memory.
+            InputError: A checkpoint cannot be written.
+        """
+        first = self.accelerator.is_main_process
+        board = SummaryWriter(str(self.folder / "logs" / self.name), purge_step=self.step) if first else None
+        totals: dict[str, float] = {}
+        since = time.monotonic()
+        while self.step < self.config.steps:
+            losses = self._losses(draw)
+            self._update()
+            self.step += 1
+            for key, value in losses.items():
+                totals[key] = totals.get(key, 0.0) + value
+            if self.step % self.config.log_every == 0:
+                pace = (time.monotonic() - since) / self.config.log_every
+                means = {key: total / self.config.log_every for key, total in totals.items()}
+                if board:
+                    self._report(board, means, pace, log)
+                totals, since = {}, time.monotonic()
+            if self.step % self.config.save_every == 0 or self.step == self.config.steps:
+                if first:
+                    self.save()
+                    if sample:
+                        sample(self.average, self.folder / f"{self.name}-{self.step:06d}.png")
+                self.accelerator.wait_for_everyone()
+        if board:
+            board.close()
+
+    def _losses(self, draw: Callable[[np.random.Generator], tuple[Any, ...]]) -> dict[str, float]:
+        """Losses of this step, of all processes; leaves the gradients of their sum."""
+        count, processes = self.config.accumulate, self.accelerator.num_processes
+        totals: dict[str, Tensor] = {}
+        self.optimiser.zero_grad(set_to_none=True)
+        for k in range(count):
+            rng = np.random.default_rng((self.config.seed, self.step, k * processes + self.accelerator.process_index))
+            torch.manual_seed(int(rng.integers(2**31)))
+            with _memory_told(self.accelerator.device), self._shared(k + 1 == count):
+                losses = self.objective(*send_to_device(draw(rng), self.accelerator.device))
+                self.accelerator.backward(torch.stack(list(losses.values())).sum() / count)
+            for key, value in losses.items():
+                totals[key] = totals.get(key, 0) + value.detach() / count
+        means = self.accelerator.reduce(torch.stack(list(totals.values())).float(), "mean").tolist()
+        found = dict(zip(totals, means, strict=True))
+        if not all(map(math.isfinite, means)):
+            said = ", ".join(f"{key} {value:g}" for key, value in found.items())
+            raise TrainingError(
+                f"{self.name}: a loss is not finite at step {self.step} ({said})",
+                "go on from the last checkpoint with a lower lr, or another seed",
+            )
+        return found
+
+    @contextmanager
+    def _shared(self, whole: bool) -> Iterator[None]:
+        """Gradients are shared between processes once they are ``whole``."""
+        if whole:
+            yield
+        else:
+            with self.accelerator.no_sync(self.objective):
+                yield
+
+    def _update(self) -> None:
         for group in self.optimiser.param_groups:
             group["lr"] = self.config.rate(self.step)
-        self.optimiser.zero_grad(set_to_none=True)
-        torch.stack(list(losses.values())).sum().backward()
         nn.utils.clip_grad_norm_(self.module.parameters(), self.config.grad_norm)
         self.optimiser.step()
         decay = min(self.config.ema, (self.step + 1) / (self.step + 10))
@@ -101,42 +225,17 @@ class Run:
             for kept, now in zip(self.average.parameters(), self.module.parameters(), strict=True):
                 kept.lerp_(now, 1 - decay)
 
-    def train(
-        self,
-        losses_of: Callable[[nn.Module, np.random.Generator], Losses],
-        log: Callable[[str], None],
-        sample: Callable[[nn.Module, Path], None] | None = None,
-    ) -> None:
-        """Trains from the last checkpoint to ``config.steps``.
+    def _report(self, board: SummaryWriter, means: dict[str, float], pace: float, log: Callable[[str], None]) -> None:
+        said = "  ".join(f"{key} {mean:.4f}" for key, mean in means.items())
+        log(f"{self.name} {self.step}/{self.config.steps}  {said}  {pace:.3f} s/step")
+        for key, value in {**means, "rate": self.config.rate(self.step - 1), "seconds": pace}.items():
+            board.add_scalar(key, value, self.step)
 
-        Args:
-            losses_of: The weighted losses of one step, whose sum is descended. Draws only from the generator it
-                is given, which depends on the seed and the step alone, so that a resumed run equals a whole one.
-            log: Receives a line every ``log_every`` steps.
-            sample: Writes a sample picture from the running average, at every checkpoint, to the path it is given.
 
-        Raises:
-            FloatingPointError: A loss is not finite; the last checkpoint is kept.
-        """
-        totals: dict[str, float] = {}
-        since = time.monotonic()
-        while self.step < self.config.steps:
-            rng = np.random.default_rng((self.config.seed, self.step))
-            torch.manual_seed(int(rng.integers(2**31)))
-            with torch.autocast("cpu", torch.bfloat16, enabled=self.config.bfloat16):
-                losses = losses_of(self.module, rng)
-            for key, value in losses.items():
-                totals[key] = totals.get(key, 0.0) + value.item()
-            if not all(math.isfinite(total) for total in totals.values()):
-                raise FloatingPointError(f"{self.name}: loss is not finite at step {self.step}: {totals}")
-            self._update(losses)
-            self.step += 1
-            if self.step % self.config.log_every == 0:
-                pace = (time.monotonic() - since) / self.config.log_every
-                means = "  ".join(f"{key} {total / self.config.log_every:.4f}" for key, total in totals.items())
-                log(f"{self.name} {self.step}/{self.config.steps}  {means}  {pace:.3f} s/step")
-                totals, since = {}, time.monotonic()
-            if self.step % self.config.save_every == 0 or self.step == self.config.steps:
-                self.save()
-                if sample:
-                    sample(self.average, self.path.with_name(f"{self.name}-{self.step:06d}.png"))
+@contextmanager
+def _memory_told(device: torch.device) -> Iterator[None]:
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        hint = "take a smaller batch, and as many more to accumulate: the run goes on from its last checkpoint"
+        raise DeviceError(f"{device} has too little memory for this batch", hint) from error

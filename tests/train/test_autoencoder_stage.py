@@ -113,7 +113,7 @@ def test_a_run_becomes_weights_that_load(settings, tmp_path):
     for name in stage.PARTS:
         stage.train_part(name, settings, tmp_path, lambda line: None)
     assert all((tmp_path / f"{name}-000002.png").exists() for name in stage.PARTS)
-    with pytest.raises(InputError, match=r"audio\.pt is not there"):
+    with pytest.raises(InputError, match="has no checkpoint of audio"):
         export_run(settings, tmp_path, tmp_path / "out.safetensors")
     from floatcli.models.audio_encoder import AudioEncoder
     from floatcli.train.audio_stage import AudioPart, EmotionPart

@@ -1,76 +1,191 @@
-"""The training loop: resumed equals whole, bad losses stop it, checkpoints are whole."""
+"""The training loop: resumed equals whole, processes add up, bad losses stop it, checkpoints are whole."""
+
+import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
+from floatcli.errors import InputError, TrainingError
+from floatcli.train import checkpoints
 from floatcli.train.loop import LoopConfig, Run
 
 CONFIG = LoopConfig(steps=12, warmup=3, save_every=4, log_every=4, lr=1e-2)
 
 
-def module() -> nn.Module:
+class Fit(nn.Linear):
+    """Learns to add its inputs up."""
+
+    def losses(self, x, wanted):
+        noise = torch.randn(len(x), 1)  # torch's own generator is seeded by the step, too
+        return {"fit": (self(x) - wanted + 0.1 * noise).square().mean(), "size": 1e-3 * self.weight.square().sum()}
+
+
+def module():
     torch.manual_seed(1)
-    return nn.Linear(4, 1)
+    return Fit(4, 1)
 
 
-def losses_of(part, rng):
+def draw(rng):
     x = torch.from_numpy(rng.standard_normal((8, 4)).astype(np.float32))
-    noise = torch.randn(8, 1)  # torch's own generator is seeded by the step, too
-    return {"fit": (part(x) - x.sum(1, keepdim=True) + 0.1 * noise).square().mean()}
+    return x, x.sum(1, keepdim=True)
+
+
+def step_of(rng):
+    return rng.bit_generator.seed_seq.entropy[1]
 
 
 def weights(run):
-    return torch.cat([p.flatten() for p in (*run.module.parameters(), *run.average.parameters())])
+    return torch.cat([p.detach().flatten() for p in (*run.module.parameters(), *run.average.parameters())])
+
+
+def silent(line):
+    pass
 
 
 def test_resumed_run_equals_a_whole_one_bit_for_bit(tmp_path):
     whole = Run("whole", module(), CONFIG, tmp_path)
-    whole.train(losses_of, lambda line: None)
+    whole.train(draw, silent)
 
     class KilledError(Exception):
         pass
 
-    def killed_at_nine(part, rng):
-        if rng.bit_generator.seed_seq.entropy[1] == 9:
+    def killed_at_nine(rng):
+        if step_of(rng) == 9:
             raise KilledError
-        return losses_of(part, rng)
+        return draw(rng)
 
     with pytest.raises(KilledError):
-        Run("parted", module(), CONFIG, tmp_path).train(killed_at_nine, lambda line: None)
+        Run("parted", module(), CONFIG, tmp_path).train(killed_at_nine, silent)
     resumed = Run("parted", module(), CONFIG, tmp_path)
     assert resumed.step == 8
-    resumed.train(losses_of, lambda line: None)
+    resumed.train(draw, silent)
     assert torch.equal(weights(whole), weights(resumed))
 
 
 def test_it_learns_and_logs(tmp_path):
     lines = []
     run = Run("fit", module(), LoopConfig(steps=300, warmup=10, lr=5e-2, log_every=100), tmp_path)
-    run.train(losses_of, lines.append)
+    run.train(draw, lines.append)
     assert (run.module.weight - 1).abs().max() < 0.2
     assert [line.split()[1] for line in lines] == ["100/300", "200/300", "300/300"]
+    board = EventAccumulator(str(tmp_path / "logs" / "fit")).Reload()
+    assert sorted(board.Tags()["scalars"]) == ["fit", "rate", "seconds", "size"]
+    seen = board.Scalars("fit")
+    assert [event.step for event in seen] == [100, 200, 300]
+    assert f"fit {seen[-1].value:.4f}" in lines[-1]
 
 
-def test_infinite_loss_stops_and_keeps_the_last_checkpoint(tmp_path):
-    def breaks(part, rng):
-        bad = rng.bit_generator.seed_seq.entropy[1] == 6
-        return {"fit": part(torch.ones(1, 4)).sum() * (float("nan") if bad else 1.0)}
+def test_an_infinite_loss_stops_and_keeps_the_last_checkpoint(tmp_path):
+    def breaks(rng):
+        x, wanted = draw(rng)
+        return x, wanted * (float("nan") if step_of(rng) == 6 else 1.0)
 
-    with pytest.raises(FloatingPointError, match="step 6"):
-        Run("bad", module(), CONFIG, tmp_path).train(breaks, lambda line: None)
+    with pytest.raises(TrainingError, match="bad: a loss is not finite at step 6") as caught:
+        Run("bad", module(), CONFIG, tmp_path).train(breaks, silent)
+    assert "lower lr" in caught.value.hint
     assert Run("bad", module(), CONFIG, tmp_path).step == 4
     assert not list(tmp_path.glob("*.part"))
 
 
-def test_rate_rises_then_falls():
+def test_the_last_checkpoints_are_kept(tmp_path):
+    config = LoopConfig(steps=12, save_every=2, keep=3)
+    Run("k", module(), config, tmp_path).train(draw, silent)
+    Run("k-other", module(), config, tmp_path).train(draw, silent)  # another part's are no business of the first
+    assert [path.name for path in checkpoints.checkpoints(tmp_path, "k")] == [f"k-00000{n}.pt" for n in ("08", 10, 12)]
+
+
+def test_a_full_disk_is_told_and_costs_no_checkpoint(tmp_path, monkeypatch):
+    Run("full", module(), LoopConfig(steps=4, save_every=4), tmp_path).train(draw, silent)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("floatcli.train.checkpoints.os.fsync", full)
+    with pytest.raises(InputError, match=r"full-0000008\.pt cannot be written: No space left on device"):
+        Run("full", module(), LoopConfig(steps=8, save_every=4, keep=1), tmp_path).train(draw, silent)
+    assert [path.name for path in tmp_path.glob("*.p*t")] == ["full-0000004.pt"]
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 nothing of the kind", None])
+def test_a_damaged_checkpoint_is_told(tmp_path, content):
+    Run("d", module(), CONFIG, tmp_path).save()
+    (path,) = tmp_path.glob("d-*.pt")
+    path.write_bytes(path.read_bytes()[:-200] if content is None else content)
+    with pytest.raises(InputError, match="cannot be resumed"):
+        Run("d", module(), CONFIG, tmp_path)
+
+
+def test_a_checkpoint_of_another_model_is_told(tmp_path):
+    Run("m", module(), CONFIG, tmp_path).save()
+    with pytest.raises(InputError, match="of a model of other sizes"):
+        Run("m", Fit(5, 1), CONFIG, tmp_path)
+
+
+def test_rate_rises_then_falls_or_stays():
     rates = [CONFIG.rate(step) for step in range(CONFIG.steps)]
     assert rates.index(max(rates)) in (2, 3)
     assert rates[-1] < 0.1 * max(rates)
+    constant = LoopConfig(steps=12, warmup=3, lr=1e-2, schedule="constant")
+    assert [constant.rate(step) for step in (0, 2, 3, 11)] == pytest.approx([1e-2 / 3, 1e-2, 1e-2, 1e-2])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"), [({"accumulate": 0}, "accumulate is 0"), ({"schedule": "step"}, "cosine, constant"),
+                         ({"precision": "int8"}, "auto, float32, bfloat16"), ({"keep": 0}, "keep is 0")]
+)  # fmt: skip
+def test_settings_that_cannot_be_meant(change, said):
+    with pytest.raises(ValueError, match=said):
+        LoopConfig(**change)
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"), [("float32", torch.float32), ("auto", torch.float32), ("bfloat16", torch.bfloat16)]
+)
+def test_precision_is_that_of_the_networks(tmp_path, precision, dtype):
+    seen = []
+    part = module()
+    part.register_forward_hook(lambda _, given, out: seen.append(out.dtype))
+    Run("p", part, LoopConfig(steps=1, precision=precision), tmp_path).train(draw, silent)
+    assert seen == [dtype]
+    assert part.weight.dtype == torch.float32
 
 
 def test_samples_are_asked_for_with_every_checkpoint(tmp_path):
     seen = []
-    Run("s", module(), CONFIG, tmp_path).train(losses_of, lambda line: None, lambda part, path: seen.append(path.name))
+    Run("s", module(), CONFIG, tmp_path).train(draw, silent, lambda part, path: seen.append(path.name))
     assert seen == ["s-000004.png", "s-000008.png", "s-000012.png"]
+
+
+WORKER = """
+import json, sys
+from pathlib import Path
+from dataclasses import replace
+from tests.train.test_loop import CONFIG, Run, draw, module, weights
+lines = []
+run = Run("w", module(), replace(CONFIG, accumulate=int(sys.argv[2])), Path(sys.argv[1]))
+run.train(draw, lines.append)
+if run.accelerator.is_main_process:
+    print(json.dumps([weights(run).tolist(), [line.rsplit("  ", 1)[0] for line in lines]]))
+"""
+
+
+def test_two_processes_learn_as_one_with_twice_the_batch(tmp_path):
+    def trained(processes, accumulate):
+        (script := tmp_path / "worker.py").write_text(WORKER)
+        folder = tmp_path / str(processes)
+        folder.mkdir()
+        launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+        command = [*launch, str(script), str(folder), str(accumulate)]
+        env = {**__import__("os").environ, "PYTHONPATH": ".", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+        said = subprocess.run(command, check=True, capture_output=True, text=True, env=env).stdout
+        return json.loads(said.splitlines()[-1])
+
+    (one, told), (two, told_by_two) = trained(1, 2), trained(2, 1)
+    assert two == pytest.approx(one, abs=1e-5)
+    assert told_by_two == told
+    assert len(list((tmp_path / "2").glob("w-*.pt"))) == 3

@@ -1,0 +1,65 @@
+"""Checkpoints of a part in training: written whole or not at all, the last few kept."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from floatcli.errors import InputError
+
+
+def place(folder: Path, name: str, step: int) -> Path:
+    """Where the checkpoint of a part after ``step`` steps is, in a run's folder."""
+    return folder / f"{name}-{step:07d}.pt"
+
+
+def checkpoints(folder: Path, name: str) -> list[Path]:
+    """Those of a part, oldest first."""
+    return sorted(folder.glob(f"{name}-{'[0-9]' * 7}.pt"))
+
+
+def save(state: dict[str, Any], path: Path, keep: int) -> None:
+    """Writes a checkpoint beside its place and moves it there; of the part's others, the last ``keep - 1`` stay.
+
+    Raises:
+        InputError: It cannot be written, as on a full disk; those before it are as they were.
+    """
+    part = path.with_suffix(".part")
+    try:
+        with part.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except (OSError, RuntimeError) as error:  # torch wraps what its writer meets
+        part.unlink(missing_ok=True)
+        said = f"{path} cannot be written: {getattr(error, 'strerror', None) or error}"
+        raise InputError(said, "make room there and start again: the run goes on from the checkpoint before") from error
+    name, _, _ = path.stem.rpartition("-")
+    for old in checkpoints(path.parent, name)[:-keep]:
+        old.unlink(missing_ok=True)
+
+
+def load(path: Path) -> dict[str, Any]:
+    """What a checkpoint holds.
+
+    Raises:
+        InputError: It is damaged.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        raise unfit(path) from error
+    if not isinstance(state, dict):
+        raise unfit(path)
+    return state
+
+
+def unfit(path: Path) -> InputError:
+    """The word for a checkpoint that this training cannot go on from."""
+    said = f"{path} cannot be resumed: it is damaged, or of a model of other sizes"
+    return InputError(said, "remove it, to go on from the one before, or train in another --run folder")
