@@ -68,7 +68,7 @@ class AudioPart(nn.Module):
             phones: (B, T) classes.
         """
         condition = self.encoder(waveform, lips.shape[1])
-        error = self.lips(condition) - lips / _LIP_SCALES
+        error = self.lips(condition) - lips / _LIP_SCALES.to(lips.device)
         logits = self.phones(condition).flatten(0, 1)
         return {
             "lips": error.abs().mean(),
@@ -120,7 +120,7 @@ def train_audio(
             save_curves(lips, part.lips(part.encoder(waveform, lips.shape[1])), path)  # type: ignore[operator]
 
     run.train(draw, log, sample)
-    return run.average.encoder.eval()  # type: ignore[union-attr, return-value, operator]
+    return run.average.encoder.eval().cpu()  # type: ignore[union-attr, return-value, operator]
 
 
 def train_emotion(
@@ -136,4 +136,4 @@ def train_emotion(
         return waveform, torch.from_numpy(corpus.manner[clips])
 
     run.train(draw, log)
-    return run.average.encoder.eval()  # type: ignore[union-attr, return-value, operator]
+    return run.average.encoder.eval().cpu()  # type: ignore[union-attr, return-value, operator]

@@ -56,7 +56,12 @@ HEAT_SPOT = 0.04  # standard deviation of the spot that a heatmap should show, i
 
 def coeffs_of(parameters: Tensor, names: tuple[str, ...]) -> Tensor:
     """Parameters (..., 20) -> the coefficients that one part follows (..., P)."""
-    return (parameters / SCALES)[..., [INDEX[name] for name in names]]
+    return all_coeffs(parameters)[..., [INDEX[name] for name in names]]
+
+
+def all_coeffs(parameters: Tensor) -> Tensor:
+    """Parameters (..., 20) as coefficients."""
+    return parameters / SCALES.to(parameters.device)
 
 
 class EncoderPart(nn.Module):
@@ -79,11 +84,11 @@ class EncoderPart(nn.Module):
 
     def sheet(self, batch: Batch, path: Path) -> None:
         """Sample curves: coefficients as drawn and as read, frame by frame."""
-        save_curves(batch.parameters / SCALES, self.read(batch), path)
+        save_curves(all_coeffs(batch.parameters), self.read(batch), path)
 
     def losses(self, batch: Batch, rng: np.random.Generator) -> Losses:
         """Squares of coefficients, and of their differences within a set: change matters more than place."""
-        coeffs, truth = self.read(batch), batch.parameters / SCALES
+        coeffs, truth = self.read(batch), all_coeffs(batch.parameters)
         change, true_change = coeffs - coeffs.mean(1, True), truth - truth.mean(1, True)
         return {
             "coeffs": F.mse_loss(coeffs, truth),

@@ -80,7 +80,7 @@ class FlowPart(nn.Module):
         before = self.field.preceding
         condition = self._condition(batch, batch.motion[:, :before])
         x_1 = batch.motion[:, before:]
-        x_0, t = torch.randn_like(x_1), torch.rand(len(x_1))
+        x_0, t = torch.randn_like(x_1), torch.rand(len(x_1), device=x_1.device)
         v_t = self.field(t, along(x_0, x_1, t), condition)
         error = v_t[:, before:] - target(x_0, x_1)
         return {
@@ -105,13 +105,17 @@ class FlowPart(nn.Module):
         emotion alone.
         """
         count, before = len(preceding), preceding.shape[1]
+
+        def by_chance(chance: float) -> Tensor:
+            return torch.rand(count, device=preceding.device) < chance
+
         audio = self.hear(batch.features)
-        no_audio = torch.rand(count) < _DROP
-        no_emotion = no_audio | (torch.rand(count) < _DROP)
-        alone = batch.first | (torch.rand(count) < _DROP_BEFORE)
-        noise = self.basis.motion(_REF_NOISE * torch.randn(count, self.basis.matrix.shape[1]))
+        no_audio = by_chance(_DROP)
+        no_emotion = no_audio | by_chance(_DROP)
+        alone = batch.first | by_chance(_DROP_BEFORE)
+        noise = self.basis.motion(torch.randn(count, self.basis.matrix.shape[1], device=preceding.device))
         return WindowCondition(
-            ref_motion=_kept(batch.ref_motion + noise, torch.rand(count) < _DROP),
+            ref_motion=_kept(batch.ref_motion + _REF_NOISE * noise, by_chance(_DROP)),
             preceding_motion=_kept(preceding, alone),
             preceding_audio=_kept(audio[:, :before], alone),
             audio=_kept(audio[:, before:], no_audio),
@@ -156,7 +160,7 @@ def train_flow(
         save_curves(truth, made, path)
 
     run.train(draw, log, sample)
-    return run.average.eval()  # type: ignore[return-value]
+    return run.average.eval().cpu()  # type: ignore[return-value]
 
 
 def train_stage(config: ModelConfig, settings: FlowSettings, folder: Path, log: Callable[[str], None]) -> SpeechPart:

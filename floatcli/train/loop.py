@@ -151,7 +151,7 @@ class Run:
                 depends on seed, step, and place of the batch in it alone: so a resumed run equals a whole one, and
                 several processes learn from what one would learn from by accumulating as many batches.
             log: Receives a line every ``log_every`` steps.
-            sample: Writes a sample picture from the running average, at every checkpoint, to the path it is given.
+            sample: At every checkpoint, writes a sample picture from the running average, on the CPU, to a path.
 
         Raises:
             TrainingError: A loss is not finite; the last checkpoint is kept.
@@ -178,7 +178,7 @@ class Run:
                 if first:
                     self.save()
                     if sample:
-                        sample(self.average, self.folder / f"{self.name}-{self.step:06d}.png")
+                        sample(copy.deepcopy(self.average).cpu(), self.folder / f"{self.name}-{self.step:06d}.png")
                 self.accelerator.wait_for_everyone()
         if board:
             board.close()

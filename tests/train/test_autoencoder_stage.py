@@ -9,6 +9,8 @@ import torch
 
 pytest.importorskip("skia", exc_type=ImportError)
 
+from accelerate.utils import send_to_device
+
 from floatcli.checkpoint.load import load_model
 from floatcli.errors import InputError
 from floatcli.train import autoencoder_stage as stage
@@ -99,6 +101,16 @@ def test_each_part_descends_on_one_batch(settings, name):
         optimiser.step()
     assert total().item() < 0.93 * first
     assert all(p.grad is not None for p in part.parameters())
+
+
+@pytest.mark.parametrize("name", stage.PARTS)
+def test_each_part_learns_on_other_devices(settings, name):
+    """On torch's device without numbers, which refuses whatever lies elsewhere as a GPU would."""
+    part = stage.PARTS[name](settings.model).to("meta")
+    batch = DrawnSets(settings.autoencoder.drawn).sample(np.random.default_rng(1), 2, part.frames)
+    losses = part.losses(send_to_device(batch, "meta"), np.random.default_rng(3))
+    torch.stack(list(losses.values())).sum().backward()
+    assert {loss.device.type for loss in losses.values()} == {"meta"}
 
 
 def test_flow_loss_is_zero_for_the_true_flow():

@@ -11,12 +11,14 @@ import pytest
 pytest.importorskip("espeakng_loader")
 
 import torch
+from accelerate.utils import send_to_device
 
 from floatcli.config import FieldSize, ModelConfig, Wav2Vec2Size
 from floatcli.models.audio_encoder import AudioEncoder
 from floatcli.models.emotion_encoder import EmotionEncoder
 from floatcli.models.float_model import FloatModel
-from floatcli.train.audio_stage import train_audio, train_emotion
+from floatcli.models.motion_basis import MotionBasis
+from floatcli.train.audio_stage import AudioPart, EmotionPart, train_audio, train_emotion
 from floatcli.train.flow_data import FlowBatch, FlowData, heard_corpus
 from floatcli.train.flow_stage import FlowPart, SpeechPart, named_basis, train_flow
 from floatcli.train.loop import LoopConfig
@@ -124,6 +126,23 @@ def test_conditions_are_dropped_as_often_as_the_paper_says(data, part):
     assert gone["ref_motion"].float().mean() == pytest.approx(0.1, abs=0.03)
     assert gone["preceding_audio"].float().mean() == pytest.approx(0.55, abs=0.04)  # a half, and first windows
     assert not (gone["audio"] & ~gone["emotion"]).any()
+
+
+def test_it_learns_on_other_devices(data, part, monkeypatch):
+    """On torch's device without numbers, which refuses whatever lies elsewhere as a GPU would."""
+    monkeypatch.setattr(MotionBasis, "matrix", part.basis.matrix.to("meta"))  # which is worked out on a CPU
+    batch = send_to_device(data.draw(4, np.random.default_rng(1)), "meta")
+    losses = part.to("meta").losses(batch)
+    torch.stack(list(losses.values())).sum().backward()
+    assert {loss.device.type for loss in losses.values()} == {"meta"}
+
+
+@pytest.mark.parametrize("kind", [AudioPart, EmotionPart])
+def test_encoders_learn_on_other_devices(kind):
+    given = [torch.zeros(2, 8000), torch.zeros(2, 12, 6), torch.zeros(2, 12, dtype=torch.long)]
+    given = given if kind is AudioPart else [given[0], torch.zeros(2, dtype=torch.long)]
+    losses = kind(CONFIG).to("meta").losses(*send_to_device(given, "meta"))
+    assert {loss.device.type for loss in losses.values()} == {"meta"}
 
 
 def test_the_true_field_has_no_loss(data, part, monkeypatch):
