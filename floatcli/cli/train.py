@@ -23,6 +23,8 @@ RunFolder = Annotated[
 ]
 Threads = Annotated[int, typer.Option("--threads", min=1, help="CPU threads; 1 where several parts train at once.")]
 
+Exported = Annotated[Path, options.PathOption("--output", "-o", help="The safetensors file to write.")]
+
 PARTS = ("encoder", "landmarks", "mouth", "eyes", "warp")
 
 
@@ -74,16 +76,19 @@ def flow(config: Config, run: RunFolder = Path("runs/embedded"), threads: Thread
     train_stage(settings.model, settings.flow, run, console.say)
 
 
+@app.command(name="all")
+def whole(config: Config, output: Exported, run: RunFolder = Path("runs/embedded"), threads: Threads = 2) -> None:
+    """Both stages, one after the other, and what they make as one file that animate loads."""
+    _check_exported(output)
+    autoencoder(config, run, threads=threads)
+    flow(config, run, threads)
+    export(config, output, run)
+
+
 @app.command()
-def export(
-    config: Config,
-    output: Annotated[Path, options.PathOption("--output", "-o", help="The safetensors file to write.")],
-    run: RunFolder = Path("runs/embedded"),
-) -> None:
+def export(config: Config, output: Exported, run: RunFolder = Path("runs/embedded")) -> None:
     """Put the parts of a run together, as one 16-bit file that animate loads."""
-    if output.suffix != ".safetensors":
-        raise UsageError(f"{output} does not end in .safetensors", f"call it {output.stem}.safetensors")
-    check_place(output, overwrite=True)
+    _check_exported(output)
     from floatcli.train.export import export_run
     from floatcli.train.settings import load_settings
 
@@ -116,3 +121,9 @@ def evaluate(
     if output:
         output.write_text(json.dumps(figures, indent=2) + "\n")
     print(table(figures))
+
+
+def _check_exported(output: Path) -> None:
+    if output.suffix != ".safetensors":
+        raise UsageError(f"{output} does not end in .safetensors", f"call it {output.stem}.safetensors")
+    check_place(output, overwrite=True)

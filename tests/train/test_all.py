@@ -1,0 +1,40 @@
+"""One command from nothing to weights that animate."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("skia", exc_type=ImportError)
+pytest.importorskip("espeakng_loader")
+
+from floatcli.cli.app import run
+from floatcli.errors import ExitCode
+from floatcli.train import checkpoints
+
+TINY = Path(__file__).parents[2] / "examples" / "tiny.toml"
+
+
+@pytest.mark.training
+def test_both_stages_make_weights_that_animate(tmp_path, monkeypatch, capsys, face_file, speech_file):
+    monkeypatch.chdir(tmp_path)
+    assert run(["train", "all", str(TINY), "--run", "run", "-o", "tiny.safetensors"]) == ExitCode.OK
+    said = capsys.readouterr().err
+    for name, loss in (("encoder", "coeffs"), ("landmarks", "anchors"), ("audio", "lips"), ("flow", "field")):
+        losses = [float(value) for value in re.findall(rf"{name} \d+/\d+ .*?{loss} ([\d.]+)", said)]
+        assert losses[-1] < losses[0], f"{name} learns nothing: {losses}"
+    parts = ("encoder", "landmarks", "mouth", "eyes", "warp", "audio", "emotion", "flow")
+    assert all(checkpoints.checkpoints(Path("run"), name) for name in parts)
+    assert run(["animate", str(face_file), str(speech_file), "--weights", "tiny.safetensors", "-o", "a.mp4"]) == 0
+    assert Path("a.mp4").stat().st_size > 1000
+    assert (
+        run(["train", "all", str(TINY), "--run", "run", "-o", "again.safetensors"]) == ExitCode.OK
+    )  # goes on: no step
+    assert not re.search(r"\d+/\d+ ", capsys.readouterr().err)
+    assert Path("again.safetensors").read_bytes() == Path("tiny.safetensors").read_bytes()
+
+
+def test_where_weights_cannot_go_is_told_before_anything_is_trained(tmp_path, capsys):
+    assert run(["train", "all", str(TINY), "--run", str(tmp_path), "-o", "tiny.pth"]) == ExitCode.USAGE
+    assert "does not end in .safetensors" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
