@@ -61,3 +61,10 @@ class FfmpegError(FloatCliError):
     """ffmpeg is missing or failed."""
 
     exit_code = ExitCode.FFMPEG
+
+
+def explained(error: Exception) -> tuple[str, ExitCode]:
+    """What went wrong in one line, and its exit code; whatever is no FloatCliError is a bug."""
+    if isinstance(error, FloatCliError):
+        return str(error), error.exit_code
+    return f"a bug in floatcli: {type(error).__name__}: {' '.join(str(error).split())}", ExitCode.BUG
