@@ -11,6 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from functools import cache, partial
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -145,12 +146,12 @@ def _each(
     begin = partial(_begin, max(1, (os.cpu_count() or 1) // workers))
     with ProcessPoolExecutor(workers, context, begin) as pool:
         # No more than there are workers: what waits in a pool's own queue can't be called back.
-        running = {pool.submit(work, *item) for item, _ in zip(left, range(workers), strict=False)}
+        running = {pool.submit(work, *item) for item in islice(left, workers)}
         try:
             while running:
                 ended, running = wait(running, return_when=FIRST_COMPLETED)
                 for future in ended:
-                    running |= {pool.submit(work, *item) for item, _ in zip(left, range(1), strict=False)}
+                    running |= {pool.submit(work, *item) for item in islice(left, 1)}
                     yield future.result()
         except BrokenProcessPool as error:
             raise DeviceError("a worker was lost", "where memory ran out, take fewer --workers") from error

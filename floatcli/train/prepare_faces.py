@@ -29,7 +29,7 @@ PATIENCE = 2 * EVERY  # frames from one sight of a face to the next: one look ma
 LANDMARKS, PROPORTIONS = "landmarks", "proportions"  # how eyes and mouth are found
 
 # What the boxes of eyes and mouth add around their anchors, in sides of the face's box.
-_AROUND_EYE, _AROUND_MOUTH = (0.15, 0.09), (0.08, 0.08)
+_AROUND_EYE, _AROUND_MOUTH = (0.15, 0.09), (0.1, 0.12)
 _LIPS = [ANCHORS.index(name) for name in ("mouth_left", "mouth_right", "upper_lip", "lower_lip")]
 _EYES = [ANCHORS.index(name) for name in ("left_eye", "right_eye")]
 

@@ -43,7 +43,9 @@ def test_operations_are_counted_wherever_they_are_computed(tiny_weights, capsys,
     assert run(["bench", *asked]) == ExitCode.OK
     rows = {row["stage"]: row for row in json.loads(capsys.readouterr().out)["rows"]}
     alone, eight = (rows[f"decode, {n} at a time"] for n in (1, 8))
-    assert eight["gflops"] * eight["seconds"] == pytest.approx(8 * alone["gflops"] * alone["seconds"], rel=0.02)  # some serve all
+    assert eight["gflops"] * eight["seconds"] == pytest.approx(
+        8 * alone["gflops"] * alone["seconds"], rel=0.02
+    )  # some serve all
 
 
 def test_the_table_has_a_line_for_every_stage(tiny_weights, capsys):
