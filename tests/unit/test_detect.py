@@ -50,7 +50,7 @@ def test_its_boxes_are_those_of_face_alignment(cascade: CascadeDetector) -> None
 def test_a_face_that_moved_is_followed_and_one_that_went_is_not(cascade: CascadeDetector) -> None:
     box = FaceBox(*SFD_BOX)
     found = cascade.follow(np.roll(astronaut(), (12, -25), axis=(0, 1)), box)
-    np.testing.assert_allclose(found[:4], SFD_BOX + (-25, 12, -25, 12), atol=0.06 * 113)
+    np.testing.assert_allclose(found[:4], np.add(SFD_BOX, (-25, 12, -25, 12)), atol=0.06 * 113)
     assert cascade.follow(np.roll(astronaut(), 200, axis=1), box) is None
 
 
