@@ -68,3 +68,10 @@ class TrainingError(FloatCliError):
     """A training that cannot go on."""
 
     exit_code = ExitCode.TRAINING
+
+
+def explained(error: Exception) -> tuple[str, ExitCode]:
+    """What went wrong in one line, and its exit code; whatever is no FloatCliError is a bug."""
+    if isinstance(error, FloatCliError):
+        return str(error), error.exit_code
+    return f"a bug in floatcli: {type(error).__name__}: {' '.join(str(error).split())}", ExitCode.BUG

@@ -7,7 +7,6 @@ import json
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from floatcli.checkpoint.store import file_digest, weights_files
 from floatcli.checks import AUTO
@@ -16,12 +15,11 @@ from floatcli.errors import InputError
 from floatcli.files import check_place
 from floatcli.jobs import Job
 from floatcli.motion import motion_beside
+from floatcli.rows import Row, append_row, read_rows
 from floatcli.version import __version__
 
 RESULTS = "results.jsonl"
 DONE, FAILED = "done", "failed"
-
-Row = dict[str, Any]
 
 
 class Ledger:
@@ -87,29 +85,10 @@ class Ledger:
             InputError: the file can't be written.
         """
         self._known[row["out"]] = row
-        try:
-            with self.path.open("ab+") as stream:
-                start = b"\n" if stream.tell() and not _ends_line(stream) else b""
-                stream.write(start + json.dumps(row).encode() + b"\n")
-        except OSError as error:
-            raise InputError(f"{self.path} can't be written: {error.strerror}", "make room there") from error
-
-
-def _ends_line(stream: Any) -> bool:
-    """Whether the last line of a file is whole, as it is but after a crash or a full disk."""
-    stream.seek(-1, os.SEEK_END)
-    return stream.read(1) == b"\n"
+        append_row(self.path, row)
 
 
 def _read(path: Path) -> dict[str, Row]:
-    """The last row of every clip; a line that was cut off is no row."""
-    rows: dict[str, Row] = {}
-    if path.exists():
-        for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
-            try:
-                row = json.loads(line)
-                if isinstance(row.get("digests", {}), dict):
-                    rows[row["out"]] = row
-            except (ValueError, KeyError, TypeError, AttributeError):
-                continue
-    return rows
+    """The last row of every clip."""
+    rows = (row for row in read_rows(path) if isinstance(row.get("out"), str))
+    return {row["out"]: row for row in rows if isinstance(row.get("digests", {}), dict)}

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from floatcli.batch.ledger import DONE, FAILED, Ledger, Row
 from floatcli.batch.worker import Stopped, Worker, WorkerLostError
-from floatcli.errors import DeviceError, ExitCode, FloatCliError, InputError
+from floatcli.errors import DeviceError, InputError, explained
 from floatcli.jobs import Job
 
 ATTEMPTS = 3  # at a clip over which workers are lost
@@ -227,8 +227,5 @@ def _make_room(folder: Path) -> None:
 
 def _failure(error: Exception) -> Row:
     """What a row says of a failure."""
-    nothing: Row = {"seconds": 0.0, "frames": 0, "digests": {}}
-    if isinstance(error, FloatCliError):
-        return {"status": FAILED, "error": str(error), "code": int(error.exit_code)} | nothing
-    said = f"a bug in floatcli: {type(error).__name__}: {' '.join(str(error).split())}"
-    return {"status": FAILED, "error": said, "code": int(ExitCode.BUG)} | nothing
+    said, code = explained(error)
+    return {"status": FAILED, "error": said, "code": int(code), "seconds": 0.0, "frames": 0, "digests": {}}

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from floatcli.checks import check_run
 from floatcli.cli import console, options
+from floatcli.config import RunConfig
 from floatcli.errors import UsageError
 from floatcli.files import check_place
+from floatcli.train.prepare_settings import PrepareConfig, check_prepare
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Train a FLOAT of your own, in two stages, and measure it."
@@ -35,6 +40,45 @@ def draw(config: Config) -> None:
     from floatcli.train.settings import load_settings
 
     draw_shards(load_settings(config).autoencoder.drawn, console.say)
+
+
+@app.command()
+def prepare(
+    videos: Annotated[
+        list[Path], options.PathArgument(metavar="VIDEOS...", help="Videos, and folders of them.", show_default=False)
+    ],
+    output: Annotated[
+        Path, options.PathOption("--output", "-o", help="Folder for shards and manifest.jsonl.", show_default=False)
+    ],
+    size: Annotated[int, typer.Option(help="Pixels a side.")] = PrepareConfig.size,
+    shortest: Annotated[float, typer.Option(help="Seconds: shorter clips are dropped.")] = PrepareConfig.shortest,
+    longest: Annotated[float, typer.Option(help="Seconds: longer takes are cut up.")] = PrepareConfig.longest,
+    max_yaw: Annotated[
+        float, typer.Option(help="Degrees: clips with a head turned further are dropped, where landmarks tell.")
+    ] = PrepareConfig.yaw,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes.", show_default="one a core")] = None,
+    device: options.Device = RunConfig.device,
+) -> None:
+    """Cut videos into clips of one face each: one steady crop, 25 frames/s, 16 kHz, in WebDataset shards.
+
+    Clips end at scene changes and where the face is lost. What is too short, silent or turned away is dropped and
+    counted in manifest.jsonl. Run again, only what is missing or has changed is made. A video that can't be used stops
+    no other, but the exit code tells.
+    """
+    config = PrepareConfig(size, shortest, longest, max_yaw)
+    check_prepare(config)
+    check_run(RunConfig(device))
+    from floatcli.cli.prepared import tell
+    from floatcli.device import choose_device
+    from floatcli.train.prepare import find_videos, prepare
+
+    found = find_videos(videos)
+    chosen = str(choose_device(device))
+    ends = prepare(found, output, config, workers or os.cpu_count() or 1, chosen, console.say)
+    with closing(ends):
+        code = tell(ends, len(found), output)
+    if code:
+        raise typer.Exit(code)
 
 
 @app.command()

@@ -17,6 +17,7 @@ TILTS = (-30.0, -15.0, 0.0, 15.0, 30.0)  # degrees
 # summed over all tilts 23 to 480 on tilted faces, and up to 67 in pictures of other things.
 SURE, PLAUSIBLE = 25, 20
 MINOR = 0.25  # beside a face that has more, groups below this share of it are chance
+RESIZED = 1.4  # a face that is followed is at most this many times as large as a moment ago, or as small
 
 # From the cascade's windows (brow to mouth) to SFD's boxes (brow to chin), measured on skimage.data.astronaut, where
 # SFD finds 175.3 72.8 272.9 186.2: shift of the centre towards the chin, width and height, in sides of the window.
@@ -31,15 +32,19 @@ class CascadeDetector:
     size of a group is its score. It looks at the red channel, where skin is bright and eyes and brows are dark
     whatever the complexion; at gray where that shows nothing (an overexposed picture); and for tilted faces only
     where there is no upright one.
+
+    Args:
+        tilted: Look for tilted faces at all.
     """
 
     name = "cascade"
 
-    def __init__(self) -> None:
+    def __init__(self, tilted: bool = True) -> None:
         from skimage.data import lbp_frontal_face_cascade_filename
         from skimage.feature import Cascade
 
         self._cascade = Cascade(lbp_frontal_face_cascade_filename())
+        self._tilted = tilted
 
     def detect(self, picture: np.ndarray) -> list[FaceBox]:
         """Faces in a picture uint8 (H, W, 3) RGB, the largest first."""
@@ -50,10 +55,26 @@ class CascadeDetector:
         groups = _groups(upright, SURE)
         if not groups:
             groups = _groups(self._windows(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), 0.0, smallest), SURE)
-        if not groups:
+        if not groups and self._tilted:
             tilted = [self._windows(red, tilt, smallest) for tilt in TILTS if tilt]
             groups = _groups(np.concatenate([upright, *tilted]), PLAUSIBLE)
         return largest_first([_box(group, self._tilt(red, group), scale) for group in groups])
+
+    def follow(self, picture: np.ndarray, box: FaceBox) -> FaceBox | None:
+        """The upright face of a picture uint8 (H, W, 3) RGB that was at ``box`` a moment ago; None where it has gone.
+
+        Only windows about where and as large as it was are looked at, which takes a fraction of ``detect``'s time.
+        """
+        small, scale = scaled(picture)
+        side = (box.x2 - box.x1) * scale / WIDTH
+        x = (box.x1 + box.x2) / 2 * scale
+        y = (box.y1 + box.y2) / 2 * scale - DOWN * side
+        left, top = max(0, round(x - side)), max(0, round(y - side))
+        part = small[top : round(y + side) + 1, left : round(x + side) + 1, 0]
+        groups = _groups(self._windows(part, 0.0, round(side / RESIZED), round(side * RESIZED)), SURE)
+        if not groups:
+            return None
+        return _box(groups[0] + (left, top, 0, 0, 0), 0.0, scale)
 
     def _tilt(self, gray: np.ndarray, group: np.ndarray) -> float:
         """Degrees clockwise that a face is tilted by: the mean of the tilts it is accepted at."""

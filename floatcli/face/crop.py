@@ -115,7 +115,11 @@ def plan_crop(
         tilt = face.angle if anchors is None else tilt_of_anchors(anchors)
         if config.align and tilt is None:
             notice(f"the tilt of the head in {name} can't be told: it is left as it is")
-        return _around(face, config.margin, tilt or 0.0 if config.align else 0.0, picture)
+        crop = square_around(face, config.margin, tilt or 0.0 if config.align else 0.0)
+        if crop.side > LARGEST * max(picture.shape):
+            said = f"a margin of {config.margin} leaves nearly nothing of the face"
+            raise UsageError(said, "1.6 shows head and shoulders")
+        return crop
     height, width = picture.shape[:2]
     if config.mode == "none":
         side = min(width, height)
@@ -136,14 +140,16 @@ def _choose(faces: list[FaceBox], wanted: int, notice: Callable[[str], None], na
     return faces[wanted]
 
 
-def _around(face: FaceBox, margin: float, tilt: float, picture: np.ndarray) -> Crop:
-    """The square around a face box, as the published model's crop: everything is truncated, then doubled."""
+def square_around(face: FaceBox, margin: float, tilt: float = 0.0) -> Crop:
+    """The square around a face box, as the published model's crop: everything is truncated, then doubled.
+
+    Raises:
+        InputError: the box has no area.
+    """
     x1, y1, x2, y2 = (int(value) for value in face[:4])
     half = int(max((y2 - y1) // 2, (x2 - x1) // 2) * margin)
     if half < 1:
         raise InputError("the face is too small", "use a larger picture, or a larger --margin")
-    if 2 * half > LARGEST * max(picture.shape):
-        raise UsageError(f"a margin of {margin} leaves nearly nothing of the face", "1.6 shows head and shoulders")
     return Crop(int((x1 + x2) / 2) - half, int((y1 + y2) / 2) - half, 2 * half, tilt)
 
 

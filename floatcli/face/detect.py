@@ -12,6 +12,12 @@ from floatcli.face.networks import SFD_URL, Notice, network_file
 
 #: Detectors see the picture scaled to this height (SPEC section 5).
 DETECTION_HEIGHT = 360
+#: Boxes of one face a moment apart overlap by this at least.
+FOLLOWED = 0.3
+
+CASCADE_INSTEAD = (
+    "face-alignment's detector can't be fetched: looking for frontal faces with scikit-image's cascade instead"
+)
 
 
 class FaceBox(NamedTuple):
@@ -29,6 +35,13 @@ class FaceBox(NamedTuple):
         """Square pixels."""
         return (self.x2 - self.x1) * (self.y2 - self.y1)
 
+    def overlap(self, other: FaceBox) -> float:
+        """The area both have in common, over that of both together."""
+        across = min(self.x2, other.x2) - max(self.x1, other.x1)
+        down = min(self.y2, other.y2) - max(self.y1, other.y1)
+        common = max(across, 0.0) * max(down, 0.0)
+        return common / (self.area + other.area - common)
+
 
 class FaceDetector(Protocol):
     """Anything that finds faces."""
@@ -39,16 +52,23 @@ class FaceDetector(Protocol):
         """Faces in a picture uint8 (H, W, 3) RGB, the largest first."""
         ...
 
+    def follow(self, picture: np.ndarray, box: FaceBox) -> FaceBox | None:
+        """The face of a picture uint8 (H, W, 3) RGB that was at ``box`` a moment ago; None where it has gone."""
+        ...
 
-def default_detector(device: str = "cpu", notice: Notice = print) -> FaceDetector:
-    """face-alignment's detector on ``device``; where its network can't be had, the cascade, and ``notice`` says so."""
+
+def default_detector(device: str = "cpu", notice: Notice = print, tilted: bool = True) -> FaceDetector:
+    """face-alignment's detector on ``device``; where its network can't be had, the cascade, and ``notice`` says so.
+
+    Without ``tilted`` the cascade leaves out heads far on one side, which takes most of its time where no face is.
+    """
     path = network_file(SFD_URL, notice)
     if path is not None:
         return NetworkDetector(device, str(path))
     from floatcli.face.cascade import CascadeDetector
 
-    notice("face-alignment's detector can't be fetched: looking for frontal faces with scikit-image's cascade instead")
-    return CascadeDetector()
+    notice(CASCADE_INSTEAD)
+    return CascadeDetector(tilted)
 
 
 class NetworkDetector:
@@ -73,6 +93,11 @@ class NetworkDetector:
         with self._turn:
             found = self._network.detect_from_image(small)
         return largest_first([_box(row, scale) for row in found])
+
+    def follow(self, picture: np.ndarray, box: FaceBox) -> FaceBox | None:
+        """The face of a picture uint8 (H, W, 3) RGB that was at ``box`` a moment ago; None where it has gone."""
+        nearest = max(self.detect(picture), key=box.overlap, default=None)
+        return nearest if nearest is not None and box.overlap(nearest) >= FOLLOWED else None
 
 
 def _box(row: np.ndarray, scale: float) -> FaceBox:

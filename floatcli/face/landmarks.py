@@ -22,6 +22,8 @@ POINTS_OF_ANCHOR = {
     "chin": (8,),
 }
 
+#: How far the tip of a nose lies before the eyes' outer corners, over the distance of these: about 45 and 90 mm.
+NOSE = 0.5
 
 #: Where anchors lie in a face's box from brow to chin, as shares of its sides.
 _TYPICAL = np.array([(0.3, 0.3), (0.7, 0.3), (0.34, 0.74), (0.66, 0.74), (0.5, 0.69), (0.5, 0.81), (0.5, 0.98)])
@@ -35,7 +37,7 @@ class AnchorFinder(Protocol):
         ...
 
 
-def default_anchor_finder(device: str = "cpu", notice: Notice = print) -> AnchorFinder | None:
+def default_anchor_finder(device: str = "cpu", notice: Notice = print) -> LandmarkNetwork | None:
     """face-alignment's landmark network on ``device``; None where its files can't be had."""
     if network_file(SFD_URL, notice) is None:  # face-alignment loads its detector along with the landmark network
         return None
@@ -53,9 +55,14 @@ class LandmarkNetwork:
 
     def anchors(self, picture: np.ndarray, box: FaceBox) -> np.ndarray | None:
         """Anchors (7, 2) float32, x, y in pixels of a picture uint8 (H, W, 3) RGB."""
+        points = self.points(picture, box)
+        return None if points is None else anchors_of_landmarks(points)
+
+    def points(self, picture: np.ndarray, box: FaceBox) -> np.ndarray | None:
+        """The 68 landmarks (68, 2), x, y in pixels of a picture uint8 (H, W, 3) RGB; None where there are none."""
         with self._turn:
             found = self._network.get_landmarks_from_image(picture, detected_faces=[np.array(box[:4])])
-        return anchors_of_landmarks(found[0]) if found else None
+        return found[0] if found else None
 
 
 def anchors_of_landmarks(points: np.ndarray) -> np.ndarray:
@@ -67,6 +74,18 @@ def anchors_of_landmarks(points: np.ndarray) -> np.ndarray:
 def anchors_of_box(box: FaceBox) -> np.ndarray:
     """Where the anchors (7, 2) of an upright face lie in its box, on average."""
     return np.array([box.x1, box.y1]) + _TYPICAL * (box.x2 - box.x1, box.y2 - box.y1)
+
+
+def yaw_of_landmarks(points: np.ndarray) -> float:
+    """How far a head is turned, in degrees, positive to the right as seen, by 68 landmarks (68, 2).
+
+    By how far the tip of the nose leaves the middle of the eyes' outer corners, along the line through these: good to
+    a few degrees, as noses differ.
+    """
+    (left, right), tip = points[[36, 45]], points[30]
+    across = right - left
+    share = (tip - (left + right) / 2) @ across / max(float(across @ across), 1e-6)
+    return float(np.degrees(np.arctan(share / NOSE)))
 
 
 def tilt_of_anchors(anchors: np.ndarray) -> float:

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from floatcli.errors import FfmpegError
 
+#: What names of videos end in.
+VIDEO_SUFFIXES = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts"}
+
 
 @cache
 def ffmpeg_executable() -> str:

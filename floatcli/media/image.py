@@ -10,13 +10,12 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from floatcli.errors import InputError
+from floatcli.media.ffmpeg import VIDEO_SUFFIXES
 
 #: Pictures of less than this on a side show no face.
 SMALLEST = 16
 #: Pictures of more than this are taken for a mistake or an attack, pixels.
 LARGEST = 150_000_000
-
-_VIDEO_SUFFIXES = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts"}
 
 
 def load_picture(path: str | Path, background: tuple[int, int, int]) -> np.ndarray:
@@ -83,7 +82,7 @@ def _damaged(path: Path) -> InputError:
 def _no_picture(path: Path) -> InputError:
     if path.stat().st_size == 0:
         return InputError(f"{path} is empty", "check the picture's path")
-    if path.suffix.lower() in _VIDEO_SUFFIXES:
+    if path.suffix.lower() in VIDEO_SUFFIXES:
         return InputError(f"{path} is a video, not a picture", "save one of its frames as a picture first")
     return InputError(f"{path} is no picture that can be read", "use PNG, JPEG or another format Pillow reads")
 

@@ -63,6 +63,7 @@ USAGE = [
     ("weights",), ("weights", "list"), ("weights", "path", "big"), ("weights", "path", "float"),
     ("weights", "verify", "big"), ("animate", "a", "b", "--margin", "1000"),
     ("train",), ("train", "--help"), ("train", "draw"), ("train", "autoencoder", "x.toml", "--part", "ears"),
+    ("train", "prepare"), ("train", "prepare", "--help"), ("train", "prepare", "a", "-o", "b", "--size", "3"),
 ]  # fmt: skip
 
 

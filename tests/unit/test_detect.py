@@ -16,7 +16,7 @@ from floatcli.config import CropConfig
 from floatcli.face import networks
 from floatcli.face.cascade import CascadeDetector
 from floatcli.face.crop import plan_crop
-from floatcli.face.detect import NetworkDetector, default_detector
+from floatcli.face.detect import FaceBox, NetworkDetector, default_detector
 
 SFD_BOX = np.array([175.3, 72.8, 272.9, 186.2])  # face-alignment's on the astronaut
 
@@ -45,6 +45,13 @@ def test_its_boxes_are_those_of_face_alignment(cascade: CascadeDetector) -> None
     face_at(astronaut(), cascade, SFD_BOX, tolerance=0.03)
     crop = plan_crop(astronaut(), CropConfig(), cascade)
     np.testing.assert_allclose([crop.left, crop.top, crop.side], [132, 38, 182], atol=5)
+
+
+def test_a_face_that_moved_is_followed_and_one_that_went_is_not(cascade: CascadeDetector) -> None:
+    box = FaceBox(*SFD_BOX)
+    found = cascade.follow(np.roll(astronaut(), (12, -25), axis=(0, 1)), box)
+    np.testing.assert_allclose(found[:4], np.add(SFD_BOX, (-25, 12, -25, 12)), atol=0.06 * 113)
+    assert cascade.follow(np.roll(astronaut(), 200, axis=1), box) is None
 
 
 @pytest.mark.parametrize("size", [96, 1500])

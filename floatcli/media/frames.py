@@ -1,0 +1,93 @@
+"""Pictures and sound out of videos, on one clock: both begin with the file, whatever starts later within it."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import ffmpeg
+import numpy as np
+
+from floatcli.checks import check_source
+from floatcli.errors import InputError
+from floatcli.media.ffmpeg import ffmpeg_executable, file_argument, last_word, media_info
+
+
+def check_video(path: Path) -> None:
+    """Raise InputError where a file is no video with sound."""
+    check_source(path, "video")
+    info = media_info(path)
+    if info is None or not info.video:
+        raise InputError(f"{path} is no video that ffmpeg can read", "use MP4, MOV, MKV or WebM")
+    if not info.audio:
+        raise InputError(f"{path} has no sound", "give a video of somebody who speaks")
+
+
+def video_frames(path: Path, fps: int) -> Iterator[np.ndarray]:
+    """Upright pictures uint8 (H, W, 3) RGB of a video at ``fps`` a second, never all held.
+
+    Raises:
+        InputError: there are none.
+    """
+    command = _pictures(ffmpeg.input(file_argument(path))["V:0"].filter("fps", fps, start_time=0))
+    count = 0
+    with tempfile.TemporaryFile() as said:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said) as process:
+            assert process.stdout is not None
+            try:
+                for picture in _ppm(process.stdout):
+                    count += 1
+                    yield picture
+            finally:
+                process.kill()  # nobody may want the rest
+        if not count:
+            said.seek(0)
+            reason = last_word(said.read())
+            raise InputError(f"the pictures of {path} can't be decoded: {reason}", "convert it to MP4")
+
+
+def decoded_frames(video: bytes) -> np.ndarray:
+    """All pictures uint8 (F, H, W, 3) RGB of an mp4 that is held whole."""
+    done = subprocess.run(_pictures(ffmpeg.input("pipe:0", format="mp4").video), input=video, capture_output=True)
+    pictures = list(_ppm(io.BytesIO(done.stdout)))
+    if done.returncode or not pictures:
+        raise InputError(f"a clip can't be decoded: {last_word(done.stderr)}", "prepare it again")
+    return np.stack(pictures)
+
+
+def video_sound(path: Path, rate: int) -> np.ndarray:
+    """The first sound of a video, mono, int16 (samples,) at ``rate`` a second.
+
+    Raises:
+        InputError: it can't be decoded.
+    """
+    sound = ffmpeg.input(file_argument(path))["a:0"].filter("aformat", channel_layouts="mono")
+    sound = sound.filter("aresample", rate, **{"async": 1, "first_pts": 0})  # silence where there is none
+    done = subprocess.run(_compiled(sound, format="s16le", acodec="pcm_s16le"), capture_output=True)
+    if not done.stdout:
+        raise InputError(f"the sound of {path} can't be decoded: {last_word(done.stderr)}", "convert it to MP4")
+    return np.frombuffer(done.stdout, "<i2")
+
+
+def _pictures(stream: Any) -> list[str]:
+    """ffmpeg's argument list for pictures that each tell their own size."""
+    return _compiled(stream, format="image2pipe", vcodec="ppm", pix_fmt="rgb24")
+
+
+def _compiled(stream: Any, **options: str) -> list[str]:
+    output = ffmpeg.output(stream, "pipe:1", **options).global_args("-nostdin", "-v", "error")
+    return output.compile(cmd=ffmpeg_executable())
+
+
+def _ppm(stream: IO[bytes]) -> Iterator[np.ndarray]:
+    """Pictures uint8 (H, W, 3) of a stream of PPM files, up to the first that is cut off."""
+    while stream.readline() == b"P6\n":
+        width, height = map(int, stream.readline().split())
+        stream.readline()  # the largest value, 255
+        data = stream.read(width * height * 3)
+        if len(data) == width * height * 3:
+            yield np.frombuffer(data, np.uint8).reshape(height, width, 3)

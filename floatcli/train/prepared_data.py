@@ -1,0 +1,79 @@
+"""Prepared clips, streamed from disk for training."""
+
+from __future__ import annotations
+
+import io
+import json
+import wave
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from floatcli.errors import InputError
+from floatcli.media.frames import decoded_frames
+from floatcli.rows import Row
+from floatcli.train.prepare import read_manifest
+from floatcli.train.shards import Sample, read_shard
+
+_Item = TypeVar("_Item")
+
+
+class PreparedClip(NamedTuple):
+    """F frames of one face, and what is said meanwhile."""
+
+    key: str
+    frames: np.ndarray  # (F, S, S, 3) uint8 RGB, 25 a second
+    audio: np.ndarray  # (640 F,) float32 in [-1, 1], 16 kHz
+    boxes: np.ndarray  # (F, 3, 4) float32 x1, y1, x2, y2 in pixels, of the parts in PARTS
+    told: Row  # its row in the manifest, and its source
+
+
+class PreparedClips:
+    """The clips of a folder that ``floatcli train prepare`` made.
+
+    Args:
+        folder: The folder.
+        part: Of several readers, each with other shards: which one this is, and how many there are.
+
+    Raises:
+        InputError: there are none.
+    """
+
+    def __init__(self, folder: Path, part: tuple[int, int] = (0, 1)):
+        names = [row["shard"] for row in read_manifest(folder).values() if row.get("shard")]
+        if not names:
+            raise InputError(f"no clips are in {folder}", "prepare some first: floatcli train prepare VIDEOS -o DATA")
+        self.shards = [folder / name for name in names]
+        self._part, self._parts = part
+
+    def stream(self, seed: int, held: int = 100) -> Iterator[PreparedClip]:
+        """Every clip once, in an order that follows from ``seed`` alone: another one for another epoch.
+
+        Shards come in random order. Of their clips ``held`` are kept, encoded, and one of these is next at random.
+        """
+        rng = np.random.default_rng(seed)
+        shards = [self.shards[k] for k in rng.permutation(len(self.shards))][self._part :: self._parts]
+        samples = (sample for shard in shards for sample in read_shard(shard))
+        for key, sample in _mixed(samples, rng, held):
+            yield _clip(key, sample)
+
+
+def _mixed(items: Iterable[_Item], rng: np.random.Generator, held: int) -> Iterator[_Item]:
+    """Items in random order, as far as that can be with so many of them at hand."""
+    kept: list[_Item] = []
+    for item in items:
+        kept.append(item)
+        if len(kept) >= held:
+            yield kept.pop(rng.integers(len(kept)))
+    while kept:
+        yield kept.pop(rng.integers(len(kept)))
+
+
+def _clip(key: str, sample: Sample) -> PreparedClip:
+    told = json.loads(sample["json"])
+    boxes = np.array(told.pop("boxes"), np.float32)
+    with wave.open(io.BytesIO(sample["wav"])) as file:
+        sound = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+    return PreparedClip(key, decoded_frames(sample["mp4"]), sound.astype(np.float32) / 32768, boxes, told)

@@ -1,0 +1,50 @@
+"""Shards in WebDataset's format: tar files of samples, each some files that share the name before the first dot."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from floatcli.errors import InputError
+from floatcli.files import replacing
+
+Sample = Mapping[str, bytes]  # files by their suffixes, without the dot
+
+
+def write_shard(path: Path, samples: Iterable[tuple[str, Sample]]) -> None:
+    """Write samples with their keys as they come. The same samples give the same bytes.
+
+    Raises:
+        InputError: the place can't be written to.
+    """
+    with replacing(path) as temporary, tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar:
+        for key, sample in samples:
+            for suffix, data in sample.items():
+                entry = tarfile.TarInfo(f"{key}.{suffix}")
+                entry.size = len(data)
+                tar.addfile(entry, io.BytesIO(data))
+
+
+def read_shard(path: Path) -> Iterator[tuple[str, Sample]]:
+    """Samples with their keys, one held at a time.
+
+    Raises:
+        InputError: the shard can't be read.
+    """
+    key, sample = "", dict[str, bytes]()
+    try:
+        with tarfile.open(path, "r|") as tar:
+            for entry in tar:
+                name, _, suffix = entry.name.partition(".")
+                if sample and name != key:
+                    yield key, sample
+                    sample = {}
+                file = tar.extractfile(entry)
+                key, sample[suffix] = name, file.read() if file is not None else b""
+    except (OSError, tarfile.TarError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path} can't be read: {reason}", "remove it, and prepare its video again") from error
+    if sample:
+        yield key, sample
