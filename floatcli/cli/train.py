@@ -24,7 +24,12 @@ Config = Annotated[
     Path, options.PathArgument(help="The training's settings, a TOML file such as weights/embedded.toml.")
 ]
 RunFolder = Annotated[
-    Path, options.PathOption("--run", help="Folder of checkpoints and samples; a run there is resumed.")
+    Path,
+    options.PathOption(
+        "--run",
+        "--run-folder",  # torchrun takes the first for one of its own
+        help="Folder of checkpoints and samples; a run there is resumed.",
+    ),
 ]
 Threads = Annotated[int, typer.Option("--threads", min=1, help="CPU threads; 1 where several parts train at once.")]
 
