@@ -20,17 +20,15 @@ def test_both_stages_make_weights_that_animate(tmp_path, monkeypatch, capsys, fa
     monkeypatch.chdir(tmp_path)
     assert run(["train", "all", str(TINY), "--run", "run", "-o", "tiny.safetensors"]) == ExitCode.OK
     said = capsys.readouterr().err
-    for name, loss in (("encoder", "coeffs"), ("landmarks", "anchors"), ("audio", "lips"), ("flow", "field")):
+    for name, loss in (("landmarks", "anchors"), ("audio", "lips"), ("flow", "field")):
         losses = [float(value) for value in re.findall(rf"{name} \d+/\d+ .*?{loss} ([\d.]+)", said)]
-        assert losses[-1] < losses[0], f"{name} learns nothing: {losses}"
+        assert losses[-1] < 0.95 * losses[0], f"{name} learns nothing: {losses}"
     parts = ("encoder", "landmarks", "mouth", "eyes", "warp", "audio", "emotion", "flow")
     assert all(checkpoints.checkpoints(Path("run"), name) for name in parts)
     made = ["--weights", "tiny.safetensors", "--crop", "none", "-o", "a.mp4"]
     assert run(["animate", str(face_file), str(speech_file), *made]) == ExitCode.OK
     assert Path("a.mp4").stat().st_size > 1000
-    assert (
-        run(["train", "all", str(TINY), "--run", "run", "-o", "again.safetensors"]) == ExitCode.OK
-    )  # goes on: no step
+    assert run(["train", "all", str(TINY), "--run", "run", "-o", "again.safetensors"]) == ExitCode.OK
     assert not re.search(r"\d+/\d+ ", capsys.readouterr().err)
     assert Path("again.safetensors").read_bytes() == Path("tiny.safetensors").read_bytes()
 
