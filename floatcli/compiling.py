@@ -27,6 +27,7 @@ def compile_networks(model: FloatModel) -> None:
     place = Path(torch.hub.get_dir()).parent / "inductor"
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(place))  # torch's own choice lasts until the next start
     torch._dynamo.config.recompile_limit = _SIZES
+    torch._dynamo.config.error_on_nested_fx_trace = False  # while one thread compiles, others compute as they are
     for part in (*model.field.blocks, *model.decoder.repeated()):
         part.compile()
 
