@@ -112,7 +112,7 @@ class Bench:
     Args:
         pipe: What is timed.
         seconds: Length of the speech.
-        repeats: Runs of everything, after two that do not count.
+        repeats: Runs of everything, after some that do not count.
         compare: Whether the plain rendering of the model runs in turn with it.
 
     Raises:
@@ -242,8 +242,10 @@ class Bench:
 
     def _row(self, stage: Stage) -> Row:
         stage.run()  # what is made ready or compiled at first use does not count
-        with torch.compiler.set_stance("force_eager"), _one_thread(), _Counter() as counter:
+        with torch.compiler.set_stance("force_eager"), _one_thread(self.pipe), _Counter() as counter:
             stage.run()
+        if stage.plain:
+            stage.plain()
         self.first.clear()
         ours, plain = list[float](), list[float]()
         for _ in range(self.repeats):  # in turn
@@ -291,14 +293,16 @@ _FORMULAS: dict[str, Callable[..., int]] = {
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def _one_thread(pipe: FloatPipeline) -> Iterator[None]:
     """Compute in this thread alone, as nothing is counted in others."""
-    threads = torch.get_num_threads()
+    threads, overlaps = torch.get_num_threads(), pipe.overlaps
     torch.set_num_threads(1)
+    pipe.overlaps = False
     try:
         yield
     finally:
         torch.set_num_threads(threads)
+        pipe.overlaps = overlaps
 
 
 class _Counter(TorchDispatchMode):

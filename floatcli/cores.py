@@ -20,12 +20,13 @@ Result = TypeVar("Result")
 
 
 def each_on_a_core(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """What ``work`` makes of every item, as many at a time as torch has threads here, and with one thread for each.
+    """What ``work`` makes of every item, as many at a time as torch has threads here, which they share.
 
-    A single item has all threads. Nothing can be learnt from the results.
+    Nothing can be learnt from the results.
     """
     threads = torch.get_num_threads()
-    if threads == 1 or len(items) == 1:
+    workers = min(threads, len(items))
+    if workers <= 1:
         return [work(item) for item in items]
     inference, half = torch.is_inference_mode_enabled(), torch.is_autocast_enabled("cpu")
     kind = torch.get_autocast_dtype("cpu")
@@ -35,21 +36,21 @@ def each_on_a_core(work: Callable[[Item], Result], items: Sequence[Item]) -> lis
             return work(item)
 
     with _opencv_alone():
-        return list(_cores(threads).map(done, items))
+        return list(_cores(workers, threads).map(done, items))
 
 
 @cache
-def _cores(count: int) -> ThreadPoolExecutor:
-    """So many threads, in each of which torch computes by that thread alone."""
-    pool, all_there = ThreadPoolExecutor(count), Barrier(count)
+def _cores(workers: int, threads: int) -> ThreadPoolExecutor:
+    """So many workers, among which torch's threads are shared out."""
+    pool, all_there = ThreadPoolExecutor(workers), Barrier(workers)
 
     def begin(_: int) -> None:
         torch.get_num_threads()  # torch gives a thread its number when it first needs one, in place of what was set
-        torch.set_num_threads(1)
+        torch.set_num_threads(threads // workers)
         all_there.wait()
 
-    list(pool.map(begin, range(count)))
-    torch.set_num_threads(count)  # each thread has its own number, but new ones begin with what was set last
+    list(pool.map(begin, range(workers)))
+    torch.set_num_threads(threads)  # each thread has its own number, but new ones begin with what was set last
     return pool
 
 

@@ -134,15 +134,16 @@ def exactly() -> AbstractContextManager[None]:
 
 
 @contextmanager
-def memory_told(device: torch.device) -> Iterator[None]:
-    """Raise DeviceError where the device runs out of memory."""
+def memory_told(
+    device: torch.device, hint: str = "lower --batch-size, try --dtype float16 or take another --device"
+) -> Iterator[None]:
+    """Raise DeviceError with this hint where the device runs out of memory."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
         if not _out_of_memory(error):
             raise
-        message = f"{device} has too little memory"
-        raise DeviceError(message, "lower --batch-size, try --dtype float16 or take another --device") from error
+        raise DeviceError(f"{device} has too little memory", hint) from error
 
 
 def _out_of_memory(error: Exception) -> bool:

@@ -39,8 +39,9 @@ def bench(
 ) -> None:
     """Time every stage and the whole, against what the machine can do.
 
-    Two runs of each that do not count come first. Frames/s of a stage are those that the clip would have if there were
-    nothing else. The plain rendering runs in float32, on a GPU with torch's own settings.
+    Runs that do not count come first. Frames/s of a stage are those that the clip would have if there were nothing
+    else. First frames are those handed to ffmpeg. The plain rendering runs in float32, on a GPU with torch's own
+    settings.
     """
     run = RunConfig(device, dtype, batch_size)
     check_run(run)

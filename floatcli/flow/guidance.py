@@ -12,7 +12,7 @@ from floatcli.config import SampleConfig
 from floatcli.models.conditions import WindowCondition
 from floatcli.models.fmt import VectorField
 
-_ROWS = 1024  # modulated at once: enough for products of matrices to be fast, and 250 MB at the published size
+_ROWS = 1024  # modulated at once, about: enough for products of matrices to be fast, and 250 MB at the published size
 
 
 class Pass(NamedTuple):
@@ -87,7 +87,7 @@ class GuidedField:
 
     def _modulations(self, times: Tensor) -> Iterator[list[Tensor]]:
         """Those of every layer at each of the times (n,)."""
-        for some in times.split(max(1, _ROWS // len(self.rows))):
+        for some in times.tensor_split(-(-len(times) * len(self.rows) // _ROWS)):
             for layers in zip(*self.field.modulations(some, self.rows), strict=True):
                 yield [layer[self.row_of] for layer in layers]
 

@@ -13,7 +13,7 @@ from torchdiffeq import odeint
 
 from floatcli.config import ModelConfig, SampleConfig
 from floatcli.flow.guidance import GuidedField
-from floatcli.flow.solvers import solver_steps
+from floatcli.flow.solvers import in_step, solver_steps
 from floatcli.models.conditions import WindowCondition
 from floatcli.models.fmt import VectorField
 
@@ -48,12 +48,15 @@ def integrate(field: Callable[[Tensor, Tensor], Tensor], x_0: Tensor, settings: 
     return odeint(field, x_0, ends, method=settings.solver, options={"grid_constructor": lambda *_: grid})[-1]
 
 
-@lru_cache
 def evaluation_times(settings: SampleConfig) -> tuple[float, ...] | None:
     """The times at which a field is evaluated, in order; None where the solver chooses them by what it sees."""
-    if solver_steps(settings) is None:
-        return None
-    times = []
+    alike = in_step(settings)
+    return None if alike is None else _times(alike)
+
+
+@lru_cache
+def _times(settings: SampleConfig) -> tuple[float, ...]:
+    times: list[float] = []
 
     def field(t: Tensor, x: Tensor) -> Tensor:
         times.append(t.item())

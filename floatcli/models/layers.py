@@ -229,7 +229,7 @@ class StyledConv(nn.Module):
     @torch.no_grad()
     def fold(self) -> None:
         """Work out once what depends on the weight alone, which is not to change any more."""
-        self.power, self.kernel = self._power(), self._kernel()
+        self.power, self.kernel, self.at_points = self._power(), self._kernel().detach(), None
 
     def _power(self) -> Tensor:
         """Squares of the weight, summed over the kernel, (inputs, outputs)."""
@@ -250,7 +250,7 @@ class StyledConv(nn.Module):
         kernel = self._kernel() if self.kernel is None else self.kernel
         bias = SQRT2 * self.bias
         if self.kernel is not None and self.blur is None and _plain(x) and winograd.pays(x, kernel):
-            return winograd.styled_conv(x, style, self._at_points(), gain, bias)
+            return self._by_points(x, style, gain, bias)
         if len(x) == 1 and x[0].numel() > kernel.numel():
             return self._alone(x, self._modulated(kernel, style[0], gain[0]), bias)
         x = x * style[:, :, None, None]
@@ -258,11 +258,12 @@ class StyledConv(nn.Module):
         x = torch.addcmul(bias[:, None, None], x, gain[:, :, None, None])
         return F.leaky_relu(x, 0.2, inplace=True)
 
-    def _at_points(self) -> Tensor:
-        """The weight for ``winograd``, kept from the first map on that needs it."""
+    @torch.compiler.disable
+    def _by_points(self, x: Tensor, style: Tensor, gain: Tensor, bias: Tensor) -> Tensor:
+        """By ``winograd``, whose weight is kept from the first map on that needs it."""
         if self.at_points is None:
             self.at_points = winograd.transformed(self.weight)
-        return self.at_points
+        return winograd.styled_conv(x, style, self.at_points, gain, bias)
 
     def _alone(self, x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
         """One sample, (1, inputs, H, W), with its own kernel."""

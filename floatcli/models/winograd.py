@@ -69,7 +69,7 @@ def styled_conv(x: Tensor, style: Tensor, kernel: Tensor, gain: Tensor, bias: Te
     padded = x.new_zeros(count, height + 2, width + 2, inputs)
     torch.mul(x.permute(0, 2, 3, 1), style[:, None, None], out=padded[:, 1:-1, 1:-1])
     result = x.new_empty(count, height, width, kernel.shape[2])
-    at_once = max(1, inputs * TILE**2 // (height * width))  # frames: no less of them than of the kernel
+    at_once = max(1, inputs * TILE**2 // (height * width))  # frames, of which the points take no less than the kernel
     parts = (part.split(at_once) for part in (padded, gain, result))
     for some, some_gain, out in zip(*parts, strict=True):
         tiles = out.unflatten(1, (-1, TILE)).unflatten(3, (-1, TILE))  # (n, rows, 4, columns, 4, C')

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import torch
 
 from floatcli.errors import InputError
+from floatcli.files import replacing
 
 
 def place(folder: Path, name: str, step: int) -> Path:
@@ -23,22 +23,13 @@ def checkpoints(folder: Path, name: str) -> list[Path]:
 
 
 def save(state: dict[str, Any], path: Path, keep: int) -> None:
-    """Writes a checkpoint beside its place and moves it there; of the part's others, the last ``keep - 1`` stay.
+    """Writes a checkpoint; of the part's others, the last ``keep - 1`` stay.
 
     Raises:
         InputError: It cannot be written, as on a full disk; those before it are as they were.
     """
-    part = path.with_suffix(".part")
-    try:
-        with part.open("wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except (OSError, RuntimeError) as error:  # torch wraps what its writer meets
-        part.unlink(missing_ok=True)
-        said = f"{path} cannot be written: {getattr(error, 'strerror', None) or error}"
-        raise InputError(said, "make room there and start again: the run goes on from the checkpoint before") from error
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        torch.save(state, file)  # a file of Python's: its errors tell why
     name, _, _ = path.stem.rpartition("-")
     for old in checkpoints(path.parent, name)[:-keep]:
         old.unlink(missing_ok=True)

@@ -18,13 +18,16 @@ from accelerate.utils import send_to_device
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
-from floatcli.errors import DeviceError, TrainingError
+from floatcli.device import memory_told
+from floatcli.errors import TrainingError
 from floatcli.train import checkpoints
 
 Losses = dict[str, Tensor]
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 SCHEDULES = ("cosine", "constant")
+
+_SMALLER = "take a smaller batch, and as many more to accumulate: the run goes on from its last checkpoint"
 
 
 @dataclass(frozen=True)
@@ -191,7 +194,7 @@ class Run:
         for k in range(count):
             rng = np.random.default_rng((self.config.seed, self.step, k * processes + self.accelerator.process_index))
             torch.manual_seed(int(rng.integers(2**31)))
-            with _memory_told(self.accelerator.device), self._shared(k + 1 == count):
+            with memory_told(self.accelerator.device, _SMALLER), self._shared(k + 1 == count):
                 losses = self.objective(*send_to_device(draw(rng), self.accelerator.device))
                 self.accelerator.backward(torch.stack(list(losses.values())).sum() / count)
             for key, value in losses.items():
@@ -230,12 +233,3 @@ class Run:
         log(f"{self.name} {self.step}/{self.config.steps}  {said}  {pace:.3f} s/step")
         for key, value in {**means, "rate": self.config.rate(self.step - 1), "seconds": pace}.items():
             board.add_scalar(key, value, self.step)
-
-
-@contextmanager
-def _memory_told(device: torch.device) -> Iterator[None]:
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        hint = "take a smaller batch, and as many more to accumulate: the run goes on from its last checkpoint"
-        raise DeviceError(f"{device} has too little memory for this batch", hint) from error

@@ -147,6 +147,19 @@ def test_beside_another_clip(golden: Golden) -> None:
     assert_frames(golden, frames, "frames")
 
 
+def test_frames_each_on_a_core(golden: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(golden.model.decoder, "shared", 1)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        portraits = [golden.model.encode(image) for image in (golden["image"].flip(3), golden["image"])]
+        shown = golden["motion_speech_emotion_9steps"][0, golden["frame_index"]]
+        _, frames = golden.model.decode_together(portraits, [shown[:1], shown])
+    finally:
+        torch.set_num_threads(threads)
+    assert_frames(golden, frames, "frames")
+
+
 def edited_latents(golden: Golden, motion: Tensor, edit: BasisEdit) -> Tensor:
     """Latents (n, D) after what ``floatcli edit`` does to them."""
     config = golden.model.config

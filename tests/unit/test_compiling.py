@@ -15,6 +15,7 @@ from torch import nn
 from floatcli import FloatPipeline, together
 from floatcli.config import CropConfig, SampleConfig
 from floatcli.errors import DeviceError
+from floatcli.models import decoder
 from floatcli.models.layers import PackedLinear, fold
 
 WHOLE, QUICK = CropConfig(mode="none"), SampleConfig(nfe=1)
@@ -74,6 +75,23 @@ def test_what_is_compiled_shows_the_same(weights, request, monkeypatch, face_fil
             pipe.networks.compile()
         frames.append(np.stack(list(pipe.animate(face_file, speech, WHOLE, QUICK, emotion="happy"))))
     assert np.abs(frames[0].astype(int) - frames[1]).max() <= 1
+
+
+def test_frames_each_on_a_core_are_compiled_once_at_a_time(monkeypatch, tiny_weights):
+    """A level that is compiled by one thread is asked for by the other."""
+    monkeypatch.setattr(decoder, "ALONE", 16)
+    monkeypatch.setattr(nn.Module, "compile", partialmethod(COMPILE, backend="aot_eager"))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        pipe = opened(tiny_weights, False)
+        still = pipe.portrait(np.zeros((64, 64, 3), np.uint8), WHOLE)
+        motion = 0.1 * torch.randn(8, pipe.config.motion_dim, generator=torch.Generator().manual_seed(0))
+        expected = pipe.networks.draw(still.portrait, motion)
+        pipe.networks.compile()
+        assert np.abs(pipe.networks.draw(still.portrait, motion).astype(int) - expected).max() <= 1
+    finally:
+        torch.set_num_threads(threads)
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")

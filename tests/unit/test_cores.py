@@ -33,6 +33,14 @@ def test_items_are_worked_on_side_by_side_by_one_thread_each() -> None:
 
 
 @pytest.mark.usefixtures("two_threads")
+def test_threads_are_shared_out_where_items_are_few() -> None:
+    torch.set_num_threads(6)
+    assert each_on_a_core(lambda _: torch.get_num_threads(), range(2)) == [3, 3]
+    assert each_on_a_core(lambda _: torch.get_num_threads(), range(8)) == [1] * 8
+    assert torch.get_num_threads() == 6
+
+
+@pytest.mark.usefixtures("two_threads")
 def test_modes_are_those_of_who_asks() -> None:
     def modes(_: int) -> tuple[bool, bool, torch.dtype]:
         return torch.is_inference_mode_enabled(), torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")

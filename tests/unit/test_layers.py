@@ -124,3 +124,18 @@ def test_looking_up_is_weighted_bilinear_sampling_with_zeros_outside(channels: i
     expected = F.grid_sample(maps.expand(3, -1, -1, -1), grid, align_corners=False) * weight
     assert torch.allclose(found, expected, atol=1e-5)
     assert torch.allclose(look_up(maps, x, y, weight), expected, atol=1e-5)  # where it is learnt
+
+
+@torch.no_grad()
+def test_folding_again_follows_the_weight_and_stores_nothing() -> None:
+    layer, x, latent = StyledConv(256, 4, 5), torch.randn(1, 256, 16, 16), torch.randn(1, 5)
+    names = set(layer.state_dict())
+    for _ in range(2):
+        layer.weight.normal_()
+        fold(layer)
+        plain = StyledConv(256, 4, 5)
+        plain.load_state_dict(layer.state_dict())
+        found, unfolded = layer(x, latent), plain(x, latent)
+        assert torch.allclose(found, unfolded, atol=1e-4 * unfolded.std().item())
+        assert layer.at_points is not None
+    assert set(layer.state_dict()) == names
