@@ -23,6 +23,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from floatcli import hearing
+from floatcli.allocator import PlainThread
 from floatcli.config import CropConfig, SampleConfig, VideoConfig
 from floatcli.device import exactly, mixed
 from floatcli.errors import UsageError
@@ -113,15 +114,15 @@ class Bench:
         pipe: What is timed.
         seconds: Length of the speech.
         repeats: Runs of everything, after some that do not count.
-        compare: Whether the plain rendering of the model runs in turn with it.
+        beside: Where the plain rendering of the model runs, in turn with it; None to run none.
 
     Raises:
         UsageError: the plain rendering is not there, or is none of this model.
     """
 
-    def __init__(self, pipe: FloatPipeline, seconds: float, repeats: int, compare: bool):
+    def __init__(self, pipe: FloatPipeline, seconds: float, repeats: int, beside: PlainThread | None = None):
         self.pipe, self.config, self.repeats = pipe, pipe.config, repeats
-        self.plain = _plain(pipe) if compare else None
+        self.plain, self.beside = _plain(pipe) if beside else None, beside
         self.picture = _picture(pipe)
         self.samples = _speech(seconds, self.config.sample_rate)
         self.still = pipe.portrait(self.picture, CropConfig("none"))
@@ -244,18 +245,20 @@ class Bench:
         stage.run()  # what is made ready or compiled at first use does not count
         with torch.compiler.set_stance("force_eager"), _one_thread(self.pipe), _Counter() as counter:
             stage.run()
-        if stage.plain:
-            stage.plain()
+        self._plain_seconds(stage)
         self.first.clear()
         ours, plain = list[float](), list[float]()
         for _ in range(self.repeats):  # in turn
             ours.append(self._seconds(stage.run))
-            if stage.plain:
-                plain.append(self._seconds(stage.plain))
+            plain += self._plain_seconds(stage)
         middle = statistics.median(ours)
         gflops, gbytes = (count / middle / 1e9 if count else None for count in (counter.operations, counter.bytes))
         against = statistics.median(plain) if plain else None
         return Row(stage.name, stage.frames, middle, min(ours), max(ours), gflops, gbytes, against)
+
+    def _plain_seconds(self, stage: Stage) -> list[float]:
+        """Of a run of the plain rendering, where there is one."""
+        return [self.beside.run(partial(self._seconds, stage.plain))] if self.beside and stage.plain else []
 
     def _seconds(self, run: Callable[[], object]) -> float:
         begun = time.perf_counter()

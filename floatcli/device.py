@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
@@ -68,22 +66,6 @@ def _on_stream(device: torch.device, lane: str) -> Iterator[None]:
     with torch.cuda.stream(stream):
         yield
     stream.synchronize()  # errors and seconds belong to the stage that made them, and results may go to other streams
-
-
-#: glibc's numbers of these settings, and what they become.
-_MALLOC = {-3: 1 << 30, -1: (1 << 31) - 1, -8: 1}  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_ARENA_MAX
-
-
-@cache
-def keep_memory() -> None:
-    """Have this process keep memory that it frees, for the next batch of frames.
-
-    Given back and asked for anew, every page of it would have to be zeroed by the system when it is first written,
-    which takes longer than most of what is computed there. Other systems than glibc's are left as they are.
-    """
-    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
-        for number, value in _MALLOC.items():
-            libc.mallopt(number, value)
 
 
 @contextmanager

@@ -19,12 +19,13 @@ from torch import Tensor, nn
 
 from floatcli import hearing
 from floatcli.ahead import ahead
+from floatcli.allocator import keep_memory
 from floatcli.checkpoint.load import load_model
 from floatcli.checkpoint.store import choice_of_weights, file_digest, find_weights
 from floatcli.checks import AUTO, check_crop, check_run, check_sample, check_windows
 from floatcli.clip import Clip, Stages, ignore
 from floatcli.config import CropConfig, RunConfig, SampleConfig
-from floatcli.device import choose_device, choose_dtype, keep_memory, memory_told
+from floatcli.device import choose_device, choose_dtype, memory_told
 from floatcli.errors import UsageError, WeightsError
 from floatcli.flow.sampler import sample_motion
 from floatcli.flow.solvers import resolved

@@ -40,13 +40,16 @@ def bench(
     """Time every stage and the whole, against what the machine can do.
 
     Runs that do not count come first. Frames/s of a stage are those that the clip would have if there were nothing
-    else. First frames are those handed to ffmpeg. The plain rendering runs in float32, on a GPU with torch's own
-    settings.
+    else. First frames are those handed to ffmpeg. The plain rendering runs in float32 with torch's own settings, in a
+    thread whose memory is not kept as floatcli keeps its own.
     """
     run = RunConfig(device, dtype, batch_size)
     check_run(run)
     if not 0.1 <= seconds <= LONGEST:
         raise UsageError(f"seconds must lie in 0.1..{LONGEST:g}, not {seconds}", "4 are two windows of motion")
+    from floatcli.allocator import PlainThread
+
+    beside = PlainThread() if compare else None  # before there are other threads
     from floatcli.bench import Bench
     from floatcli.pipeline import FloatPipeline
 
@@ -54,7 +57,7 @@ def bench(
     pipe = FloatPipeline.from_weights(weights, notice=told, **asdict(run))
     if compile:
         pipe.networks.compile()
-    report = Bench(pipe, seconds, repeats, compare).report(told)
+    report = Bench(pipe, seconds, repeats, beside).report(told)
     if as_json:
         print(json.dumps(report.as_json()))
     else:
