@@ -14,6 +14,7 @@ from floatcli.cli import console, options
 from floatcli.config import RunConfig
 from floatcli.errors import UsageError
 from floatcli.files import check_place
+from floatcli.train.parts import DRAWN, EVERY_PART, check_parts
 from floatcli.train.prepare_settings import PrepareConfig, check_prepare
 
 app = typer.Typer(
@@ -35,7 +36,12 @@ Threads = Annotated[int, typer.Option("--threads", min=1, help="CPU threads; 1 w
 
 Exported = Annotated[Path, options.PathOption("--output", "-o", help="The safetensors file to write.")]
 
-PARTS = ("encoder", "landmarks", "mouth", "eyes", "warp")
+Data = Annotated[
+    str,
+    typer.Option(
+        help=f"What stage 1 learns from: {DRAWN} portraits, or a FOLDER of prepared clips.", metavar=f"{DRAWN}|FOLDER"
+    ),
+]
 
 
 @app.command()
@@ -90,26 +96,27 @@ def prepare(
 def autoencoder(
     config: Config,
     run: RunFolder = Path("runs/embedded"),
-    part: Annotated[list[str] | None, typer.Option(help=f"Only this part, of {', '.join(PARTS)}. Repeatable.")] = None,
+    part: Annotated[
+        list[str] | None, typer.Option(help=f"Only this part, of {', '.join(EVERY_PART)}. Repeatable.")
+    ] = None,
     threads: Threads = 2,
+    data: Data = DRAWN,
 ) -> None:
-    """Stage 1: motion encoder, landmarks, mouth and eye editors, head warp."""
-    unknown = sorted(set(part or ()) - set(PARTS))
-    if unknown:
-        raise UsageError(f"there is no part {', '.join(unknown)}", f"choose from {', '.join(PARTS)}")
+    """Stage 1: the motion encoder, and what draws frames.
+
+    A model with the warped decoder is one part, autoencoder. Of an anchored one encoder, landmarks, mouth, eyes and
+    warp learn each by itself.
+    """
+    check_parts(part or ())
     import torch
 
-    from floatcli.train.autoencoder_stage import train_part
-    from floatcli.train.drawn_data import draw_shards
-    from floatcli.train.loop import processes
+    from floatcli.train import autoencoder_stage, warped_stage
     from floatcli.train.settings import load_settings
 
     torch.set_num_threads(threads)
     settings = load_settings(config)
-    with processes().main_process_first():  # the others find them drawn
-        draw_shards(settings.autoencoder.drawn, console.say)
-    for name in part or PARTS:
-        train_part(name, settings, run, console.say)
+    stage = {"anchored": autoencoder_stage, "warped": warped_stage}[settings.model.decoder]
+    stage.train_stage(settings, part or (), data, run, console.say)
 
 
 @app.command()
@@ -126,10 +133,16 @@ def flow(config: Config, run: RunFolder = Path("runs/embedded"), threads: Thread
 
 
 @app.command(name="all")
-def whole(config: Config, output: Exported, run: RunFolder = Path("runs/embedded"), threads: Threads = 2) -> None:
+def whole(
+    config: Config,
+    output: Exported,
+    run: RunFolder = Path("runs/embedded"),
+    threads: Threads = 2,
+    data: Data = DRAWN,
+) -> None:
     """Both stages, one after the other, and what they make as one file that animate loads."""
     _check_exported(output)
-    autoencoder(config, run, threads=threads)
+    autoencoder(config, run, threads=threads, data=data)
     flow(config, run, threads)
     export(config, output, run)
 

@@ -76,6 +76,18 @@ def anchors_of_box(box: FaceBox) -> np.ndarray:
     return np.array([box.x1, box.y1]) + _TYPICAL * (box.x2 - box.x1, box.y2 - box.y1)
 
 
+def box_sides(anchors: np.ndarray) -> np.ndarray:
+    """Width and height (..., 2) of the box that faces with these anchors (..., 7, 2) have on average."""
+    eyes, chin = [ANCHORS.index(name) for name in ("left_eye", "right_eye")], ANCHORS.index("chin")
+
+    def spans(points: np.ndarray) -> np.ndarray:
+        apart = points[..., eyes[1], :] - points[..., eyes[0], :]
+        below = points[..., chin, :] - points[..., eyes, :].mean(axis=-2)
+        return np.linalg.norm(np.stack([apart, below], axis=-2), axis=-1)
+
+    return (spans(anchors) / spans(_TYPICAL)).astype(anchors.dtype)
+
+
 def yaw_of_landmarks(points: np.ndarray) -> float:
     """How far a head is turned, in degrees, positive to the right as seen, by 68 landmarks (68, 2).
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -50,13 +50,20 @@ def video_frames(path: Path, fps: int) -> Iterator[np.ndarray]:
             raise InputError(f"the pictures of {path} can't be decoded: {reason}", "convert it to MP4")
 
 
-def decoded_frames(video: bytes) -> np.ndarray:
-    """All pictures uint8 (F, H, W, 3) RGB of an mp4 that is held whole."""
-    done = subprocess.run(_pictures(ffmpeg.input("pipe:0", format="mp4").video), input=video, capture_output=True)
+def decoded_frames(video: bytes, only: Sequence[int] = ()) -> np.ndarray:
+    """Pictures uint8 (F, H, W, 3) RGB of an mp4 that is held whole: all, or ``only`` those of these numbers.
+
+    Raises:
+        InputError: it can't be decoded, or has too few pictures.
+    """
+    stream, wanted = ffmpeg.input("pipe:0", format="mp4").video, sorted(set(only))
+    if wanted:  # those in between are decoded, but neither converted nor handed over
+        stream = stream.filter("select", "+".join(f"eq(n,{number})" for number in wanted)).filter("setpts", "N/FR/TB")
+    done = subprocess.run(_pictures(stream, len(wanted)), input=video, capture_output=True)
     pictures = list(_ppm(io.BytesIO(done.stdout)))
-    if done.returncode or not pictures:
+    if done.returncode or len(pictures) < max(1, len(wanted)):
         raise InputError(f"a clip can't be decoded: {last_word(done.stderr)}", "prepare it again")
-    return np.stack(pictures)
+    return np.stack([pictures[wanted.index(number)] for number in only] if wanted else pictures)
 
 
 def video_sound(path: Path, rate: int) -> np.ndarray:
@@ -73,12 +80,13 @@ def video_sound(path: Path, rate: int) -> np.ndarray:
     return np.frombuffer(done.stdout, "<i2")
 
 
-def _pictures(stream: Any) -> list[str]:
-    """ffmpeg's argument list for pictures that each tell their own size."""
-    return _compiled(stream, format="image2pipe", vcodec="ppm", pix_fmt="rgb24")
+def _pictures(stream: Any, count: int = 0) -> list[str]:
+    """ffmpeg's argument list for pictures that each tell their own size: all, or the first so many."""
+    enough = {"vframes": count} if count else {}
+    return _compiled(stream, format="image2pipe", vcodec="ppm", pix_fmt="rgb24", **enough)
 
 
-def _compiled(stream: Any, **options: str) -> list[str]:
+def _compiled(stream: Any, **options: str | int) -> list[str]:
     output = ffmpeg.output(stream, "pipe:1", **options).global_args("-nostdin", "-v", "error")
     return output.compile(cmd=ffmpeg_executable())
 

@@ -6,8 +6,8 @@ The parts share no weights, so they train one by one, or side by side in process
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from floatcli.config import POSE, ModelConfig
+from floatcli.errors import UsageError
 from floatcli.models.anchored_decoder import (
     LEFT_EYE,
     MOUTH,
@@ -30,7 +31,6 @@ from floatcli.models.backdrop import behind, opacity
 from floatcli.models.compose import along_flow, look_up, resized
 from floatcli.models.head_warp import HeadWarp
 from floatcli.models.landmark_net import LandmarkNet, centres
-from floatcli.models.motion_encoder import MotionEncoder
 from floatcli.models.patches import (
     EYE_EXTENT,
     MOUTH_EXTENT,
@@ -43,57 +43,32 @@ from floatcli.models.patches import (
     to_picture,
 )
 from floatcli.train.drawn import LANDMARKS
-from floatcli.train.drawn_data import EXPRESSIONS, FRAMES, OTHERS, POSES, SOURCE, Batch, DrawnSets, anchor_columns
-from floatcli.train.loop import LoopConfig, Losses, Run
+from floatcli.train.drawn_data import (
+    EXPRESSIONS,
+    OTHERS,
+    POSES,
+    SOURCE,
+    Batch,
+    DrawnAnew,
+    DrawnSets,
+    anchor_columns,
+    draw_shards,
+    drawn_sets,
+)
+from floatcli.train.encoder_part import EncoderPart, all_coeffs
+from floatcli.train.loop import LoopConfig, Losses, Run, processes
 from floatcli.train.parameters import INDEX, SCALE
+from floatcli.train.parts import DRAWN, check_parts
 from floatcli.train.settings import Settings
-from floatcli.train.sheets import mark_points, save_curves, save_pictures
+from floatcli.train.sheets import mark_points, save_pictures
 
 ANCHOR_COLUMNS = anchor_columns(LANDMARKS)
-SCALES = torch.from_numpy(SCALE)
 HEAT_SPOT = 0.04  # standard deviation of the spot that a heatmap should show, in grid coordinates
 
 
 def coeffs_of(parameters: Tensor, names: tuple[str, ...]) -> Tensor:
     """Parameters (..., 20) -> the coefficients that one part follows (..., P)."""
     return all_coeffs(parameters)[..., [INDEX[name] for name in names]]
-
-
-def all_coeffs(parameters: Tensor) -> Tensor:
-    """Parameters (..., 20) as coefficients."""
-    return parameters / SCALES.to(parameters.device)
-
-
-class EncoderPart(nn.Module):
-    """The motion encoder, taught the renderer's true parameters as coefficients."""
-
-    frames = tuple(range(FRAMES))
-
-    def __init__(self, config: ModelConfig):
-        super().__init__()
-        self.encoder = MotionEncoder(config)
-        for layer in self.encoder.to_coeffs:  # five random matrices in a row would let few directions through
-            weight = layer.get_parameter("weight")
-            nn.init.orthogonal_(weight, math.sqrt(weight.shape[1]))
-        self.size = config.image_size
-
-    def read(self, batch: Batch) -> Tensor:
-        """Coefficients (B, F, 20) of pictures."""
-        identity, _ = self.encoder(batch.small_images(self.size))
-        return self.encoder.coefficients(identity).float().view(*batch.parameters.shape)
-
-    def sheet(self, batch: Batch, path: Path) -> None:
-        """Sample curves: coefficients as drawn and as read, frame by frame."""
-        save_curves(all_coeffs(batch.parameters), self.read(batch), path)
-
-    def losses(self, batch: Batch, rng: np.random.Generator) -> Losses:
-        """Squares of coefficients, and of their differences within a set: change matters more than place."""
-        coeffs, truth = self.read(batch), all_coeffs(batch.parameters)
-        change, true_change = coeffs - coeffs.mean(1, True), truth - truth.mean(1, True)
-        return {
-            "coeffs": F.mse_loss(coeffs, truth),
-            "change": 2 * F.mse_loss(change, true_change),
-        }
 
 
 class LandmarksPart(nn.Module):
@@ -313,7 +288,7 @@ class WarpPart(nn.Module):
         save_pictures([turn.source, turn.turned, turn.truth, turn.head.expand_as(turn.turned) * 2 - 1], path)
 
 
-PARTS: dict[str, type] = {
+MODULES: dict[str, type] = {
     "encoder": EncoderPart,
     "landmarks": LandmarksPart,
     "mouth": MouthPart,
@@ -322,19 +297,48 @@ PARTS: dict[str, type] = {
 }
 
 
-def train_part(name: str, settings: Settings, folder: Path, log: Callable[[str], None]) -> None:
-    """Trains one part to its end, from its last checkpoint in ``folder``."""
-    loop: LoopConfig = getattr(settings.autoencoder, name)
-    sets = DrawnSets(settings.autoencoder.drawn)
-    torch.manual_seed(loop.seed)
-    part = PARTS[name](settings.model)
-    folder.mkdir(parents=True, exist_ok=True)
+def train_stage(settings: Settings, parts: Sequence[str], data: str, folder: Path, log: Callable[[str], None]) -> None:
+    """Trains parts, or all of them, from their last checkpoints in ``folder``.
 
-    def draw(rng: np.random.Generator) -> tuple[Batch, np.random.Generator]:
-        return sets.sample(rng, loop.batch, part.frames), rng
+    Raises:
+        UsageError: A part is not one of an anchored model, or the data are other than DRAWN.
+        InputError: The drawings or a checkpoint can't be used.
+    """
+    check_parts(parts, settings.model.decoder)
+    if data != DRAWN:
+        said = "the anchored decoder learns from true motion parameters, which prepared clips have none of"
+        raise UsageError(said, 'leave --data out, or set decoder = "warped" under [model]')
+    with processes().main_process_first():  # the others find them drawn
+        draw_shards(settings.autoencoder.drawn, log)
+    for name in parts or MODULES:
+        train_part(name, settings, folder, log)
+
+
+@dataclass(frozen=True)
+class DrawPart:
+    """What a part learns from: batches of drawn sets, and chance."""
+
+    sets: DrawnSets | DrawnAnew
+    batch: int
+    frames: tuple[int, ...]
+
+    def __call__(self, rng: np.random.Generator) -> tuple[Batch, np.random.Generator]:
+        """One batch."""
+        return self.sets.sample(rng, self.batch, self.frames), rng
+
+
+def train_part(name: str, settings: Settings, folder: Path, log: Callable[[str], None]) -> nn.Module:
+    """Trains one part to its end, from its last checkpoint in ``folder``; returns its running average."""
+    loop: LoopConfig = getattr(settings.autoencoder, name)
+    sets = drawn_sets(settings.autoencoder.drawn)
+    torch.manual_seed(loop.seed)
+    part = MODULES[name](settings.model)
+    folder.mkdir(parents=True, exist_ok=True)
 
     def sample(module: nn.Module, path: Path) -> None:
         with torch.inference_mode():
             module.sheet(sets.sample(np.random.default_rng(0), 8, module.frames), path)  # type: ignore[operator,arg-type]
 
-    Run(name, part, loop, folder).train(draw, log, sample)
+    run = Run(name, part, loop, folder)
+    run.train(DrawPart(sets, loop.batch, part.frames), log, sample, settings.autoencoder.workers)
+    return run.average.eval().cpu()

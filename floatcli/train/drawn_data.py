@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -34,11 +34,16 @@ class DrawnConfig:
     """How much is drawn, and how."""
 
     folder: str = "runs/drawn"
-    identities: int = 1500
+    identities: int = 1500  # 0: others all the time, drawn while training learns from them
     shard: int = 100  # identities a file
     restyled: int = 2  # further versions of every drawing: other colours, light, geometry
     size: int = 256  # pixels a side
     seed: int = 1
+
+    def __post_init__(self) -> None:
+        for name, least in (("identities", 0), ("shard", 1), ("restyled", 0), ("size", 32)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is {getattr(self, name)}, not at least {least}")
 
 
 class Batch(NamedTuple):
@@ -54,10 +59,14 @@ class Batch(NamedTuple):
 
     def small_images(self, size: int) -> Tensor:
         """All frames as (B F, 3, size, size) in [-1, 1], on a CPU scaled down as bytes: several times faster."""
-        pictures = self.pictures.flatten(0, 1).movedim(-1, -3)
-        pictures = pictures if pictures.device.type == "cpu" else pictures.float()
-        small = F.interpolate(pictures, size=(size, size), mode="bilinear", antialias=True)
-        return small.float() / 127.5 - 1
+        return resized(self.pictures.flatten(0, 1), size)
+
+
+def resized(pictures: Tensor, size: int) -> Tensor:
+    """Pictures (N, H, W, 3) uint8 as (N, 3, size, size) in [-1, 1]."""
+    planes = pictures.movedim(-1, -3)
+    planes = planes if planes.device.type == "cpu" else planes.float()
+    return F.interpolate(planes, size=(size, size), mode="bilinear", antialias=True).float() / 127.5 - 1
 
 
 def set_parameters(rng: np.random.Generator, draw_one: Callable[[np.random.Generator], np.ndarray]) -> np.ndarray:
@@ -75,10 +84,12 @@ def set_parameters(rng: np.random.Generator, draw_one: Callable[[np.random.Gener
     return rows
 
 
-def draw_set(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """One identity: pictures (FRAMES, S, S, 3) uint8, landmarks (FRAMES, P, 2) in [0, 1], parameters (FRAMES, 20)."""
+def draw_set(
+    rng: np.random.Generator, size: int, frames: Sequence[int] = range(FRAMES)
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """F frames of one identity: pictures (F, S, S, 3) uint8, landmarks (F, P, 2) in [0, 1], parameters (F, 20)."""
     identity = random_identity(rng)
-    parameters = set_parameters(rng, random_parameters)
+    parameters = set_parameters(rng, random_parameters)[list(frames)]
     drawings = [draw(identity, row, size) for row in parameters]
     pictures = np.stack([drawing.picture for drawing in drawings])
     return pictures, np.stack([drawing.landmarks for drawing in drawings]), parameters
@@ -116,6 +127,8 @@ def _open(folder: Path, stem: str) -> list[np.ndarray]:
 
 def draw_shards(config: DrawnConfig, log: Callable[[str], None]) -> None:
     """Draws every shard that is missing, on all cores. Raises InputError where others are in the folder."""
+    if not config.identities:
+        return
     _stamp(config)
     count = -(-config.identities // config.shard)
     missing = [index for index in range(count) if not _is_drawn(config, index)]
@@ -145,17 +158,46 @@ class DrawnSets:
     """Random access to the shards that are there, memory-mapped."""
 
     def __init__(self, config: DrawnConfig):
-        folder = Path(config.folder)
+        self.config, folder = config, Path(config.folder)
         self.shards = [_open(folder, path.name.split(".")[0]) for path in sorted(folder.glob("*.pictures.npy"))]
         if not self.shards:
             raise InputError(f"no drawn portraits in {folder}", "draw some first: floatcli train draw CONFIG")
 
-    def sample(self, rng: np.random.Generator, batch: int, frames: tuple[int, ...]) -> Batch:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return DrawnSets, (self.config,)  # another process maps the files for itself
+
+    def sample(self, rng: np.random.Generator, batch: int, frames: Sequence[int]) -> Batch:
         """``batch`` random sets, of which only ``frames`` are read."""
         picks = [(rng.integers(len(self.shards)), rng.integers(len(self.shards[0][0]))) for _ in range(batch)]
-        columns = [np.stack([self.shards[s][c][k][list(frames)] for s, k in picks]) for c in range(3)]
-        pictures, landmarks, parameters = map(torch.from_numpy, columns)
-        return Batch(pictures, landmarks * 2 - 1, parameters)
+        return _batch([tuple(column[k][list(frames)] for column in self.shards[s]) for s, k in picks])
+
+
+class DrawnAnew:
+    """Identities without end: every set is drawn when it is asked for, and restyled as often as those in shards are."""
+
+    def __init__(self, config: DrawnConfig):
+        self.config = config
+
+    def sample(self, rng: np.random.Generator, batch: int, frames: Sequence[int]) -> Batch:
+        """``batch`` sets that nobody has seen, of which only ``frames`` are drawn."""
+        return _batch([self._one(rng, frames) for _ in range(batch)])
+
+    def _one(self, rng: np.random.Generator, frames: Sequence[int]) -> tuple[np.ndarray, ...]:
+        pictures, landmarks, parameters = draw_set(rng, self.config.size, frames)
+        if rng.integers(self.config.restyled + 1):
+            pictures, landmarks = augment(pictures, landmarks, rng)
+        return pictures, landmarks, parameters
+
+
+def drawn_sets(config: DrawnConfig) -> DrawnSets | DrawnAnew:
+    """The sets that training learns from. Raises InputError where they should have been drawn and are not."""
+    return DrawnSets(config) if config.identities else DrawnAnew(config)
+
+
+def _batch(sets: list[tuple[np.ndarray, ...]]) -> Batch:
+    """Sets (pictures, landmarks in [0, 1], parameters) side by side."""
+    pictures, landmarks, parameters = (torch.from_numpy(np.stack(column)) for column in zip(*sets, strict=True))
+    return Batch(pictures, landmarks * 2 - 1, parameters)
 
 
 def anchor_columns(names: tuple[str, ...]) -> list[int]:

@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 
 from floatcli.checkpoint.load import save_model
+from floatcli.config import ModelConfig
 from floatcli.errors import InputError
 from floatcli.models.float_model import FloatModel
 from floatcli.train import checkpoints
 from floatcli.train.flow_stage import named_basis
+from floatcli.train.parts import PARTS
 from floatcli.train.settings import Settings
 
 #: Where the running average of each part goes in a FloatModel, by the prefix it has in its checkpoint.
@@ -21,12 +23,23 @@ PLACES = (
     ("mouth", "editor.", "decoder.mouth."),
     ("eyes", "editor.", "decoder.eye."),
     ("warp", "warp.", "decoder.warp."),
+    ("autoencoder", "motion_encoder.", "motion_encoder."),
+    ("autoencoder", "basis.", "basis."),
+    ("autoencoder", "decoder.", "decoder."),
     ("audio", "encoder.", "audio_encoder."),
     ("emotion", "encoder.", "emotion_encoder."),
     ("flow", "field.", "field."),
     ("flow", "projection.", "audio_encoder.projection."),  # stage 2 trained these two further
     ("flow", "norm.", "audio_encoder.norm."),
 )
+
+#: What models with other decoders are put together from.
+_OTHERS = {"anchored": ("autoencoder",), "warped": PARTS["anchored"]}
+
+
+def places(config: ModelConfig) -> list[tuple[str, str, str]]:
+    """The rows of PLACES that a model is put together from."""
+    return [row for row in PLACES if row[0] not in _OTHERS[config.decoder]]
 
 
 def read_average(run: Path, part: str) -> dict[str, Tensor]:
@@ -46,7 +59,7 @@ def export_run(settings: Settings, run: Path, output: Path) -> None:
     """Writes a run's parts as one self-describing file of 16-bit numbers."""
     model = FloatModel(settings.model)
     state = {f"basis.{name}": tensor for name, tensor in named_basis(settings.model).state_dict().items()}
-    for part, old, new in PLACES:
+    for part, old, new in places(settings.model):  # a learnt basis takes the place of the named one
         for name, tensor in read_average(run, part).items():
             if name.startswith(old):
                 state[new + name.removeprefix(old)] = tensor

@@ -6,12 +6,11 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import send_to_device
@@ -21,6 +20,7 @@ from torch.utils.tensorboard import SummaryWriter
 from floatcli.device import memory_told
 from floatcli.errors import TrainingError
 from floatcli.train import checkpoints
+from floatcli.train.draws import Draw, Draws, Place, drawn
 
 Losses = dict[str, Tensor]
 
@@ -78,18 +78,30 @@ def processes() -> Accelerator:
     return Accelerator(cpu=not accelerated)  # without this word several processes on CPUs do not know each other
 
 
+@contextmanager
+def frozen(module: nn.Module | None) -> Iterator[None]:
+    """Gradients pass through a module meanwhile, but none is worked out for it."""
+    if module is not None:
+        module.requires_grad_(False)
+    yield
+    if module is not None:
+        module.requires_grad_(True)
+
+
 class Objective(nn.Module):
     """A part and its losses as one module, which is what processes have to share gradients of."""
 
-    def __init__(self, part: nn.Module, mixed: bool):
+    def __init__(self, part: nn.Module, mixed: bool, adversary: nn.Module | None = None):
         super().__init__()
-        self.part, self.mixed = part, mixed
+        self.part, self.mixed, self.adversary = part, mixed, adversary
 
-    def forward(self, *given: Any) -> Losses:
-        """The part's weighted losses of what was drawn."""
+    def forward(self, *given: Any) -> tuple[Losses, tuple[Any, ...]]:
+        """The part's weighted losses of what was drawn, and what its adversary learns from."""
         kind = next(self.part.parameters()).device.type
         with torch.autocast(kind, torch.bfloat16, enabled=self.mixed):
-            return self.part.losses(*given)  # type: ignore[operator]
+            if self.adversary is None:
+                return self.part.losses(*given), ()  # type: ignore[operator]
+            return self.part.losses(*given, self.adversary)  # type: ignore[operator]
 
 
 class Run:
@@ -103,49 +115,64 @@ class Run:
         module: With a method ``losses``, of what is drawn for it, that returns the weighted losses.
         config: How it is optimised.
         folder: Of the run.
+        adversary: What the module is to win against. The module's ``losses`` takes it as its last argument, frozen, and
+            returns besides what it is to learn from. Its own ``losses``, of the step and of that, are brought down in
+            the same step by an optimiser of its own.
 
     Raises:
         InputError: The last checkpoint is damaged, or of another model.
     """
 
-    def __init__(self, name: str, module: nn.Module, config: LoopConfig, folder: Path):
-        self.name, self.config, self.folder = name, config, folder
+    def __init__(
+        self, name: str, module: nn.Module, config: LoopConfig, folder: Path, adversary: nn.Module | None = None
+    ):
+        self.name, self.config, self.folder, self.adversary = name, config, folder, adversary
         self.accelerator = processes()
         device = self.accelerator.device
         self.module = module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(module).requires_grad_(False)
         learnt = [p for p in module.parameters() if p.requires_grad]
         self.optimiser = torch.optim.AdamW(learnt, lr=config.lr, betas=(0.9, 0.98), weight_decay=1e-4)
+        self.learners: list[tuple[nn.Module, torch.optim.Optimizer]] = [(module, self.optimiser)]
+        if adversary is not None:
+            adversary.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            # Without momentum, which would chase where the module was.
+            self.learners.append((adversary, torch.optim.Adam(adversary.parameters(), lr=config.lr, betas=(0.0, 0.99))))
         self.step = 0
         if there := checkpoints.checkpoints(folder, name):
             self._load(there[-1])
-        self.objective = self.accelerator.prepare_model(Objective(module, config.halves(device)))
+        mixed = config.halves(device)
+        with frozen(adversary):  # whose gradients are its own objective's
+            self.objective = self.accelerator.prepare_model(Objective(module, mixed, adversary))
+        self.contest = None if adversary is None else self.accelerator.prepare_model(Objective(adversary, mixed))
+
+    def _kept(self) -> dict[str, Any]:
+        """What checkpoints hold the states of, by name."""
+        kept: dict[str, Any] = {"module": self.module, "average": self.average, "optimiser": self.optimiser}
+        if self.adversary is not None:
+            kept |= {"adversary": self.adversary, "adversary_optimiser": self.learners[-1][1]}
+        return kept
 
     def _load(self, path: Path) -> None:
         state = checkpoints.load(path)
         try:
-            self.module.load_state_dict(state["module"])
-            self.average.load_state_dict(state["average"])
-            self.optimiser.load_state_dict(state["optimiser"])
+            for name, kept in self._kept().items():
+                kept.load_state_dict(state[name])
             self.step = state["step"]
         except (RuntimeError, ValueError, KeyError) as error:
             raise checkpoints.unfit(path) from error
 
     def save(self) -> None:
         """Writes a checkpoint of the last step. Raises InputError."""
-        state = {
-            "module": self.module.state_dict(),
-            "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "step": self.step,
-        }
+        state = {name: kept.state_dict() for name, kept in self._kept().items()} | {"step": self.step}
         checkpoints.save(state, checkpoints.place(self.folder, self.name, self.step), self.config.keep)
 
     def train(
         self,
-        draw: Callable[[np.random.Generator], tuple[Any, ...]],
+        draw: Draw,
         log: Callable[[str], None],
         sample: Callable[[nn.Module, Path], None] | None = None,
+        workers: int = 0,
     ) -> None:
         """Trains from the last checkpoint to ``config.steps``.
 
@@ -155,6 +182,7 @@ class Run:
                 several processes learn from what one would learn from by accumulating as many batches.
             log: Receives a line every ``log_every`` steps.
             sample: At every checkpoint, writes a sample picture from the running average, on the CPU, to a path.
+            workers: Processes that draw ahead, for which ``draw`` is pickled; they change nothing but its time.
 
         Raises:
             TrainingError: A loss is not finite; the last checkpoint is kept.
@@ -164,9 +192,10 @@ class Run:
         first = self.accelerator.is_main_process
         board = SummaryWriter(str(self.folder / "logs" / self.name), purge_step=self.step) if first else None
         totals: dict[str, float] = {}
+        batches = drawn(Draws(draw, self.config.seed), self._places(), workers)
         since = time.monotonic()
         while self.step < self.config.steps:
-            losses = self._losses(draw)
+            losses = self._losses(batches)
             self._update()
             self.step += 1
             for key, value in losses.items():
@@ -186,17 +215,23 @@ class Run:
         if board:
             board.close()
 
-    def _losses(self, draw: Callable[[np.random.Generator], tuple[Any, ...]]) -> dict[str, float]:
+    def _places(self) -> Iterator[Place]:
+        """Of this process's batches from here to the end."""
+        at, processes = self.accelerator.process_index, self.accelerator.num_processes
+        for step in range(self.step, self.config.steps):
+            yield from ((step, k * processes + at) for k in range(self.config.accumulate))
+
+    def _losses(self, batches: Iterator[tuple[int, Any]]) -> dict[str, float]:
         """Losses of this step, of all processes; leaves the gradients of their sum."""
-        count, processes = self.config.accumulate, self.accelerator.num_processes
+        count = self.config.accumulate
         totals: dict[str, Tensor] = {}
-        self.optimiser.zero_grad(set_to_none=True)
+        for _, optimiser in self.learners:
+            optimiser.zero_grad(set_to_none=True)
         for k in range(count):
-            rng = np.random.default_rng((self.config.seed, self.step, k * processes + self.accelerator.process_index))
-            torch.manual_seed(int(rng.integers(2**31)))
             with memory_told(self.accelerator.device, _SMALLER), self._shared(k + 1 == count):
-                losses = self.objective(*send_to_device(draw(rng), self.accelerator.device))
-                self.accelerator.backward(torch.stack(list(losses.values())).sum() / count)
+                seed, batch = next(batches)
+                torch.manual_seed(seed)
+                losses = self._learn(send_to_device(batch, self.accelerator.device))
             for key, value in losses.items():
                 totals[key] = totals.get(key, 0) + value.detach() / count
         means = self.accelerator.reduce(torch.stack(list(totals.values())).float(), "mean").tolist()
@@ -209,20 +244,35 @@ class Run:
             )
         return found
 
+    def _learn(self, batch: tuple[Any, ...]) -> Losses:
+        """Losses of a batch, the adversary's among them; adds their gradients to those that are there."""
+        with frozen(self.adversary):
+            losses, shown = self.objective(*batch)
+            self._backward(losses)
+        if self.contest is None:
+            return losses
+        others, _ = self.contest(self.step, *shown)
+        self._backward(others)
+        return losses | others
+
+    def _backward(self, losses: Losses) -> None:
+        self.accelerator.backward(torch.stack(list(losses.values())).sum() / self.config.accumulate)
+
     @contextmanager
     def _shared(self, whole: bool) -> Iterator[None]:
         """Gradients are shared between processes once they are ``whole``."""
-        if whole:
+        with ExitStack() as alone:
+            for objective in () if whole else (self.objective, self.contest):
+                if objective is not None:
+                    alone.enter_context(self.accelerator.no_sync(objective))
             yield
-        else:
-            with self.accelerator.no_sync(self.objective):
-                yield
 
     def _update(self) -> None:
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.config.rate(self.step)
-        nn.utils.clip_grad_norm_(self.module.parameters(), self.config.grad_norm)
-        self.optimiser.step()
+        for module, optimiser in self.learners:
+            for group in optimiser.param_groups:
+                group["lr"] = self.config.rate(self.step)
+            nn.utils.clip_grad_norm_(module.parameters(), self.config.grad_norm)
+            optimiser.step()
         decay = min(self.config.ema, (self.step + 1) / (self.step + 10))
         with torch.no_grad():
             for kept, now in zip(self.average.parameters(), self.module.parameters(), strict=True):

@@ -144,11 +144,22 @@ class Track:
 
     def parts(self) -> np.ndarray:
         """Boxes (F, 3, 4) x1, y1, x2, y2 of left eye, right eye and mouth."""
-        sides = (self.boxes[:, 2:] - self.boxes[:, :2])[:, None]
-        eyes, lips = self.anchors[:, _EYES], self.anchors[:, _LIPS]
-        low = np.concatenate([eyes - sides * _AROUND_EYE, lips.min(axis=1)[:, None] - sides * _AROUND_MOUTH], axis=1)
-        high = np.concatenate([eyes + sides * _AROUND_EYE, lips.max(axis=1)[:, None] + sides * _AROUND_MOUTH], axis=1)
-        return np.concatenate([low, high], axis=2)
+        return parts_of_anchors(self.anchors, self.boxes[:, 2:] - self.boxes[:, :2])
+
+
+def parts_of_anchors(anchors: np.ndarray, sides: np.ndarray) -> np.ndarray:
+    """Boxes (F, 3, 4) x1, y1, x2, y2 of left eye, right eye and mouth of faces.
+
+    Args:
+        anchors: (F, 7, 2) x, y.
+        sides: (F, 2) width and height of the faces' boxes.
+    """
+    sides = sides[:, None]
+    eyes, lips = anchors[:, _EYES], anchors[:, _LIPS]
+    around_eye, around_mouth = (sides * np.array(share, sides.dtype) for share in (_AROUND_EYE, _AROUND_MOUTH))
+    low = np.concatenate([eyes - around_eye, lips.min(axis=1)[:, None] - around_mouth], axis=1)
+    high = np.concatenate([eyes + around_eye, lips.max(axis=1)[:, None] + around_mouth], axis=1)
+    return np.concatenate([low, high], axis=2)
 
 
 def tracks(take: list[Look], most: int) -> list[Track]:

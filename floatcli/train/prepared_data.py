@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import wave
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -15,7 +15,7 @@ from floatcli.errors import InputError
 from floatcli.media.frames import decoded_frames
 from floatcli.rows import Row
 from floatcli.train.prepare import read_manifest
-from floatcli.train.shards import Sample, read_shard
+from floatcli.train.shards import Sample, read_sample, read_shard
 
 _Item = TypeVar("_Item")
 
@@ -42,10 +42,7 @@ class PreparedClips:
     """
 
     def __init__(self, folder: Path, part: tuple[int, int] = (0, 1)):
-        names = [row["shard"] for row in read_manifest(folder).values() if row.get("shard")]
-        if not names:
-            raise InputError(f"no clips are in {folder}", "prepare some first: floatcli train prepare VIDEOS -o DATA")
-        self.shards = [folder / name for name in names]
+        self.shards = [folder / row["shard"] for row in _videos(folder)]
         self._part, self._parts = part
 
     def stream(self, seed: int, held: int = 100) -> Iterator[PreparedClip]:
@@ -58,6 +55,43 @@ class PreparedClips:
         samples = (sample for shard in shards for sample in read_shard(shard))
         for key, sample in _mixed(samples, rng, held):
             yield _clip(key, sample)
+
+
+class PreparedFrames:
+    """Single frames of the clips of a folder, wherever they are.
+
+    Args:
+        folder: The folder.
+
+    Raises:
+        InputError: there are none.
+    """
+
+    def __init__(self, folder: Path):
+        clips = [(folder / row["shard"], clip) for row in _videos(folder) for clip in row["clips"]]
+        self._clips = [(shard, clip["key"]) for shard, clip in clips]
+        self.lengths = [clip["frames"] for _, clip in clips]  # frames of each clip
+
+    def __len__(self) -> int:
+        return len(self._clips)
+
+    def read(self, clip: int, frames: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Pictures (F, S, S, 3) uint8 RGB and boxes (F, 3, 4) as in a PreparedClip, of some frames of a clip.
+
+        Raises:
+            InputError: the clip can't be read.
+        """
+        sample = read_sample(*self._clips[clip], "mp4", "json")
+        boxes = np.array(json.loads(sample["json"])["boxes"], np.float32)
+        return decoded_frames(sample["mp4"], frames), boxes[list(frames)]
+
+
+def _videos(folder: Path) -> list[Row]:
+    """The manifest's rows of videos that have clips. Raises InputError where there are none."""
+    rows = [row for row in read_manifest(folder).values() if row.get("shard")]
+    if not rows:
+        raise InputError(f"no clips are in {folder}", "prepare some first: floatcli train prepare VIDEOS -o DATA")
+    return rows
 
 
 def _mixed(items: Iterable[_Item], rng: np.random.Generator, held: int) -> Iterator[_Item]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,49 @@ else:
     import tomli as tomllib
 
 
+NETWORKS = ("auto", "vgg19", "drawn")  # that perceptual losses may compare by
+
+
+@dataclass(frozen=True)
+class WarpedSettings(LoopConfig):
+    """How the auto-encoder with the warped decoder learns; the defaults are the paper's (SPEC section 7).
+
+    A loss of weight 0 is switched off: the networks that only it needs are not made.
+    """
+
+    steps: int = 460_000
+    lr: float = 2e-4
+    warmup: int = 0
+    schedule: str = "constant"
+    l1: float = 1.0
+    perceptual: float = 10.0
+    component: float = 100.0  # perceptual, within boxes of eyes and mouth
+    adversarial: float = 1.0  # against discriminators of whole pictures on two scales
+    part_adversarial: float = 1.0  # against discriminators of eyes and of lips
+    gram: float = 100.0  # Gram matrices of what these see
+    r1: float = 10.0  # StyleGAN2's penalty on the slope of all discriminators
+    r1_every: int = 16  # steps
+    network: str = "auto"  # that perceptual losses compare by: vgg19, drawn, or the first that can be had
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        weights = ("l1", "perceptual", "component", "adversarial", "part_adversarial", "gram", "r1")
+        for name in weights:
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} is {getattr(self, name)}, not 0 or more")
+        if not any(getattr(self, name) for name in weights[:-1]):
+            raise ValueError("all losses are switched off")
+        if self.r1_every < 1:
+            raise ValueError(f"r1_every is {self.r1_every}, not at least 1")
+        if self.network not in NETWORKS:
+            raise ValueError(f"network is {self.network!r}, not one of {', '.join(NETWORKS)}")
+
+    @property
+    def contested(self) -> bool:
+        """Whether a discriminator is needed."""
+        return bool(self.adversarial or self.part_adversarial or self.gram)
+
+
 @dataclass(frozen=True)
 class AutoencoderSettings:
     """Stage 1: the data, and the loop of each part."""
@@ -30,6 +74,12 @@ class AutoencoderSettings:
     mouth: LoopConfig = LoopConfig()
     eyes: LoopConfig = LoopConfig()
     warp: LoopConfig = LoopConfig()
+    warped: WarpedSettings = WarpedSettings()
+    workers: int = 0  # processes that draw batches ahead
+
+    def __post_init__(self) -> None:
+        if self.workers < 0:
+            raise ValueError(f"workers are {self.workers}, not 0 or more")
 
 
 @dataclass(frozen=True)
@@ -42,7 +92,7 @@ class Settings:
 
 
 def load_settings(path: Path) -> Settings:
-    """Settings from a TOML file; the basis vectors get the renderer's names.
+    """Settings from a TOML file; where the basis is not learnt, its vectors get the renderer's names.
 
     Raises:
         InputError: The file is not there, is not TOML, or has unknown or ill-typed keys.
@@ -59,9 +109,10 @@ def load_settings(path: Path) -> Settings:
         raise InputError(f"{path} is not TOML: {error}", "mend that line") from None
     try:
         settings = build(Settings, values, "settings")
+        if settings.model.decoder == "warped":
+            return settings
+        scales = tuple(float(s) for s in SCALE)
+        model = dataclasses.replace(settings.model, coefficient_names=NAMES, coefficient_scales=scales)
+        return dataclasses.replace(settings, model=model)
     except (TypeError, ValueError) as error:
         raise InputError(f"{path}: {error}", "see weights/embedded.toml for every key") from None
-    model = dataclasses.replace(
-        settings.model, coefficient_names=NAMES, coefficient_scales=tuple(float(s) for s in SCALE)
-    )
-    return dataclasses.replace(settings, model=model)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 from floatcli.errors import InputError
@@ -27,6 +28,36 @@ def write_shard(path: Path, samples: Iterable[tuple[str, Sample]]) -> None:
                 tar.addfile(entry, io.BytesIO(data))
 
 
+def read_sample(path: Path, key: str, *suffixes: str) -> Sample:
+    """Some files of one sample, wherever it is in its shard.
+
+    Raises:
+        InputError: the shard can't be read, or holds no such files.
+    """
+    try:
+        places = _places(path)
+        sample = {}
+        with path.open("rb") as file:
+            for suffix in suffixes:
+                start, size = places[f"{key}.{suffix}"]
+                file.seek(start)
+                sample[suffix] = file.read(size)
+                if len(sample[suffix]) < size:
+                    raise tarfile.ReadError("unexpected end of data")
+    except KeyError as error:
+        raise InputError(f"{path} has no {error.args[0]}", "remove it, and prepare its video again") from error
+    except (OSError, tarfile.TarError) as error:
+        raise _unreadable(path, error) from error
+    return sample
+
+
+@cache
+def _places(path: Path) -> dict[str, tuple[int, int]]:
+    """Where the files of a shard are in it, and their sizes, by name."""
+    with tarfile.open(path, "r:") as tar:
+        return {entry.name: (entry.offset_data, entry.size) for entry in tar}
+
+
 def read_shard(path: Path) -> Iterator[tuple[str, Sample]]:
     """Samples with their keys, one held at a time.
 
@@ -44,7 +75,11 @@ def read_shard(path: Path) -> Iterator[tuple[str, Sample]]:
                 file = tar.extractfile(entry)
                 key, sample[suffix] = name, file.read() if file is not None else b""
     except (OSError, tarfile.TarError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path} can't be read: {reason}", "remove it, and prepare its video again") from error
+        raise _unreadable(path, error) from error
     if sample:
         yield key, sample
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    reason = getattr(error, "strerror", None) or error
+    return InputError(f"{path} can't be read: {reason}", "remove it, and prepare its video again")

@@ -81,11 +81,11 @@ def test_no_drawings_is_said(tmp_path):
         DrawnSets(DrawnConfig(folder=str(tmp_path)))
 
 
-@pytest.mark.parametrize("name", stage.PARTS)
+@pytest.mark.parametrize("name", stage.MODULES)
 def test_each_part_descends_on_one_batch(settings, name):
     """Overfitting one batch: a part whose losses don't reach its weights could not."""
     torch.manual_seed(0)
-    part = stage.PARTS[name](settings.model)
+    part = stage.MODULES[name](settings.model)
     sets = DrawnSets(settings.autoencoder.drawn)
     batch = sets.sample(np.random.default_rng(1), 2, part.frames)
     optimiser = torch.optim.Adam(part.parameters(), lr=3e-3)
@@ -103,10 +103,10 @@ def test_each_part_descends_on_one_batch(settings, name):
     assert all(p.grad is not None for p in part.parameters())
 
 
-@pytest.mark.parametrize("name", stage.PARTS)
+@pytest.mark.parametrize("name", stage.MODULES)
 def test_each_part_learns_on_other_devices(settings, name):
     """On torch's device without numbers, which refuses whatever lies elsewhere as a GPU would."""
-    part = stage.PARTS[name](settings.model).to("meta")
+    part = stage.MODULES[name](settings.model).to("meta")
     batch = DrawnSets(settings.autoencoder.drawn).sample(np.random.default_rng(1), 2, part.frames)
     losses = part.losses(send_to_device(batch, "meta"), np.random.default_rng(3))
     torch.stack(list(losses.values())).sum().backward()
@@ -122,9 +122,9 @@ def test_flow_loss_is_zero_for_the_true_flow():
 
 
 def test_a_run_becomes_weights_that_load(settings, tmp_path):
-    for name in stage.PARTS:
+    for name in stage.MODULES:
         stage.train_part(name, settings, tmp_path, lambda line: None)
-    assert all((tmp_path / f"{name}-000002.png").exists() for name in stage.PARTS)
+    assert all((tmp_path / f"{name}-000002.png").exists() for name in stage.MODULES)
     with pytest.raises(InputError, match="has no checkpoint of audio"):
         export_run(settings, tmp_path, tmp_path / "out.safetensors")
     from floatcli.models.audio_encoder import AudioEncoder

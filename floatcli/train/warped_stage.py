@@ -1,0 +1,165 @@
+"""Stage 1 for the published decoder: encoder, basis and decoder learn together to make one frame of a face another.
+
+Two frames of one face; the source, moved by what the driving frame's coefficients say, is to become the driving frame
+(SPEC section 7).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from floatcli.config import ModelConfig
+from floatcli.errors import InputError
+from floatcli.models.decoder import Level, WarpedDecoder
+from floatcli.models.motion_basis import MotionBasis
+from floatcli.models.motion_encoder import MotionEncoder
+from floatcli.train.autoencoder_stage import train_part
+from floatcli.train.discriminators import Adversary
+from floatcli.train.drawn_data import draw_shards, drawn_sets
+from floatcli.train.encoder_part import start_apart
+from floatcli.train.loop import Losses, Run, processes
+from floatcli.train.pairs import DrawnPairs, Pairs, PreparedPairs
+from floatcli.train.parameters import NAMES
+from floatcli.train.parts import DRAWN, check_parts
+from floatcli.train.perceptual import EncoderMaps, Perceptual, component_loss, perceptual_loss, vgg19
+from floatcli.train.prepared_data import PreparedFrames
+from floatcli.train.settings import Settings, WarpedSettings
+from floatcli.train.sheets import save_pictures
+
+Log = Callable[[str], None]
+
+
+class WarpedPart(nn.Module):
+    """A FloatModel's motion encoder, basis and decoder, under its names, and their losses."""
+
+    def __init__(self, config: ModelConfig, settings: WarpedSettings, perceptual: Perceptual | None):
+        super().__init__()
+        self.settings, self.perceptual = settings, perceptual
+        self.motion_encoder = MotionEncoder(config)
+        start_apart(self.motion_encoder)
+        self.basis = MotionBasis(config)
+        self.decoder = WarpedDecoder(config)
+        for level in self.decoder.levels:
+            assert isinstance(level, Level)
+            nn.init.zeros_(level.flow.weight)  # to begin with, everything stays where it is
+
+    def forward(self, source: Tensor, driving: Tensor) -> Tensor:
+        """Sources in the motion of driving pictures, all (B, 3, S, S): w = w_S + V lambda(w_D)."""
+        identity, features = self.motion_encoder(source)
+        driven, _ = self.motion_encoder(driving)
+        return self.decoder(identity, self.basis.motion(self.motion_encoder.coefficients(driven)), features)
+
+    def losses(self, pairs: Pairs, adversary: Adversary | None = None) -> Losses | tuple[Losses, tuple[Any, ...]]:
+        """The losses that are switched on; with an adversary, also what it learns from."""
+        made = self(pairs.source, pairs.driving)
+        losses = self._likeness(made.float(), pairs)
+        if adversary is None:
+            return losses
+        losses |= adversary.fool(made, pairs.driving, pairs.boxes)
+        return losses, (made.detach(), pairs.driving, pairs.boxes)
+
+    def _likeness(self, made: Tensor, pairs: Pairs) -> Losses:
+        """How far made pictures are from driving ones."""
+        losses, settings = {}, self.settings
+        if settings.l1:
+            losses["l1"] = settings.l1 * (made - pairs.driving).abs().mean()
+        if self.perceptual is None:
+            return losses
+        maps = self.perceptual(made)
+        with torch.no_grad():
+            truth = self.perceptual(pairs.driving)
+        if settings.perceptual:
+            losses["perceptual"] = settings.perceptual * perceptual_loss(maps, truth)
+        if settings.component:
+            losses["component"] = settings.component * component_loss(maps, truth, pairs.boxes)
+        return losses
+
+    def sheet(self, pairs: Pairs, path: Path) -> None:
+        """Sample pictures: source, driving, made."""
+        save_pictures([pairs.source, pairs.driving, self(pairs.source, pairs.driving)], path)
+
+
+def train_stage(settings: Settings, parts: Sequence[str], data: str, folder: Path, log: Log) -> None:
+    """Trains what is asked for, or all there is to train, from the last checkpoints in ``folder``.
+
+    Args:
+        settings: Of a model with the warped decoder.
+        parts: Of ``PARTS["warped"]``; none: the autoencoder, and the encoder first where it is needed.
+        data: DRAWN, or a folder of prepared clips.
+        folder: Of the run.
+        log: Receives lines.
+
+    Raises:
+        UsageError: A part is not one of a warped model.
+        InputError: Data, weights of VGG-19 that were asked for by name, or a checkpoint can't be used.
+    """
+    check_parts(parts, settings.model.decoder)
+    if "encoder" in parts:
+        train_encoder(settings, folder, log)
+    if not parts or "autoencoder" in parts:
+        train_autoencoder(settings, data, folder, log)
+
+
+def train_encoder(settings: Settings, folder: Path, log: Log) -> MotionEncoder:
+    """Trains the network that stands in for VGG-19, on drawn sets."""
+    model = settings.model
+    reading = dataclasses.replace(model, basis_size=len(NAMES), motion_dim=max(model.motion_dim, len(NAMES)))
+    draw_once(settings, log)
+    return train_part("encoder", dataclasses.replace(settings, model=reading), folder, log).encoder  # type: ignore[return-value]
+
+
+def train_autoencoder(settings: Settings, data: str, folder: Path, log: Log) -> None:
+    """Trains motion encoder, basis and decoder."""
+    loop, size = settings.autoencoder.warped, settings.model.image_size
+    if data == DRAWN:
+        draw_once(settings, log)
+        draw: DrawnPairs | PreparedPairs = DrawnPairs(drawn_sets(settings.autoencoder.drawn), loop.batch, size)
+    else:
+        draw = PreparedPairs(PreparedFrames(Path(data)), loop.batch, size)
+    perceptual = choose_perceptual(settings, folder, log)
+    torch.manual_seed(loop.seed)
+    part = WarpedPart(settings.model, loop, perceptual)
+    adversary = Adversary(settings.model, loop) if loop.contested else None
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def sample(module: nn.Module, path: Path) -> None:
+        with torch.inference_mode():
+            module.sheet(draw(np.random.default_rng(0))[0], path)  # type: ignore[operator]
+
+    Run("autoencoder", part, loop, folder, adversary).train(draw, log, sample, settings.autoencoder.workers)
+
+
+def draw_once(settings: Settings, log: Log) -> None:
+    """Draws what is not drawn yet, in one process while others wait."""
+    with processes().main_process_first():
+        draw_shards(settings.autoencoder.drawn, log)
+
+
+def choose_perceptual(settings: Settings, folder: Path, log: Log) -> Perceptual | None:
+    """The network that pictures are compared by; None where no loss needs one.
+
+    VGG-19 as settings ask for it, or the drawn set's encoder where they do, or where VGG-19 can't be had.
+    """
+    loop = settings.autoencoder.warped
+    if not (loop.perceptual or loop.component):
+        return None
+    reason = f"{loop.network!r} is asked for"
+    if loop.network != "drawn":
+        try:
+            with processes().main_process_first():
+                found = vgg19(log)
+            log("pictures are compared by VGG-19")
+            return found
+        except InputError as error:
+            if loop.network == "vgg19":
+                raise
+            reason = str(error)
+    log(f"pictures are compared by an encoder that learns from drawings, not by VGG-19: {reason}")
+    return Perceptual(EncoderMaps(train_encoder(settings, folder, log)))
