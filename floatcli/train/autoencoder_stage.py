@@ -28,6 +28,7 @@ from floatcli.models.anchored_decoder import (
 )
 from floatcli.models.backdrop import behind, opacity
 from floatcli.models.compose import along_flow, look_up, resized
+from floatcli.models.float_model import FloatModel
 from floatcli.models.head_warp import HeadWarp
 from floatcli.models.landmark_net import LandmarkNet, centres
 from floatcli.models.motion_encoder import MotionEncoder
@@ -44,6 +45,7 @@ from floatcli.models.patches import (
 )
 from floatcli.train.drawn import LANDMARKS
 from floatcli.train.drawn_data import EXPRESSIONS, FRAMES, OTHERS, POSES, SOURCE, Batch, DrawnSets, anchor_columns
+from floatcli.train.initial import begin
 from floatcli.train.loop import LoopConfig, Losses, Run
 from floatcli.train.parameters import INDEX, SCALE
 from floatcli.train.settings import Settings
@@ -322,12 +324,15 @@ PARTS: dict[str, type] = {
 }
 
 
-def train_part(name: str, settings: Settings, folder: Path, log: Callable[[str], None]) -> None:
-    """Trains one part to its end, from its last checkpoint in ``folder``."""
+def train_part(
+    name: str, settings: Settings, folder: Path, log: Callable[[str], None], init: FloatModel | None = None
+) -> None:
+    """Trains one part to its end, from its last checkpoint in ``folder``, else from the weights of ``init``."""
     loop: LoopConfig = getattr(settings.autoencoder, name)
     sets = DrawnSets(settings.autoencoder.drawn)
     torch.manual_seed(loop.seed)
     part = PARTS[name](settings.model)
+    begin(name, part, init)
     folder.mkdir(parents=True, exist_ok=True)
 
     def draw(rng: np.random.Generator) -> tuple[Batch, np.random.Generator]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -11,10 +12,12 @@ from floatcli.checkpoint.load import save_model
 from floatcli.errors import InputError
 from floatcli.models.float_model import FloatModel
 from floatcli.train import checkpoints
-from floatcli.train.flow_stage import named_basis
-from floatcli.train.settings import Settings
 
-#: Where the running average of each part goes in a FloatModel, by the prefix it has in its checkpoint.
+if TYPE_CHECKING:
+    from floatcli.train.settings import Settings
+
+#: Where the running average of each part goes in a FloatModel, by the prefix it has in its checkpoint; and by the same
+#: table back, where a part starts from weights.
 PLACES = (
     ("encoder", "encoder.", "motion_encoder."),
     ("landmarks", "net.", "decoder.landmarks."),
@@ -26,6 +29,7 @@ PLACES = (
     ("flow", "field.", "field."),
     ("flow", "projection.", "audio_encoder.projection."),  # stage 2 trained these two further
     ("flow", "norm.", "audio_encoder.norm."),
+    ("flow", "basis.", "basis."),
 )
 
 
@@ -42,12 +46,25 @@ def read_average(run: Path, part: str) -> dict[str, Tensor]:
     return checkpoints.load(there[-1])["average"]
 
 
-def export_run(settings: Settings, run: Path, output: Path) -> None:
-    """Writes a run's parts as one self-describing file of 16-bit numbers."""
+def part_of(model: FloatModel, part: str) -> dict[str, Tensor]:
+    """What a model's weights say of a part, under the names of its checkpoint; heads that only train are not in it."""
+    state: dict[str, Tensor] = {}
+    for name, old, new in PLACES:
+        if name == part:
+            top = new.partition(".")[0]
+            found = getattr(model, top).state_dict(prefix=f"{top}.")
+            state |= {old + key.removeprefix(new): tensor for key, tensor in found.items() if key.startswith(new)}
+    return state
+
+
+def export_run(settings: Settings, run: Path, output: Path, init: FloatModel | None = None) -> None:
+    """Writes a run's parts as one self-describing file of 16-bit numbers; those it has not trained are ``init``'s."""
     model = FloatModel(settings.model)
-    state = {f"basis.{name}": tensor for name, tensor in named_basis(settings.model).state_dict().items()}
+    state: dict[str, Tensor] = {}
     for part, old, new in PLACES:
-        for name, tensor in read_average(run, part).items():
+        trained = init is None or checkpoints.checkpoints(run, part)
+        averages = read_average(run, part) if trained else part_of(init, part)  # type: ignore[arg-type]
+        for name, tensor in averages.items():
             if name.startswith(old):
                 state[new + name.removeprefix(old)] = tensor
     model.load_state_dict(state)
