@@ -268,4 +268,4 @@ def _begun(config: Path, run: Path, init: str | None) -> tuple[Settings, FloatMo
     from floatcli.train.settings import load_settings
 
     weights = initial_model(init, run, console.say)
-    return load_settings(config, weights and weights.config), weights
+    return load_settings(config, weights.config if weights else None), weights

@@ -89,7 +89,7 @@ def open_cache(folder: Path, model: FloatModel, emotion_from: str) -> CachedClip
         raise InputError(said, 'name them: floatcli train cache ... --emotions FILE; or set emotion_from = "mixed"')
     clips.sort(key=lambda clip: hashlib.sha256(clip.key.encode()).digest())  # the same ones on every machine
     apart = -(-len(clips) // _HELD_OUT)
-    matrix = model.basis.matrix.numpy().T
+    matrix = model.basis.matrix.detach().numpy().T
     held_out = CachedClips(folder, clips[:apart], config, matrix, emotion_from)
     return CachedClips(folder, clips[apart:], config, matrix, emotion_from, held_out)
 

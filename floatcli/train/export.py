@@ -58,14 +58,24 @@ def part_of(model: FloatModel, part: str) -> dict[str, Tensor]:
 
 
 def export_run(settings: Settings, run: Path, output: Path, init: FloatModel | None = None) -> None:
-    """Writes a run's parts as one self-describing file of 16-bit numbers; those it has not trained are ``init``'s."""
-    model = FloatModel(settings.model)
-    state: dict[str, Tensor] = {}
-    for part, old, new in PLACES:
-        trained = init is None or checkpoints.checkpoints(run, part)
-        averages = read_average(run, part) if trained else part_of(init, part)  # type: ignore[arg-type]
-        for name, tensor in averages.items():
-            if name.startswith(old):
-                state[new + name.removeprefix(old)] = tensor
-    model.load_state_dict(state)
+    """Writes a run's parts as one self-describing file of 16-bit numbers; those it has not trained are ``init``'s.
+
+    Raises:
+        InputError: a part is missing, or the place can't be written to.
+    """
+    model, state = FloatModel(settings.model), dict[str, Tensor]()
+    if init is not None:
+        init.prepare()
+        state |= init.state_dict()
+    for part in dict.fromkeys(name for name, _, _ in PLACES):
+        if init is None or checkpoints.checkpoints(run, part):
+            average = read_average(run, part)
+            for old, new in ((old, new) for name, old, new in PLACES if name == part):
+                found = {name.removeprefix(old): tensor for name, tensor in average.items() if name.startswith(old)}
+                state |= {new + name: tensor for name, tensor in found.items()}
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        said = f"{run} makes no whole model: {str(error).splitlines()[-1].strip()}"
+        raise InputError(said, "train what is missing: floatcli train autoencoder|flow") from error
     save_model(model, output, torch.float16)

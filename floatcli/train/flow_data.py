@@ -55,7 +55,10 @@ class FlowBatch(NamedTuple):
 class MotionData(Protocol):
     """What the field learns from."""
 
-    held_out: MotionData | None  # what it does not
+    @property
+    def held_out(self) -> MotionData | None:
+        """What it does not learn from."""
+        ...
 
     def draw(self, batch: int, rng: np.random.Generator) -> FlowBatch:
         """Windows at random places of random clips."""
@@ -138,7 +141,7 @@ class FlowData:
         self, corpus: SpeechCorpus, heard: Heard, basis: MotionBasis, config: ModelConfig, emotion_from: str = MIXED
     ):
         self.corpus, self.heard, self.config, self.emotion_from = corpus, heard, config, emotion_from
-        self._matrix = basis.matrix.numpy().T
+        self._matrix = basis.matrix.detach().numpy().T
         self.motion = (corpus.motion / SCALE) @ self._matrix
         self.ref_motion = (corpus.portrait / SCALE) @ self._matrix
 
@@ -171,5 +174,5 @@ class FlowData:
         motion = self.motion[clips[:, None], rows]
         features = np.stack([self.heard.features[c][r] for c, r in zip(clips, rows, strict=True)])
         pose = self.corpus.motion[clips[:, None], rows][..., [INDEX[name] for name in POSE]]
-        numbers = (torch.from_numpy(values).float() for values in (motion, ref_motion, features, emotion))
-        return FlowBatch(*numbers, torch.from_numpy(first), torch.from_numpy(pose))
+        arrays = (values.astype(np.float32) for values in (motion, ref_motion, features, emotion))
+        return FlowBatch(*map(torch.from_numpy, (*arrays, first, pose)))

@@ -38,7 +38,7 @@ def frozen_model(config: ModelConfig, run: Path, init: FloatModel | None) -> Flo
     """
     with torch.device("meta"):
         model = FloatModel(config)
-    named = {"weight": named_basis(config).weight} if config.coefficient_names else None
+    named = named_basis(config).state_dict() if config.coefficient_names else None
     states = {top: _state(top, run, init, None) for top in _ENCODERS} | {"basis": _state("basis", run, init, named)}
     for top, state in states.items():
         getattr(model, top).load_state_dict(state, assign=True)

@@ -38,15 +38,15 @@ def initial_model(source: str | None, run: Path, say: Callable[[str], None]) -> 
         InputError: the run started from other weights.
     """
     record = run / RECORD
-    before = json.loads(record.read_text()) if record.exists() else None
-    if source is None and before is None:
+    before: dict[str, str] = json.loads(record.read_text()) if record.exists() else {}
+    if source is None and not before:
         return None
-    path = find_weights(source if source is not None else Path(before["weights"]))
+    path = find_weights(Path(before["weights"]) if source is None else source)
     digest = file_digest(path)
-    if before is not None and before["digest"] != digest:
+    if before and before["digest"] != digest:
         raise InputError(f"{run} started from other weights than {path}", "name another --run folder")
     model = load_model(path, lazily=True)
-    if before is None:
+    if not before:
         run.mkdir(parents=True, exist_ok=True)
         with replacing(record) as temporary:
             temporary.write_text(json.dumps({"weights": os.path.abspath(path), "digest": digest}) + "\n")
