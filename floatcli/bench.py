@@ -24,7 +24,7 @@ from torch.utils.flop_counter import flop_registry
 
 from floatcli import hearing
 from floatcli.allocator import PlainThread
-from floatcli.config import CropConfig, SampleConfig, VideoConfig
+from floatcli.config import POSE, CropConfig, SampleConfig, VideoConfig
 from floatcli.device import exactly, mixed
 from floatcli.errors import UsageError
 from floatcli.flow.guidance import GuidedField
@@ -216,7 +216,9 @@ class Bench:
         window = F.pad(audio.mT, (0, max(0, config.window - audio.shape[1])), mode="replicate").mT[:, : config.window]
         before = ref_motion.new_zeros(1, config.preceding, config.motion_dim)
         quiet = ref_motion.new_zeros(1, config.preceding, config.audio_dim)
-        return WindowCondition(ref_motion, before, quiet, window, ref_motion.new_zeros(1, len(config.emotions)))
+        unmoved = config.preceding + config.window, len(POSE)
+        pose = ref_motion.new_zeros(1, *unmoved) if config.field.pose else None
+        return WindowCondition(ref_motion, before, quiet, window, ref_motion.new_zeros(1, len(config.emotions)), pose)
 
     def _whole(self, path: Path) -> None:
         begun, first = time.perf_counter(), list[float]()

@@ -85,6 +85,7 @@ class FieldSize:
     mlp_ratio: int = 4
     reach: int = 2  # frame i attends to |i - j| <= reach
     time_features: int = 256
+    pose: bool = False  # whether the head's pose, the numbers of POSE on every frame, drives it as well
 
     def __post_init__(self) -> None:
         _check_divides("heads", self.heads, "width", self.width)

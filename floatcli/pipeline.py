@@ -36,6 +36,7 @@ from floatcli.models.float_model import FloatModel, Portrait
 from floatcli.models.layers import fold
 from floatcli.motion import FileSource, Making, Motion, recording_of
 from floatcli.portraits import PortraitReader, Still
+from floatcli.poses import PoseTrack, check_follows, is_table, pose_of_motion, read_pose
 from floatcli.together import Networks
 from floatcli.tracks import EmotionTrack, spans_of
 
@@ -138,6 +139,7 @@ class FloatPipeline:
         crop: CropConfig = CropConfig(),
         sample: SampleConfig = SampleConfig(),
         emotion: str | Path | EmotionTrack = AUTO,
+        pose: str | Path | PoseTrack | Motion | None = None,
     ) -> Clip:
         """Make a portrait say something.
 
@@ -151,6 +153,8 @@ class FloatPipeline:
             sample: How motion is sampled.
             emotion: One of the model's labels, "auto" to hear it in the speech, or a track of them over time,
                 itself or as a .csv file.
+            pose: What the head's pose shall be, for weights that follow one: a track, itself or as a .csv file, or
+                another clip's motion, itself or as a file. None leaves it to the field.
 
         Raises:
             UsageError: settings that cannot be meant.
@@ -167,14 +171,17 @@ class FloatPipeline:
         frames = self.ear.frames(heard.speech)
         with stages("emotion"):
             felt = self._emotion(heard.speech, meant, frames)
+        posed = None if pose is None else self._pose(pose, frames)
 
         def windows() -> Iterator[Tensor]:
             condition = self._listened(heard.speech, stages) if heard.condition is None else heard.condition
-            sampled = self._sampled(still.portrait, condition, felt, sample, stages)
+            sampled = self._sampled(still.portrait, condition, felt, sample, stages, posed)
             return ahead(sampled) if self.overlaps else sampled
 
         how = partial(self._making, still, heard, sample)
         sources = {"face": still.source, "speech": heard.source}
+        if isinstance(pose, (str, Path)):
+            sources["pose"] = file_source(pose)
         track = felt.flatten(0, -2).cpu().numpy()
         return self._clip(windows, frames, still, how, sources, track, heard.sound, stages, heard.remarks)
 
@@ -309,6 +316,16 @@ class FloatPipeline:
             return torch.from_numpy(meant.frames(frames, self.config.fps))[None].to(self.device)
         return self.model.emotion(self.config.emotions[meant])
 
+    def _pose(self, pose: str | Path | PoseTrack | Motion, frames: int) -> Tensor:
+        """The numbers of ``POSE`` on every frame, (1, frames, 6)."""
+        check_follows(self.config)
+        if isinstance(pose, (str, Path)):
+            pose = read_pose(pose) if is_table(pose) else Motion.load(pose)
+        if isinstance(pose, Motion):
+            self.check_weights(pose)
+            pose = pose_of_motion(pose, self.model.basis.matrix.detach().cpu().numpy(), self.config)
+        return torch.from_numpy(pose.frames(frames, self.config.fps))[None].to(self.device)
+
     def feel(self, speech: Source, window: float | None = None, hop: float = 0.5) -> EmotionTrack:
         """The emotions heard in speech.
 
@@ -344,10 +361,11 @@ class FloatPipeline:
         emotion: Tensor,
         sample: SampleConfig,
         stages: Stages,
+        pose: Tensor | None,
     ) -> Iterator[Tensor]:
         """Windows of motion (n, D), each sampled when it is asked for."""
         given = (portrait.ref_motion, audio_cond, emotion, sample, self.config)
-        windows = sample_motion(self.model.field, *given, carry=self.networks.sample)
+        windows = sample_motion(self.model.field, *given, carry=self.networks.sample, pose=pose)
         while True:
             with stages("motion"):
                 window = next(windows, None)

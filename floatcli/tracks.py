@@ -1,4 +1,7 @@
-"""Emotion over time, as a CSV file: a column ``time`` in seconds, then a share for each emotion. Imports no torch."""
+"""Emotion over time, as a CSV file: a column ``time`` in seconds, then a share for each emotion. Imports no torch.
+
+``poses`` reads the head's pose in the same way.
+"""
 
 from __future__ import annotations
 
@@ -60,49 +63,72 @@ def read_track(path: str | Path, labels: Sequence[str]) -> EmotionTrack:
     Raises:
         InputError: the file is missing or empty, or a line of it, which is named, cannot be meant.
     """
+    names, numbers, values = read_table(path, labels, "emotion", "happy")
+    for number, row in zip(numbers, values, strict=True):
+        _check_shares(f"{path}, line {number}", row)
+    shares = np.zeros((len(values), len(labels)))
+    shares[:, names] = values[:, 1:] / values[:, 1:].sum(1, keepdims=True)
+    return EmotionTrack(tuple(labels), values[:, 0], shares)
+
+
+def read_table(
+    path: str | Path, known: Sequence[str], what: str, example: str
+) -> tuple[list[int], list[int], np.ndarray]:
+    """A CSV file with a column ``time``, rising from 0, and others of known names, in any order.
+
+    Args:
+        path: The file.
+        known: What columns may be called, in any case.
+        what: What a column is of.
+        example: One of the known, for what is said of files that can't be meant.
+
+    Returns:
+        Which of the known each column after the first is; the lines' numbers; and their values (n, 1 + columns).
+
+    Raises:
+        InputError: the file is missing or empty, or a line of it, which is named, cannot be meant.
+    """
     path = Path(path)
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as a track of emotions: {error}", "save it as UTF-8 CSV") from error
+        raise InputError(f"{path} cannot be read as a track of {what}s: {error}", "save it as UTF-8 CSV") from error
     reader = csv.reader(lines)
     try:
         rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
     except csv.Error as error:
         raise InputError(f"{path}, line {reader.line_num}: {error}", "give a CSV file") from error
     if not rows:
-        raise InputError(f"{path}, line 1: the file is empty", "it starts with a line time,happy,sad,...")
-    columns = _columns(path, *rows[0], labels)
+        raise InputError(f"{path}, line 1: the file is empty", f"it starts with a line time,{example},...")
+    columns = _columns(path, *rows[0], known, what, example)
     if len(rows) < 2:
-        raise InputError(f"{path}, line 2: there are no rows", "below its first line, give times and shares: 0,1,0")
-    table = [_row(path, number, row, len(columns)) for number, row in rows[1:]]
+        raise InputError(f"{path}, line 2: there are no rows", "below its first line, give times and values: 0,1,0")
+    table = np.array([_row(path, number, row, len(columns)) for number, row in rows[1:]])
     for (number, _), earlier, later in zip(rows[2:], table, table[1:], strict=False):
         if later[0] <= earlier[0]:
             said = f"{path}, line {number}: {later[0]:g} s does not come after {earlier[0]:g} s"
             raise InputError(said, "sort the lines by time, each time once")
-    values = np.array(table)
-    shares = np.zeros((len(values), len(labels)))
-    shares[:, columns] = values[:, 1:]
-    return EmotionTrack(tuple(labels), values[:, 0], shares)
+    return columns, [number for number, _ in rows[1:]], table
 
 
-def _columns(path: Path, number: int, header: list[str], labels: Sequence[str]) -> list[int]:
+def _columns(path: Path, number: int, header: list[str], labels: Sequence[str], what: str, example: str) -> list[int]:
     """Which label each column after the first is of."""
     names = [cell.strip().casefold() for cell in header]
     known = [label.casefold() for label in labels]
     if names[0] != "time":
-        raise InputError(f"{path}, line {number}: the first column is {header[0]!r}, not time", "start with time,happy")
+        said = f"{path}, line {number}: the first column is {header[0]!r}, not time"
+        raise InputError(said, f"start with time,{example}")
     for name in names[1:]:
         if name not in known:
-            said = f"{path}, line {number}: the model knows no emotion {name!r}"
+            said = f"{path}, line {number}: the model knows no {what} {name!r}"
             raise InputError(said, f"choose from {', '.join(labels)}")
     if len(set(names)) < len(names) or len(names) < 2:
-        raise InputError(f"{path}, line {number}: every emotion needs one column", "as in time,happy,sad")
+        raise InputError(f"{path}, line {number}: every {what} needs one column", f"as in time,{','.join(labels[:2])}")
     return [known.index(name) for name in names[1:]]
 
 
 def _row(path: Path, number: int, cells: list[str], count: int) -> list[float]:
-    """Time and shares of one line."""
+    """Time and values of one line."""
     where = f"{path}, line {number}"
     if len(cells) != count + 1:
         raise InputError(f"{where}: {len(cells)} values for {count + 1} columns", "give every column one value")
@@ -112,9 +138,15 @@ def _row(path: Path, number: int, cells: list[str], count: int) -> list[float]:
         raise InputError(f"{where}: {','.join(cells)!r} are not all numbers", "as in 0.5,0.8,0.2") from None
     if not all(map(math.isfinite, values)):
         raise InputError(f"{where}: {','.join(cells)!r} are not all finite", "as in 0.5,0.8,0.2")
-    time, *shares = values
-    if min(values) < 0:
-        raise InputError(f"{where}: {min(values):g} is negative", "times and shares start at 0")
-    if abs(sum(shares) - 1) > _OFF:
-        raise InputError(f"{where}: the shares add up to {sum(shares):g}, not 1", "let them add up to 1")
-    return [time, *(share / sum(shares) for share in shares)]
+    if values[0] < 0:
+        raise InputError(f"{where}: {values[0]:g} is negative", "times start at 0")
+    return values
+
+
+def _check_shares(where: str, row: np.ndarray) -> None:
+    """Raise InputError where time and shares (1 + E,) are no mixture of emotions."""
+    shares = row[1:]
+    if shares.min() < 0:
+        raise InputError(f"{where}: {shares.min():g} is negative", "shares start at 0")
+    if abs(shares.sum() - 1) > _OFF:
+        raise InputError(f"{where}: the shares add up to {shares.sum():g}, not 1", "let them add up to 1")

@@ -95,7 +95,7 @@ class Hand:
             try:
                 result = self._worker.make(local, lambda done, total: None)
             except FloatCliError as error:  # names files as they are called at home
-                for theirs, ours in zip(_files(local), _files(job), strict=True):
+                for theirs, ours in zip(local.files, job.files, strict=True):
                     error.message = error.message.replace(str(theirs), str(ours))
                 error.args = (error.message,)
                 raise
@@ -150,10 +150,12 @@ class RayWorker:
         job = replace(job, **{name: getattr(job, name).absolute() for name in ("face", "speech", "out")})
         if job.track is not None:
             job = replace(job, emotion=str(job.track.absolute()))
+        if job.pose is not None:
+            job = replace(job, pose=job.pose.absolute())
         there = _moved(job, Path())
         sent = None
         if self._content is not None:
-            sent = packed({str(name): path for name, path in zip(_files(there), _files(job), strict=True)})
+            sent = packed({str(name): path for name, path in zip(there.files, job.files, strict=True)})
         result, made = self._answer(actor, actor.make.remote(job, sent))
         if made is not None:
             self._place_files(job, made)
@@ -306,13 +308,9 @@ def _places(nodes: list[dict[str, Any]], gpus_wanted: bool) -> list[Place]:
     return with_gpus or found
 
 
-def _files(job: Job) -> list[Path]:
-    """What a clip is made of."""
-    return [path for path in (job.face, job.speech, job.track) if path is not None]
-
-
 def _moved(job: Job, folder: Path) -> Job:
     """A clip with all its files in a folder of its own."""
     face, speech, out = (folder / f"{name}{getattr(job, name).suffix}" for name in ("face", "speech", "out"))
     emotion = job.emotion if job.track is None else str(folder / "track.csv")
-    return replace(job, face=face, speech=speech, out=out, emotion=emotion)
+    pose = None if job.pose is None else folder / f"pose{job.pose.suffix}"
+    return replace(job, face=face, speech=speech, out=out, emotion=emotion, pose=pose)

@@ -62,6 +62,7 @@ class Ledger:
             "face": file_digest(job.face),
             "speech": file_digest(job.speech),
             "emotion": job.emotion if job.track is None else file_digest(job.track),
+            "pose": file_digest(job.pose) if job.pose else None,
             "out": job.out.suffix.lower(),
             "weights": self._weights,
             "dtype": self.run.dtype if self.run.dtype != AUTO else "float32",

@@ -74,7 +74,7 @@ def read_jobs(
 
 def _check_apart(jobs: list[Job]) -> None:
     """Raise UsageError where two clips would be written to one file, or one over what another is made of."""
-    read = {resolved(path): path for job in jobs for path in (job.face, job.speech, job.track) if path is not None}
+    read = {resolved(path): path for job in jobs for path in job.files}
     taken: dict[Path, Job] = {}
     for job in jobs:
         for path in (job.out, motion_beside(job.out)) if job.save_motion else (job.out,):
@@ -180,6 +180,8 @@ def _listed(source: Path, number: int, row: dict[str, str], folder: Path, common
     _check_columns(cells, where)
     if is_track(cells.get("emotion", "")):
         cells["emotion"] = str(source.parent / cells["emotion"])
+    if "pose" in cells:
+        cells["pose"] = str(source.parent / cells["pose"])
     try:
         if missing:
             said = f"{where}: there is no {' and no '.join(missing)}"
@@ -207,8 +209,9 @@ def _check_columns(names: Iterable[str], where: str) -> None:
     common = [name for name in _COMMON if name in names]
     if common:
         raise UsageError(f"{where}: {', '.join(common)} is the whole batch's", "see 'floatcli batch --help'")
+    own = {"emotion", "pose", "save_motion"}
     known = {column for config in (CropConfig, SampleConfig, VideoConfig) for column in _columns(config).values()}
-    unknown = [name for name in names if name not in known | {"emotion", "save_motion"}]
+    unknown = [name for name in names if name not in known | own]
     if unknown:
         raise UsageError(f"{where}: animate has no option {', '.join(unknown)}", "see 'floatcli animate --help'")
 
@@ -218,7 +221,8 @@ def _adjusted(job: Job, cells: dict[str, str], where: str) -> Job:
     crop, sample, video = (_told(config, cells, where) for config in (job.crop, job.sample, job.video))
     save_motion = _value(bool, cells.get("save_motion", str(job.save_motion)), f"{where}: save_motion")
     emotion = cells.get("emotion", job.emotion)
-    return replace(job, crop=crop, sample=sample, video=video, emotion=emotion, save_motion=save_motion)
+    pose = Path(cells["pose"]) if "pose" in cells else job.pose
+    return replace(job, crop=crop, sample=sample, video=video, emotion=emotion, save_motion=save_motion, pose=pose)
 
 
 def _columns(config: type) -> dict[str, str]:

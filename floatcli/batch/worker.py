@@ -107,7 +107,7 @@ class DeviceWorker:
 
         still = self._portraits.take((_state(job.face), job.crop), lambda: pipe.portrait(job.face, job.crop))
         heard = self._recordings.take(_state(job.speech), lambda: pipe.hear(job.speech))
-        clip = pipe.animate(still, heard, sample=job.sample, emotion=job.emotion)
+        clip = pipe.animate(still, heard, sample=job.sample, emotion=job.emotion, pose=job.pose)
         return save_clip(clip, job.out, job.video, job.save_motion, pipe, go_on)
 
     def stop(self) -> None:

@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 
 from floatcli.checkpoint.manifest import known_sets
 from floatcli.checks import is_there
-from floatcli.config import EMOTIONS, ModelConfig
+from floatcli.config import ModelConfig
 from floatcli.errors import WeightsError
 
 #: Folders beside a published file, with the audio model and the emotion model.
@@ -92,13 +92,13 @@ def _files_of(folders: Iterable[Path]) -> list[Path]:
     return sorted(file for folder in folders if folder.is_dir() for file in folder.iterdir() if file.is_file())
 
 
-def emotion_labels(path: Path) -> tuple[str, ...]:
-    """The emotions that a weights file knows, as far as it says so itself; else those of the published model."""
+def stated_config(path: Path) -> ModelConfig:
+    """What a weights file says of its model, as far as it says so itself; else the published model."""
     try:
         with safe_open(path, framework="numpy") as file:
-            return ModelConfig.from_json((file.metadata() or {})[CONFIG_KEY]).emotions
+            return ModelConfig.from_json((file.metadata() or {})[CONFIG_KEY])
     except (OSError, SafetensorError, KeyError, ValueError, TypeError):
-        return EMOTIONS  # published weights describe nothing; what is wrong with a damaged file, loading it tells
+        return ModelConfig()  # published weights describe nothing; what is wrong with a damaged file, loading it tells
 
 
 def file_digest(path: Path) -> str:

@@ -42,6 +42,15 @@ def animate(
         str,
         Option(help="Emotion to show, or a track.csv of them; auto hears it in the speech.", rich_help_panel=MOTION),
     ] = AUTO,
+    pose: Annotated[
+        Path | None,
+        options.PathOption(
+            help="For weights that follow a pose: a .csv with time and yaw, pitch, roll (degrees), shift_x, shift_y, "
+            "zoom (shares), or another clip's .motion.safetensors.",
+            show_default="the head moves by itself",
+            rich_help_panel=MOTION,
+        ),
+    ] = None,
     audio_scale: Annotated[
         float, Option(help="How strongly lips and head follow the speech.", rich_help_panel=MOTION)
     ] = SampleConfig.audio_scale,
@@ -122,6 +131,7 @@ def animate(
         VideoConfig(crf, preset, audio_bitrate, copy_audio, overwrite),
         emotion,
         save_motion,
+        pose,
         pipe,
     )
     job.check(weights)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Option
 
-from floatcli.checkpoint.store import emotion_labels, find_weights
+from floatcli.checkpoint.store import find_weights, stated_config
 from floatcli.checks import check_crop, check_run, check_sample, check_source, check_video, check_windows
 from floatcli.cli import options
 from floatcli.cli.clips import open_pipeline
@@ -171,7 +171,7 @@ class Job:
             check_output(self.output, self.video, [self.face, self.speech])
             if self.save_motion and self._single:
                 check_place(motion_beside(self.output), self.video.overwrite)
-            labels = emotion_labels(find_weights(self.weights))
+            labels = stated_config(find_weights(self.weights)).emotions
             for name in self.to:
                 if name.casefold() not in (label.casefold() for label in labels):
                     raise UsageError(f"this model knows no emotion {name!r}", f"choose from {', '.join(labels)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +16,10 @@ from floatcli.errors import UsageError
 from floatcli.files import check_place
 from floatcli.train.parts import DRAWN, EVERY_PART, check_parts
 from floatcli.train.prepare_settings import PrepareConfig, check_prepare
+
+if TYPE_CHECKING:
+    from floatcli.models.float_model import FloatModel
+    from floatcli.train.settings import Settings
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Train a FLOAT of your own, in two stages, and measure it."
@@ -34,23 +38,56 @@ RunFolder = Annotated[
 ]
 Threads = Annotated[int, typer.Option("--threads", min=1, help="CPU threads; 1 where several parts train at once.")]
 
+Init = Annotated[
+    str | None,
+    options.WeightsOption(
+        help="Weights to start from: a file, or a name as in `floatcli weights list`. A run keeps to them, and to its "
+        "own checkpoints first.",
+        show_default="from nothing",
+    ),
+]
+
 Exported = Annotated[Path, options.PathOption("--output", "-o", help="The safetensors file to write.")]
 
 Data = Annotated[
     str,
     typer.Option(
-        help=f"What stage 1 learns from: {DRAWN} portraits, or a FOLDER of prepared clips.", metavar=f"{DRAWN}|FOLDER"
+        help=f"{DRAWN}: what training draws and has said for itself. Or a FOLDER that train prepare made; stage 2 also "
+        "takes one that train cache made.",
+        metavar=f"{DRAWN}|FOLDER",
     ),
 ]
 
 
 @app.command()
-def draw(config: Config) -> None:
-    """Draw the portraits that stage 1 learns from, as far as they are not there yet."""
+def draw(
+    config: Config,
+    clips: Annotated[
+        int | None, typer.Option(min=1, help="Draw so many clips of people who speak, and nothing else.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        options.PathOption(
+            "--output",
+            "-o",
+            help="Folder of these clips, like those of train prepare.",
+            show_default="beside portraits",
+        ),
+    ] = None,
+) -> None:
+    """Draw the portraits that stage 1 learns from, or clips for both stages, as far as they are not there yet."""
+    if output is not None and clips is None:
+        raise UsageError("--output is for clips", "say how many with --clips; portraits go where the settings say")
+    from floatcli.train.drawn_clips import DrawnClips, draw_clips
     from floatcli.train.drawn_data import draw_shards
     from floatcli.train.settings import load_settings
 
-    draw_shards(load_settings(config).autoencoder.drawn, console.say)
+    settings = load_settings(config)
+    drawn = settings.autoencoder.drawn
+    if clips is None:
+        draw_shards(drawn, console.say)
+    else:
+        draw_clips(DrawnClips(drawn, settings.flow.speech), clips, output or drawn.clips_folder, console.say)
 
 
 @app.command()
@@ -93,9 +130,54 @@ def prepare(
 
 
 @app.command()
+def cache(
+    config: Config,
+    data: Annotated[Path, options.PathOption(help="Folder that `floatcli train prepare` made.", show_default=False)],
+    output: Annotated[Path, options.PathOption("--output", "-o", help="Folder of the cache.", show_default=False)],
+    run: RunFolder = Path("runs/embedded"),
+    init: Init = None,
+    emotions: Annotated[
+        Path | None,
+        options.PathOption(
+            help="CSV with columns clip (a key, or a video's file name) and emotion.", show_default="none"
+        ),
+    ] = None,
+    pose_from: Annotated[
+        str | None,
+        options.WeightsOption(
+            help="Weights whose coefficients tell the head's pose by name, such as embedded.",
+            show_default="the model's own, where they have names",
+        ),
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Frames encoded at a time.")] = 32,
+    device: options.Device = RunConfig.device,
+) -> None:
+    """Encode prepared clips once for stage 2: motion, audio features, emotion, and the head's pose.
+
+    The encoders are those of the run, or of the weights it starts from. Run again, only what is missing or has changed
+    is made. A video whose shard is damaged stops no other, but the exit code tells.
+    """
+    check_run(RunConfig(device))
+    from floatcli.device import choose_device
+    from floatcli.train.cache import Encoders, make_cache, read_labels
+    from floatcli.train.frozen import frozen_model
+    from floatcli.train.initial import pose_model
+
+    chosen = choose_device(device)
+    settings, weights = _begun(config, run, init)
+    labels = {} if emotions is None else read_labels(emotions, settings.model.emotions)
+    model = frozen_model(settings.model, run, weights)
+    encoders = Encoders(model, pose_model(pose_from), chosen, batch_size)
+    code = make_cache(data, output, encoders, labels, console.say)
+    if code:
+        raise typer.Exit(code)
+
+
+@app.command()
 def autoencoder(
     config: Config,
     run: RunFolder = Path("runs/embedded"),
+    init: Init = None,
     part: Annotated[
         list[str] | None, typer.Option(help=f"Only this part, of {', '.join(EVERY_PART)}. Repeatable.")
     ] = None,
@@ -111,25 +193,32 @@ def autoencoder(
     import torch
 
     from floatcli.train import autoencoder_stage, warped_stage
-    from floatcli.train.settings import load_settings
 
     torch.set_num_threads(threads)
-    settings = load_settings(config)
+    settings, weights = _begun(config, run, init)
     stage = {"anchored": autoencoder_stage, "warped": warped_stage}[settings.model.decoder]
-    stage.train_stage(settings, part or (), data, run, console.say)
+    stage.train_stage(settings, part or (), data, run, console.say, weights)
 
 
 @app.command()
-def flow(config: Config, run: RunFolder = Path("runs/embedded"), threads: Threads = 2) -> None:
-    """Stage 2: audio encoder, emotion classifier, then the vector field by flow matching."""
+def flow(
+    config: Config,
+    run: RunFolder = Path("runs/embedded"),
+    init: Init = None,
+    threads: Threads = 2,
+    data: Data = DRAWN,
+) -> None:
+    """Stage 2: audio encoder, emotion classifier, then the vector field by flow matching.
+
+    Clips are cached in the run first, unless they are already. Weights to start from bring their encoders.
+    """
     import torch
 
-    from floatcli.train.flow_stage import train_stage
-    from floatcli.train.settings import load_settings
+    from floatcli.train.motion_stage import train_stage
 
     torch.set_num_threads(threads)
-    settings = load_settings(config)
-    train_stage(settings.model, settings.flow, run, console.say)
+    settings, weights = _begun(config, run, init)
+    train_stage(settings, data, run, console.say, weights)
 
 
 @app.command(name="all")
@@ -137,24 +226,28 @@ def whole(
     config: Config,
     output: Exported,
     run: RunFolder = Path("runs/embedded"),
+    init: Init = None,
     threads: Threads = 2,
     data: Data = DRAWN,
 ) -> None:
     """Both stages, one after the other, and what they make as one file that animate loads."""
     _check_exported(output)
-    autoencoder(config, run, threads=threads, data=data)
-    flow(config, run, threads)
+    autoencoder(config, run, init, threads=threads, data=data)
+    flow(config, run, init, threads, data)
     export(config, output, run)
 
 
 @app.command()
 def export(config: Config, output: Exported, run: RunFolder = Path("runs/embedded")) -> None:
-    """Put the parts of a run together, as one 16-bit file that animate loads."""
+    """Put the parts of a run together, as one 16-bit file that animate loads.
+
+    Parts that a run has not trained are those of the weights it started from.
+    """
     _check_exported(output)
     from floatcli.train.export import export_run
-    from floatcli.train.settings import load_settings
 
-    export_run(load_settings(config), run, output)
+    settings, weights = _begun(config, run, None)
+    export_run(settings, run, output, weights)
     console.say(f"wrote {output}, {output.stat().st_size / 1e6:.1f} MB")
 
 
@@ -189,3 +282,12 @@ def _check_exported(output: Path) -> None:
     if output.suffix != ".safetensors":
         raise UsageError(f"{output} does not end in .safetensors", f"call it {output.stem}.safetensors")
     check_place(output, overwrite=True)
+
+
+def _begun(config: Path, run: Path, init: str | None) -> tuple[Settings, FloatModel | None]:
+    """The settings of a run, and the weights it starts from, which say of the model what the settings do not."""
+    from floatcli.train.initial import initial_model
+    from floatcli.train.settings import load_settings
+
+    weights = initial_model(init, run, console.say)
+    return load_settings(config, weights.config if weights else None), weights

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchdiffeq import odeint
 
-from floatcli.config import ModelConfig, SampleConfig
+from floatcli.config import POSE, ModelConfig, SampleConfig
 from floatcli.flow.guidance import GuidedField
 from floatcli.flow.solvers import in_step, solver_steps
 from floatcli.models.conditions import WindowCondition
@@ -83,6 +83,7 @@ def sample_motion(
     config: ModelConfig,
     noise: Iterable[Tensor] | None = None,
     carry: Callable[[WindowCondition, Tensor, SampleConfig], Tensor] | None = None,
+    pose: Tensor | None = None,
 ) -> Iterator[Tensor]:
     """Motion in windows, as they come.
 
@@ -98,6 +99,7 @@ def sample_motion(
         config: the model's.
         noise: x_0 of every window, (B or 1, L, D), in place of the seed's.
         carry: does what ``sample_window`` does with the field, maybe for others as well.
+        pose: (B, T, 6), the numbers of ``POSE`` that the head shall follow; for a field that was trained with them.
 
     Yields:
         (B, L, D) float32, the last one cut so that there are T frames in all.
@@ -108,6 +110,7 @@ def sample_motion(
     noise = iter(noise_windows(settings.seed, length, config.motion_dim) if noise is None else noise)
     preceding_motion = ref_motion.new_zeros(batch, before, config.motion_dim)
     preceding_audio = ref_motion.new_zeros(batch, before, config.audio_dim)
+    posed = _posed(field, pose, ref_motion, config)
     for start, given in zip(count(0, length), heard, strict=False):
         audio = _padded(given, length)
         condition = WindowCondition(
@@ -115,7 +118,8 @@ def sample_motion(
             preceding_motion,
             preceding_audio,
             audio,
-            emotion if emotion.ndim == 2 else _window_emotion(emotion, start, config),
+            emotion if emotion.ndim == 2 else _window_rows(emotion, start, config),
+            None if posed is None else _window_rows(posed, start, config),
         )
         x_1 = carry(condition, next(noise).to(audio.device).expand(batch, -1, -1), settings)
         yield x_1[:, : given.shape[1]]
@@ -123,10 +127,21 @@ def sample_motion(
         preceding_audio = audio[:, length - before :]
 
 
-def _window_emotion(emotion: Tensor, start: int, config: ModelConfig) -> Tensor:
-    """Rows (B, L' + L, E) of a frame-by-frame emotion (B, T, E); beyond its ends the nearest row."""
-    rows = torch.arange(start - config.preceding, start + config.window, device=emotion.device)
-    return emotion[:, rows.clamp(0, emotion.shape[1] - 1)]
+def _posed(field: VectorField, pose: Tensor | None, ref_motion: Tensor, config: ModelConfig) -> Tensor | None:
+    """What joins the conditions of a pose (B, T, 6): zeros where none is given, None where the field follows none."""
+    if not config.field.pose:
+        if pose is not None:
+            raise ValueError("a pose for a field that follows none")
+        return None
+    if pose is None:
+        return ref_motion.new_zeros(len(ref_motion), 1, len(POSE))
+    return field.pose_in(pose.to(ref_motion))  # type: ignore[misc]
+
+
+def _window_rows(values: Tensor, start: int, config: ModelConfig) -> Tensor:
+    """Rows (B, L' + L, C) of what is given frame by frame (B, T, C); beyond its ends the nearest row."""
+    rows = torch.arange(start - config.preceding, start + config.window, device=values.device)
+    return values[:, rows.clamp(0, values.shape[1] - 1)]
 
 
 def _padded(x: Tensor, length: int) -> Tensor:

@@ -20,12 +20,14 @@ class WindowCondition(NamedTuple):
     preceding_audio: Tensor  # (B, L', A), zeros before the first window
     audio: Tensor  # (B, L, A)
     emotion: Tensor  # (B, E) for all frames, or (B, L' + L, E)
+    pose: Tensor | None = None  # (B, L' + L, 6), what ``VectorField.pose_in`` makes of it; zeros: not given
 
     def frames(self) -> Tensor:
-        """Side by side for each frame: (B, L' + L, D + A + E)."""
+        """Side by side for each frame: (B, L' + L, D + A + E), and 6 more where the field follows a pose."""
         audio = torch.cat((self.preceding_audio, self.audio), dim=1)
         length = audio.shape[1]
-        return torch.cat((self.ref_motion[:, None].expand(-1, length, -1), audio, self.by_frame()), dim=-1)
+        parts = self.ref_motion[:, None].expand(-1, length, -1), audio, self.by_frame()
+        return torch.cat(parts if self.pose is None else (*parts, self.pose), dim=-1)
 
     def by_frame(self) -> Tensor:
         """The emotion of each frame, (B, L' + L, E)."""
@@ -37,7 +39,9 @@ def joined(conditions: Sequence[WindowCondition]) -> WindowCondition:
     """Conditions of several clips as those of one batch."""
     if len({condition.emotion.ndim for condition in conditions}) > 1:
         conditions = [condition._replace(emotion=condition.by_frame()) for condition in conditions]
-    return WindowCondition(*(torch.cat(parts) for parts in zip(*conditions, strict=True)))
+    *given, poses = zip(*conditions, strict=True)
+    pose = None if poses[0] is None else torch.cat(poses)
+    return WindowCondition(*map(torch.cat, given))._replace(pose=pose)
 
 
 def normalise_waveform(waveform: Tensor) -> Tensor:

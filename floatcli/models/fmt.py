@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from floatcli.config import FieldSize, ModelConfig
+from floatcli.config import POSE, FieldSize, ModelConfig
 from floatcli.models.conditions import WindowCondition
 from floatcli.models.layers import PackedLinear
 
@@ -110,7 +110,11 @@ class Head(nn.Module):
 
 
 class VectorField(nn.Module):
-    """Predicts v_t, which carries noise x_0 to motion x_1."""
+    """Predicts v_t, which carries noise x_0 to motion x_1.
+
+    Where the head's pose drives it too, ``pose_in`` makes of the numbers of ``POSE`` (..., 6) what joins the
+    condition (SPEC section 7). Zeros there stand for no pose, which no pose becomes: its norm keeps them apart.
+    """
 
     positions: Tensor
     visible: Tensor
@@ -120,9 +124,11 @@ class VectorField(nn.Module):
         size = config.field
         self.preceding, self.window, self.reach = config.preceding, config.window, size.reach
         length = self.preceding + self.window
-        condition_dim = config.motion_dim + config.audio_dim + len(config.emotions)
+        signals = len(POSE) if size.pose else 0
+        condition_dim = config.motion_dim + config.audio_dim + len(config.emotions) + signals
         self.motion_in = nn.Linear(config.motion_dim, size.width)
         self.condition_in = nn.Linear(condition_dim, size.width)
+        self.pose_in = nn.Sequential(nn.Linear(signals, signals), nn.LayerNorm(signals)) if signals else None
         self.time_in = TimeEmbedding(size.time_features, size.width)
         self.blocks = nn.ModuleList(Block(size) for _ in range(size.depth))
         self.head = Head(size.width, config.motion_dim)

@@ -18,7 +18,9 @@ from floatcli.config import ModelConfig
 from floatcli.models.audio_encoder import AudioEncoder
 from floatcli.models.conditions import normalise_waveform
 from floatcli.models.emotion_encoder import EmotionEncoder
+from floatcli.models.float_model import FloatModel
 from floatcli.models.wav2vec2 import Wav2Vec2Backbone
+from floatcli.train.initial import begin
 from floatcli.train.loop import LoopConfig, Losses, Run
 from floatcli.train.parameters import INDEX, SCALE
 from floatcli.train.sheets import save_curves
@@ -101,11 +103,18 @@ def _draw(corpus: SpeechCorpus, batch: int, frames: int, rng: np.random.Generato
 
 
 def train_audio(
-    config: ModelConfig, loop: LoopConfig, corpus: SpeechCorpus, folder: Path, log: Callable[[str], None]
+    config: ModelConfig,
+    loop: LoopConfig,
+    corpus: SpeechCorpus,
+    folder: Path,
+    log: Callable[[str], None],
+    init: FloatModel | None = None,
 ) -> AudioEncoder:
     """Pre-trains the audio encoder; resumes from its last checkpoint in ``folder`` and returns its running average."""
     torch.manual_seed(loop.seed)
-    run = Run("audio", AudioPart(config), loop, folder)
+    part = AudioPart(config)
+    begin("audio", part, init)
+    run = Run("audio", part, loop, folder)
 
     def draw(rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         frames = int(rng.choice([50, 75, 100, 150, corpus.motion.shape[1]], p=[0.15, 0.25, 0.3, 0.2, 0.1]))
@@ -124,11 +133,18 @@ def train_audio(
 
 
 def train_emotion(
-    config: ModelConfig, loop: LoopConfig, corpus: SpeechCorpus, folder: Path, log: Callable[[str], None]
+    config: ModelConfig,
+    loop: LoopConfig,
+    corpus: SpeechCorpus,
+    folder: Path,
+    log: Callable[[str], None],
+    init: FloatModel | None = None,
 ) -> EmotionEncoder:
     """Trains the emotion encoder; resumes from its last checkpoint in ``folder`` and returns its running average."""
     torch.manual_seed(loop.seed)
-    run = Run("emotion", EmotionPart(config), loop, folder)
+    part = EmotionPart(config)
+    begin("emotion", part, init)
+    run = Run("emotion", part, loop, folder)
 
     def draw(rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         frames = int(rng.choice([75, 100, 150, corpus.motion.shape[1]], p=[0.25, 0.35, 0.25, 0.15]))

@@ -29,6 +29,7 @@ from floatcli.models.anchored_decoder import (
 )
 from floatcli.models.backdrop import behind, opacity
 from floatcli.models.compose import along_flow, look_up, resized
+from floatcli.models.float_model import FloatModel
 from floatcli.models.head_warp import HeadWarp
 from floatcli.models.landmark_net import LandmarkNet, centres
 from floatcli.models.patches import (
@@ -56,6 +57,7 @@ from floatcli.train.drawn_data import (
     drawn_sets,
 )
 from floatcli.train.encoder_part import EncoderPart, all_coeffs
+from floatcli.train.initial import begin
 from floatcli.train.loop import LoopConfig, Losses, Run, processes
 from floatcli.train.parameters import INDEX, SCALE
 from floatcli.train.parts import DRAWN, check_parts
@@ -297,8 +299,15 @@ MODULES: dict[str, type] = {
 }
 
 
-def train_stage(settings: Settings, parts: Sequence[str], data: str, folder: Path, log: Callable[[str], None]) -> None:
-    """Trains parts, or all of them, from their last checkpoints in ``folder``.
+def train_stage(
+    settings: Settings,
+    parts: Sequence[str],
+    data: str,
+    folder: Path,
+    log: Callable[[str], None],
+    init: FloatModel | None = None,
+) -> None:
+    """Trains parts, or all of them, from their last checkpoints in ``folder``, else from the weights of ``init``.
 
     Raises:
         UsageError: A part is not one of an anchored model, or the data are other than DRAWN.
@@ -311,7 +320,7 @@ def train_stage(settings: Settings, parts: Sequence[str], data: str, folder: Pat
     with processes().main_process_first():  # the others find them drawn
         draw_shards(settings.autoencoder.drawn, log)
     for name in parts or MODULES:
-        train_part(name, settings, folder, log)
+        train_part(name, settings, folder, log, init)
 
 
 @dataclass(frozen=True)
@@ -327,12 +336,15 @@ class DrawPart:
         return self.sets.sample(rng, self.batch, self.frames), rng
 
 
-def train_part(name: str, settings: Settings, folder: Path, log: Callable[[str], None]) -> nn.Module:
-    """Trains one part to its end, from its last checkpoint in ``folder``; returns its running average."""
+def train_part(
+    name: str, settings: Settings, folder: Path, log: Callable[[str], None], init: FloatModel | None = None
+) -> nn.Module:
+    """Trains one part to its end, from its last checkpoint in ``folder``, else from ``init``; its running average."""
     loop: LoopConfig = getattr(settings.autoencoder, name)
     sets = drawn_sets(settings.autoencoder.drawn)
     torch.manual_seed(loop.seed)
     part = MODULES[name](settings.model)
+    begin(name, part, init)
     folder.mkdir(parents=True, exist_ok=True)
 
     def sample(module: nn.Module, path: Path) -> None:

@@ -45,6 +45,11 @@ class DrawnConfig:
             if getattr(self, name) < least:
                 raise ValueError(f"{name} is {getattr(self, name)}, not at least {least}")
 
+    @property
+    def clips_folder(self) -> Path:
+        """Where clips go that are drawn."""
+        return Path(self.folder) / "clips"
+
 
 class Batch(NamedTuple):
     """Sets as tensors: B sets of F frames. Pictures are uint8 until ``images`` turns them into [-1, 1]."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -12,11 +13,13 @@ from floatcli.config import ModelConfig
 from floatcli.errors import InputError
 from floatcli.models.float_model import FloatModel
 from floatcli.train import checkpoints
-from floatcli.train.flow_stage import named_basis
 from floatcli.train.parts import PARTS
-from floatcli.train.settings import Settings
 
-#: Where the running average of each part goes in a FloatModel, by the prefix it has in its checkpoint.
+if TYPE_CHECKING:
+    from floatcli.train.settings import Settings
+
+#: Where the running average of each part goes in a FloatModel, by the prefix it has in its checkpoint; and by the same
+#: table back, where a part starts from weights.
 PLACES = (
     ("encoder", "encoder.", "motion_encoder."),
     ("landmarks", "net.", "decoder.landmarks."),
@@ -31,6 +34,7 @@ PLACES = (
     ("flow", "field.", "field."),
     ("flow", "projection.", "audio_encoder.projection."),  # stage 2 trained these two further
     ("flow", "norm.", "audio_encoder.norm."),
+    ("flow", "basis.", "basis."),
 )
 
 #: What models with other decoders are put together from.
@@ -55,13 +59,37 @@ def read_average(run: Path, part: str) -> dict[str, Tensor]:
     return checkpoints.load(there[-1])["average"]
 
 
-def export_run(settings: Settings, run: Path, output: Path) -> None:
-    """Writes a run's parts as one self-describing file of 16-bit numbers."""
-    model = FloatModel(settings.model)
-    state = {f"basis.{name}": tensor for name, tensor in named_basis(settings.model).state_dict().items()}
-    for part, old, new in places(settings.model):  # a learnt basis takes the place of the named one
-        for name, tensor in read_average(run, part).items():
-            if name.startswith(old):
-                state[new + name.removeprefix(old)] = tensor
-    model.load_state_dict(state)
+def part_of(model: FloatModel, part: str) -> dict[str, Tensor]:
+    """What a model's weights say of a part, under the names of its checkpoint; heads that only train are not in it."""
+    state: dict[str, Tensor] = {}
+    for name, old, new in PLACES:
+        if name == part:
+            top = new.partition(".")[0]
+            found = getattr(model, top).state_dict(prefix=f"{top}.")
+            state |= {old + key.removeprefix(new): tensor for key, tensor in found.items() if key.startswith(new)}
+    return state
+
+
+def export_run(settings: Settings, run: Path, output: Path, init: FloatModel | None = None) -> None:
+    """Writes a run's parts as one self-describing file of 16-bit numbers; those it has not trained are ``init``'s.
+
+    Raises:
+        InputError: a part is missing, or the place can't be written to.
+    """
+    model, state = FloatModel(settings.model), dict[str, Tensor]()
+    if init is not None:
+        init.prepare()
+        state |= init.state_dict()
+    rows = places(settings.model)
+    for part in dict.fromkeys(name for name, _, _ in rows):
+        if init is None or checkpoints.checkpoints(run, part):
+            average = read_average(run, part)
+            for old, new in ((old, new) for name, old, new in rows if name == part):
+                found = {name.removeprefix(old): tensor for name, tensor in average.items() if name.startswith(old)}
+                state |= {new + name: tensor for name, tensor in found.items()}
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        said = f"{run} makes no whole model: {str(error).splitlines()[-1].strip()}"
+        raise InputError(said, "train what is missing: floatcli train autoencoder|flow") from error
     save_model(model, output, torch.float16)

@@ -1,4 +1,7 @@
-"""Stage 2's data: what the frozen encoders hear in the corpus, kept on disk, and windows of motion drawn from it."""
+"""Stage 2's data: what the frozen encoders hear in the corpus, kept on disk, and windows of motion drawn from it.
+
+Clips of videos are kept, and drawn from, by ``cached_data``.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,29 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from numpy.lib.format import open_memmap
 from torch import Tensor
 
-from floatcli.config import ModelConfig
+from floatcli.config import POSE, ModelConfig
 from floatcli.models.audio_encoder import AudioEncoder
 from floatcli.models.conditions import normalise_waveform
 from floatcli.models.emotion_encoder import EmotionEncoder
 from floatcli.models.motion_basis import MotionBasis
-from floatcli.train.parameters import SCALE
+from floatcli.train.parameters import INDEX, SCALE
 from floatcli.train.speech_clips import SpeechCorpus
 
 _AT_ONCE = 8  # clips that are heard together
+_REF_NOISE = 0.15  # coefficients of a portrait are read by a network, not known
+FIRST = 0.1  # chance that nothing comes before a window
+
+#: Where emotion comes from. Mixed: the labels that there are, two times of five what is heard instead, unless voice and
+#: face are known to differ; without a label what is heard.
+MIXED, SPEECH, LABELS, NONE = EMOTION_SOURCES = ("mixed", "speech", "labels", "none")
+_BY_LABEL = 0.6
 
 
 class Heard(NamedTuple):
@@ -39,6 +49,46 @@ class FlowBatch(NamedTuple):
     features: Tensor  # (B, L' + L, F), of the frozen audio encoder
     emotion: Tensor  # (B, E)
     first: Tensor  # (B,) bool: nothing comes before the window
+    pose: Tensor  # (B, L' + L, 6), the numbers of ``POSE``; not looked at by a field that follows none
+
+
+class MotionData(Protocol):
+    """What the field learns from."""
+
+    @property
+    def held_out(self) -> MotionData | None:
+        """What it does not learn from."""
+        ...
+
+    def draw(self, batch: int, rng: np.random.Generator) -> FlowBatch:
+        """Windows at random places of random clips."""
+        ...
+
+    def examples(self) -> FlowBatch:
+        """The beginnings (n, T, ...) of the first clips, the same ones every time."""
+        ...
+
+
+def choose_emotion(
+    source: str, heard: np.ndarray, named: np.ndarray, apart: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Emotions (B, E) float32 by what is heard and what is labelled, both (B, E), the latter zeros without a label.
+
+    Args:
+        source: One of ``EMOTION_SOURCES``.
+        heard: Probabilities.
+        named: One-hot.
+        apart: (B,) bool: face and voice are known to differ.
+        rng: Decides between the two where they are mixed.
+    """
+    by_label = named.any(1) & (apart | (rng.random(len(heard)) < _BY_LABEL))
+    chosen = {
+        MIXED: lambda: np.where(by_label[:, None], named, heard),
+        SPEECH: lambda: heard,
+        LABELS: lambda: named,
+        NONE: lambda: np.zeros_like(heard),
+    }[source]()
+    return chosen.astype(np.float32)
 
 
 @torch.inference_mode()
@@ -83,28 +133,46 @@ def heard_corpus(
 
 
 class FlowData:
-    """Windows at random places of random clips."""
+    """The synthetic corpus, whose motion is known: coefficients by name in a basis. Other splits are held out."""
 
-    def __init__(self, corpus: SpeechCorpus, heard: Heard, basis: MotionBasis, config: ModelConfig):
-        self.corpus, self.heard, self.config = corpus, heard, config
-        matrix = basis.matrix.numpy().T
-        self.motion = (corpus.motion / SCALE) @ matrix
-        self.ref_motion = (corpus.portrait / SCALE) @ matrix
+    held_out = None
+
+    def __init__(
+        self, corpus: SpeechCorpus, heard: Heard, basis: MotionBasis, config: ModelConfig, emotion_from: str = MIXED
+    ):
+        self.corpus, self.heard, self.config, self.emotion_from = corpus, heard, config, emotion_from
+        self._matrix = basis.matrix.detach().numpy().T
+        self.motion = (corpus.motion / SCALE) @ self._matrix
+        self.ref_motion = (corpus.portrait / SCALE) @ self._matrix
 
     def draw(self, batch: int, rng: np.random.Generator) -> FlowBatch:
-        """Emotions are the face's own, but where voice and face agree, two times of five what the encoder hears."""
+        """Windows at random places of random clips. Labels are the face's own emotions."""
         before, window = self.config.preceding, self.config.window
         clips = rng.integers(0, len(self.corpus), batch)
-        first = rng.random(batch) < 0.1
+        first = rng.random(batch) < FIRST
         starts = rng.integers(before, self.motion.shape[1] - window + 1, batch)
         starts[first] = 0
         rows = starts[:, None] + np.arange(-before, window)
         rows = np.maximum(rows, 0)  # the frames before a first window are dropped by whoever trains
-        motion = self.motion[clips[:, None], rows]
-        features = np.stack([self.heard.features[c][r] for c, r in zip(clips, rows, strict=True)])
         named = np.eye(len(self.config.emotions), dtype=np.float32)[self.corpus.emotion[clips]]
         apart = self.corpus.emotion[clips] != self.corpus.manner[clips]
-        told = apart | (rng.random(batch) < 0.6)
-        emotion = np.where(told[:, None], named, self.heard.emotion[clips])
-        arrays = (motion, self.ref_motion[clips], features.astype(np.float32), emotion.astype(np.float32), first)
-        return FlowBatch(*map(torch.from_numpy, arrays))
+        emotion = choose_emotion(self.emotion_from, self.heard.emotion[clips], named, apart, rng)
+        noise = _REF_NOISE * rng.standard_normal((batch, len(self._matrix))) @ self._matrix
+        return self._batch(clips, rows, self.ref_motion[clips] + noise, emotion, first)
+
+    def examples(self, clips: int = 3, windows: int = 2) -> FlowBatch:
+        """The beginnings of the corpus's first clips, with the emotions that are heard."""
+        chosen = np.arange(min(clips, len(self.corpus)))
+        rows = np.tile(np.arange(windows * self.config.window), (len(chosen), 1))
+        first = np.ones(len(chosen), bool)
+        return self._batch(chosen, rows, self.ref_motion[chosen], self.heard.emotion[chosen], first)
+
+    def _batch(
+        self, clips: np.ndarray, rows: np.ndarray, ref_motion: np.ndarray, emotion: np.ndarray, first: np.ndarray
+    ) -> FlowBatch:
+        """Rows (B, n) of clips (B,)."""
+        motion = self.motion[clips[:, None], rows]
+        features = np.stack([self.heard.features[c][r] for c, r in zip(clips, rows, strict=True)])
+        pose = self.corpus.motion[clips[:, None], rows][..., [INDEX[name] for name in POSE]]
+        arrays = (values.astype(np.float32) for values in (motion, ref_motion, features, emotion))
+        return FlowBatch(*map(torch.from_numpy, (*arrays, first, pose)))

@@ -1,7 +1,8 @@
 """Stage 2: flow matching of motion given speech, emotion and the portrait (SPEC section 7).
 
 The embedded set's motion is made of named coefficients, so this stage needs no pictures: x_1 is the true
-coefficients in the basis. The encoders are frozen but for the audio projection.
+coefficients in the basis. Of clips of videos it is what the frozen motion encoder has read. The encoders are frozen but
+for the audio projection.
 """
 
 from __future__ import annotations
@@ -22,20 +23,22 @@ from floatcli.flow.sampler import sample_motion
 from floatcli.models.audio_encoder import AudioEncoder
 from floatcli.models.conditions import WindowCondition
 from floatcli.models.emotion_encoder import EmotionEncoder
+from floatcli.models.float_model import FloatModel
 from floatcli.models.fmt import VectorField
 from floatcli.models.motion_basis import MotionBasis
 from floatcli.train.audio_stage import train_audio, train_emotion
-from floatcli.train.flow_data import FlowBatch, FlowData, heard_corpus
+from floatcli.train.cached_data import open_cache
+from floatcli.train.flow_data import EMOTION_SOURCES, MIXED, NONE, FlowBatch, FlowData, MotionData, heard_corpus
+from floatcli.train.frozen import frozen_model, named_basis
+from floatcli.train.initial import begin
 from floatcli.train.loop import LoopConfig, Losses, Run, processes
-from floatcli.train.parameters import INDEX
 from floatcli.train.sheets import save_curves
-from floatcli.train.speech_clips import SpeechConfig, speech_corpus
+from floatcli.train.speech_clips import SpeechConfig, SpeechCorpus, speech_corpus
 from floatcli.train.speech_visemes import LIPS
 
-_DROP, _DROP_BEFORE = 0.1, 0.5  # chances: reference, audio, emotion; what precedes the window
+_DROP, _DROP_BEFORE = 0.1, 0.5  # chances: reference, audio, emotion, pose; what precedes the window
 _LIP_WEIGHT, _REST_WEIGHT = 2.0, 0.25  # of lip coefficients, and of what lies outside the basis
 _CHANCE = ("lid_left", "lid_right", "gaze_x", "gaze_y", *POSE)  # coefficients that speech does not decide
-_REF_NOISE = 0.15  # coefficients of a portrait are read by a network, not known
 
 
 @dataclass(frozen=True)
@@ -46,30 +49,35 @@ class FlowSettings:
     audio: LoopConfig = LoopConfig()
     emotion: LoopConfig = LoopConfig()
     field: LoopConfig = LoopConfig()
+    emotion_from: str = MIXED  # mixed, speech, labels or none: see ``flow_data``
 
-
-def named_basis(config: ModelConfig) -> MotionBasis:
-    """The basis of the embedded set: axis k of the latent is coefficient k, so each one keeps to itself."""
-    basis = MotionBasis(config).requires_grad_(False)
-    basis.weight.copy_(torch.eye(config.motion_dim, config.basis_size))
-    return basis
+    def __post_init__(self) -> None:
+        if self.emotion_from not in EMOTION_SOURCES:
+            raise ValueError(f"emotion_from is {self.emotion_from!r}, not one of {', '.join(EMOTION_SOURCES)}")
 
 
 class FlowPart(nn.Module):
-    """What stage 2 trains: the audio projection and the vector field."""
+    """What stage 2 trains: the audio projection and the vector field. The basis is frozen."""
 
     weights: Tensor
 
-    def __init__(self, config: ModelConfig, audio: AudioEncoder):
+    def __init__(self, config: ModelConfig, audio: AudioEncoder, basis: MotionBasis):
         super().__init__()
+        self.config = config
         self.projection, self.norm = copy.deepcopy(audio.projection), copy.deepcopy(audio.norm)
         self.requires_grad_(True)
         self.field = VectorField(config)
-        self.basis = named_basis(config)
-        weights = torch.ones(config.basis_size)
-        weights[[INDEX[name] for name in LIPS]] = _LIP_WEIGHT
+        self.basis = copy.deepcopy(basis).requires_grad_(False)
+        names = config.coefficient_names
+        weights = torch.tensor([_LIP_WEIGHT if name in LIPS else 1.0 for name in names])
         self.register_buffer("weights", weights, persistent=False)
-        self.chance = [INDEX[name] for name in _CHANCE]
+        self.chance = [k for k, name in enumerate(names) if name in _CHANCE]
+
+    @torch.no_grad()
+    def forget_emotion(self) -> None:
+        """Have emotion no effect: its columns start at zero, where training without emotion leaves them."""
+        before = self.config.motion_dim + self.config.audio_dim
+        self.field.condition_in.weight[:, before : before + len(self.config.emotions)] = 0
 
     def hear(self, features: Tensor) -> Tensor:
         """Audio condition (B, n, A) of features (B, n, F), as ``AudioEncoder.forward`` ends."""
@@ -90,13 +98,13 @@ class FlowPart(nn.Module):
         }
 
     @torch.inference_mode()
-    def samples(self, data: FlowData, clips: int = 3, windows: int = 2) -> tuple[Tensor, Tensor]:
-        """Coefficients (clips, T, M) of the corpus's first clips, as they are and as sampled."""
-        frames = windows * data.config.window
-        motion, features = (torch.tensor(a[:clips, :frames]).float() for a in (data.motion, data.heard.features))
-        ref_motion, emotion = (torch.tensor(a[:clips]).float() for a in (data.ref_motion, data.heard.emotion))
-        made = sample_motion(self.field, ref_motion, self.hear(features), emotion, SampleConfig(), data.config)
-        return self.basis.coefficients(motion), self.basis.coefficients(torch.cat(list(made), 1))
+    def samples(self, data: MotionData) -> tuple[Tensor, Tensor]:
+        """Coefficients (clips, T, M) of the data's examples, as they are and as sampled."""
+        given = data.examples()
+        pose = given.pose if self.config.field.pose else None
+        told = given.ref_motion, self.hear(given.features), given.emotion, SampleConfig(), self.config
+        made = sample_motion(self.field, *told, pose=pose)
+        return self.basis.coefficients(given.motion), self.basis.coefficients(torch.cat(list(made), 1))
 
     def _condition(self, batch: FlowBatch, preceding: Tensor) -> WindowCondition:
         """The batch's conditions with random ones dropped.
@@ -113,21 +121,24 @@ class FlowPart(nn.Module):
         no_audio = by_chance(_DROP)
         no_emotion = no_audio | by_chance(_DROP)
         alone = batch.first | by_chance(_DROP_BEFORE)
-        noise = self.basis.motion(torch.randn(count, self.basis.matrix.shape[1], device=preceding.device))
         return WindowCondition(
-            ref_motion=_kept(batch.ref_motion + _REF_NOISE * noise, by_chance(_DROP)),
+            ref_motion=_kept(batch.ref_motion, by_chance(_DROP)),
             preceding_motion=_kept(preceding, alone),
             preceding_audio=_kept(audio[:, :before], alone),
             audio=_kept(audio[:, before:], no_audio),
             emotion=_kept(batch.emotion, no_emotion),
+            pose=_kept(self.field.pose_in(batch.pose), by_chance(_DROP)) if self.field.pose_in else None,
         )
 
     def _size(self, error: Tensor) -> Tensor:
-        """Weighted size of an error in motion (..., D): L1, but squares for what is left to chance.
+        """Size of an error in motion (..., D): L1, as in the paper, where coefficients have no names.
 
-        Under L1 the best field is the median, and the median of a face that blinks one frame in eight never
-        blinks. The mean, which squares ask for, carries noise to the true distribution.
+        Where they have, L1 weighted by coefficient, but squares for what is left to chance. Under L1 the best field is
+        the median, and the median of a face that blinks one frame in eight never blinks. The mean, which squares ask
+        for, carries noise to the true distribution.
         """
+        if not self.config.coefficient_names:
+            return error.float().abs().mean()
         coeffs = self.basis.coefficients(error).float()
         outside = error - self.basis.motion(coeffs)
         sizes = coeffs.abs() * self.weights
@@ -140,17 +151,23 @@ def _kept(values: Tensor, dropped: Tensor) -> Tensor:
     return values * ~dropped.view(-1, *[1] * (values.ndim - 1))
 
 
+def flow_part(
+    config: ModelConfig, settings: FlowSettings, audio: AudioEncoder, basis: MotionBasis, init: FloatModel | None
+) -> FlowPart:
+    """What stage 2 starts from: the weights of ``init``, or a new field on the projection of ``audio``."""
+    torch.manual_seed(settings.field.seed)
+    part = FlowPart(config, audio, basis)
+    begin("flow", part, init)
+    if settings.emotion_from == NONE:
+        part.forget_emotion()
+    return part
+
+
 def train_flow(
-    config: ModelConfig,
-    loop: LoopConfig,
-    data: FlowData,
-    audio: AudioEncoder,
-    folder: Path,
-    log: Callable[[str], None],
+    part: FlowPart, loop: LoopConfig, data: MotionData, folder: Path, log: Callable[[str], None]
 ) -> FlowPart:
     """Trains field and projection; resumes from its last checkpoint in ``folder`` and returns the running average."""
-    torch.manual_seed(loop.seed)
-    run = Run("flow", FlowPart(config, audio), loop, folder)
+    run = Run("flow", part, loop, folder)
 
     def draw(rng: np.random.Generator) -> tuple[FlowBatch]:
         return (data.draw(loop.batch, rng),)
@@ -158,22 +175,73 @@ def train_flow(
     def sample(part: nn.Module, path: Path) -> None:
         truth, made = part.samples(data)  # type: ignore[operator]
         save_curves(truth, made, path)
+        if data.held_out is not None:
+            log(f"flow, held out: {_told(part, data.held_out, loop.batch)}")
 
     run.train(draw, log, sample)
     return run.average.eval().cpu()  # type: ignore[return-value]
 
 
-def train_stage(config: ModelConfig, settings: FlowSettings, folder: Path, log: Callable[[str], None]) -> SpeechPart:
-    """The whole of stage 2, from nothing or from where the last run in ``folder`` stopped."""
+@torch.no_grad()
+def _told(part: nn.Module, data: MotionData, batch: int, batches: int = 8) -> str:
+    """Mean losses of windows that are the same every time."""
+    torch.manual_seed(0)
+    rng, totals = np.random.default_rng(0), dict[str, float]()
+    for _ in range(batches):
+        for name, loss in part.losses(data.draw(batch, rng)).items():  # type: ignore[operator]
+            totals[name] = totals.get(name, 0.0) + loss.item() / batches
+    return "  ".join(f"{name} {mean:.4f}" for name, mean in totals.items())
+
+
+def train_encoders(
+    config: ModelConfig,
+    settings: FlowSettings,
+    folder: Path,
+    log: Callable[[str], None],
+    init: FloatModel | None = None,
+) -> tuple[SpeechCorpus, AudioEncoder, EmotionEncoder]:
+    """The synthetic corpus, and what hears speech and its emotion trained on it."""
     folder.mkdir(parents=True, exist_ok=True)
     with processes().main_process_first():  # the others find it made
         corpus = speech_corpus(settings.speech, "train", log)
-    audio = train_audio(config, settings.audio, corpus, folder, log)
-    emotion = train_emotion(config, settings.emotion, corpus, folder, log)
+    audio = train_audio(config, settings.audio, corpus, folder, log, init)
+    return corpus, audio, train_emotion(config, settings.emotion, corpus, folder, log, init)
+
+
+def train_on_corpus(
+    config: ModelConfig,
+    settings: FlowSettings,
+    folder: Path,
+    log: Callable[[str], None],
+    init: FloatModel | None = None,
+) -> SpeechPart:
+    """Stage 2 on the synthetic corpus's curves, for a basis that the renderer's parameters are named after."""
+    corpus, audio, emotion = train_encoders(config, settings, folder, log, init)
     with processes().main_process_first():
         heard = heard_corpus(corpus, audio, emotion, folder, log)
-    data = FlowData(corpus, heard, named_basis(config), config)
-    return SpeechPart(config, audio, emotion, train_flow(config, settings.field, data, audio, folder, log))
+    basis = named_basis(config)
+    data = FlowData(corpus, heard, basis, config, settings.emotion_from)
+    part = flow_part(config, settings, audio, basis, init)
+    return SpeechPart(config, audio, emotion, train_flow(part, settings.field, data, folder, log))
+
+
+def train_on_clips(
+    config: ModelConfig,
+    settings: FlowSettings,
+    cache: Path,
+    folder: Path,
+    log: Callable[[str], None],
+    init: FloatModel | None = None,
+) -> None:
+    """Stage 2 on what ``floatcli train cache`` made, with the encoders that it was made with.
+
+    Raises:
+        InputError: the cache is missing, stale or damaged, or lacks labels or poses that are asked for.
+    """
+    frozen = frozen_model(config, folder, init)
+    data = open_cache(cache, frozen, settings.emotion_from)
+    part = flow_part(config, settings, frozen.audio_encoder, frozen.basis, init)
+    train_flow(part, settings.field, data, folder, log)
 
 
 class SpeechPart(nn.Module):

@@ -76,36 +76,39 @@ def prepare(
         InputError: the folder can't be written to, or holds clips of other settings.
         DeviceError: a process was lost.
     """
-    _stamp(folder, config)
+    stamp(folder, asdict(config) | {"fps": FPS, "rate": RATE})
     fetch_networks(notice)
     rows = read_manifest(folder)
     work = partial(_prepared, folder=folder, config=config, device=device)
     for ended in _each(work, [(video, rows.get(_source(video))) for video in videos], min(workers, len(videos))):
         last = rows.get(_source(ended.video))
-        if ended.made and not (ended.row["status"] == FAILED and last and _is_whole(last, folder)):
+        if ended.made and not (ended.row["status"] == FAILED and last and is_whole(last, folder)):
             append_row(folder / MANIFEST, ended.row)
         yield ended
 
 
-def _stamp(folder: Path, config: PrepareConfig) -> None:
-    """Marks the folder with how its clips are made, or finds it marked so."""
-    path = folder / SETTINGS
-    stamp = json.dumps(asdict(config) | {"fps": FPS, "rate": RATE}, indent=2) + "\n"
+def stamp(folder: Path, settings: Row) -> None:
+    """Marks a folder with how its clips are made, or finds it marked so.
+
+    Raises:
+        InputError: it holds clips of other settings, or can't be written to.
+    """
+    path, said = folder / SETTINGS, json.dumps(settings, indent=2) + "\n"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if path.exists() and path.read_text() != stamp:
+        if path.exists() and path.read_text() != said:
             raise InputError(f"{folder} holds clips of other settings", f"see {path}, or name another folder")
     except OSError as error:
         raise InputError(f"{folder} can't be used: {error.strerror}", "name another folder with -o") from error
     with replacing(path) as temporary:  # on every run, so that a closed folder is told before any work
-        temporary.write_text(stamp)
+        temporary.write_text(said)
 
 
 def _source(video: Path) -> str:
     return str(resolved(video))
 
 
-def _is_whole(row: Row, folder: Path) -> bool:
+def is_whole(row: Row, folder: Path) -> bool:
     """Whether a video was prepared, and what was made of it is still there."""
     if row.get("status") != DONE:
         return False
@@ -119,7 +122,7 @@ def _prepared(video: Path, last: Row | None, folder: Path, config: PrepareConfig
     try:
         check_video(video)
         row["digest"] = file_digest(video)
-        if last is not None and last.get("digest") == row["digest"] and _is_whole(last, folder):
+        if last is not None and last.get("digest") == row["digest"] and is_whole(last, folder):
             return Ended(video, last, made=False)
         row |= prepare_video(video, folder, config, _finder(device))
         return Ended(video, row | {"status": DONE}, made=True)

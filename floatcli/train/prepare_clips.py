@@ -49,8 +49,13 @@ class Clip:
     @property
     def level(self) -> float:
         """How loud it is on average, in dB below full scale."""
-        power = np.square(self.sound / 32768.0).mean()
-        return float(10 * np.log10(max(power, 1e-12)))
+        return level(self.sound)
+
+
+def level(sound: np.ndarray) -> float:
+    """How loud samples int16 are on average, in dB below full scale."""
+    power = np.square(sound / 32768.0).mean()
+    return float(10 * np.log10(max(power, 1e-12)))
 
 
 def shard_name(video: Path) -> str:
@@ -120,12 +125,12 @@ def _samples(video: Path, clips: list[Clip], size: int, finder: FaceFinder) -> I
     pictures, at = video_frames(video, FPS), 0
     for clip in clips:
         track, crop = clip.track, clip.track.crop()
-        told = {"source": str(video)} | _told(clip, size, finder) | {"boxes": _rounded(_parts(track, crop, size))}
+        told = {"source": str(video)} | _told(clip, size, finder) | {"boxes": rounded(_parts(track, crop, size))}
         yield (
             clip.key,
             {
-                "mp4": _mp4((crop.cut(p, size) for p in islice(pictures, track.start - at, track.stop - at)), size),
-                "wav": _wav(clip.sound),
+                "mp4": mp4((crop.cut(p, size) for p in islice(pictures, track.start - at, track.stop - at)), size),
+                "wav": wav(clip.sound),
                 "json": json.dumps(told).encode(),
             },
         )
@@ -136,14 +141,13 @@ def _told(clip: Clip, size: int, finder: FaceFinder) -> Row:
     """What there is to know of a clip; boxes are x1, y1, x2, y2 in pixels of the clip, around a part on all frames."""
     track, crop = clip.track, clip.track.crop()
     parts = _parts(track, crop, size)
-    around = np.concatenate([parts[..., :2].min(axis=0), parts[..., 2:].max(axis=0)], axis=-1)
     return {
         "key": clip.key,
         "start": track.start / FPS,
         "end": track.stop / FPS,
         "frames": len(track.boxes),
         "crop": [crop.left, crop.top, crop.side],
-        **dict(zip(PARTS, _rounded(around), strict=True)),
+        **dict(zip(PARTS, rounded(around(parts)), strict=True)),
         "found_by": finder.found_by,
         "parts_from": finder.parts_from,
         "yaw": None if track.yaw is None else round(track.yaw, 1),
@@ -157,11 +161,17 @@ def _parts(track: Track, crop: Crop, size: int) -> np.ndarray:
     return crop.from_picture(parts.reshape(-1, 2), size).reshape(parts.shape)
 
 
-def _rounded(boxes: np.ndarray) -> list:
+def around(boxes: np.ndarray) -> np.ndarray:
+    """The box (..., 4) around those of all frames (F, ..., 4)."""
+    return np.concatenate([boxes[..., :2].min(axis=0), boxes[..., 2:].max(axis=0)], axis=-1)
+
+
+def rounded(boxes: np.ndarray) -> list:
+    """Boxes for JSON, to a tenth of a pixel."""
     return boxes.round(1).tolist()
 
 
-def _mp4(pictures: Iterable[np.ndarray], size: int) -> bytes:
+def mp4(pictures: Iterable[np.ndarray], size: int) -> bytes:
     """Pictures uint8 (size, size, 3) as H.264 that looks lossless, without sound."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clip.mp4"
@@ -171,7 +181,7 @@ def _mp4(pictures: Iterable[np.ndarray], size: int) -> bytes:
         return path.read_bytes()
 
 
-def _wav(sound: np.ndarray) -> bytes:
+def wav(sound: np.ndarray) -> bytes:
     """Samples int16 (n,) as a WAV file."""
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:

@@ -54,7 +54,7 @@ class PreparedClips:
         shards = [self.shards[k] for k in rng.permutation(len(self.shards))][self._part :: self._parts]
         samples = (sample for shard in shards for sample in read_shard(shard))
         for key, sample in _mixed(samples, rng, held):
-            yield _clip(key, sample)
+            yield read_clip(key, sample)
 
 
 class PreparedFrames:
@@ -105,9 +105,17 @@ def _mixed(items: Iterable[_Item], rng: np.random.Generator, held: int) -> Itera
         yield kept.pop(rng.integers(len(kept)))
 
 
-def _clip(key: str, sample: Sample) -> PreparedClip:
-    told = json.loads(sample["json"])
-    boxes = np.array(told.pop("boxes"), np.float32)
-    with wave.open(io.BytesIO(sample["wav"])) as file:
-        sound = np.frombuffer(file.readframes(file.getnframes()), "<i2")
-    return PreparedClip(key, decoded_frames(sample["mp4"]), sound.astype(np.float32) / 32768, boxes, told)
+def read_clip(key: str, sample: Sample) -> PreparedClip:
+    """A clip out of its files in a shard.
+
+    Raises:
+        InputError: they are no clip's.
+    """
+    try:
+        told = json.loads(sample["json"])
+        boxes = np.array(told.pop("boxes"), np.float32)
+        with wave.open(io.BytesIO(sample["wav"])) as file:
+            sound = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+        return PreparedClip(key, decoded_frames(sample["mp4"]), sound.astype(np.float32) / 32768, boxes, told)
+    except (KeyError, ValueError, EOFError, wave.Error) as error:
+        raise InputError(f"{key} is damaged: {error}", "prepare its video again") from error

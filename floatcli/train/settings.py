@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from floatcli.config import ModelConfig, build
 from floatcli.errors import InputError
@@ -82,6 +84,13 @@ class AutoencoderSettings:
             raise ValueError(f"workers are {self.workers}, not 0 or more")
 
 
+def _over(base: Any, values: Any) -> Any:
+    """Tables within tables, with other values where there are any."""
+    if not isinstance(base, dict) or not isinstance(values, dict):
+        return values
+    return base | {key: _over(base.get(key), value) for key, value in values.items()}
+
+
 @dataclass(frozen=True)
 class Settings:
     """A whole training: the model to make, and the two stages."""
@@ -91,8 +100,12 @@ class Settings:
     flow: FlowSettings = FlowSettings()
 
 
-def load_settings(path: Path) -> Settings:
-    """Settings from a TOML file; where the basis is not learnt, its vectors get the renderer's names.
+def load_settings(path: Path, base: ModelConfig | None = None) -> Settings:
+    """Settings from a TOML file. The basis vectors of an anchored model get the renderer's names.
+
+    Args:
+        path: The file.
+        base: Of weights to start from: what the file does not say of the model.
 
     Raises:
         InputError: The file is not there, is not TOML, or has unknown or ill-typed keys.
@@ -107,6 +120,8 @@ def load_settings(path: Path) -> Settings:
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not TOML: {error}", "mend that line") from None
+    if base is not None:
+        values["model"] = _over(json.loads(base.to_json()), values.get("model", {}))
     try:
         settings = build(Settings, values, "settings")
         if settings.model.decoder == "warped":

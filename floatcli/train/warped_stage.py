@@ -18,12 +18,14 @@ from torch import Tensor, nn
 from floatcli.config import ModelConfig
 from floatcli.errors import InputError
 from floatcli.models.decoder import Level, WarpedDecoder
+from floatcli.models.float_model import FloatModel
 from floatcli.models.motion_basis import MotionBasis
 from floatcli.models.motion_encoder import MotionEncoder
 from floatcli.train.autoencoder_stage import train_part
 from floatcli.train.discriminators import Adversary
 from floatcli.train.drawn_data import draw_shards, drawn_sets
 from floatcli.train.encoder_part import start_apart
+from floatcli.train.initial import begin
 from floatcli.train.loop import Losses, Run, processes
 from floatcli.train.pairs import DrawnPairs, Pairs, PreparedPairs
 from floatcli.train.parameters import NAMES
@@ -86,7 +88,9 @@ class WarpedPart(nn.Module):
         save_pictures([pairs.source, pairs.driving, self(pairs.source, pairs.driving)], path)
 
 
-def train_stage(settings: Settings, parts: Sequence[str], data: str, folder: Path, log: Log) -> None:
+def train_stage(
+    settings: Settings, parts: Sequence[str], data: str, folder: Path, log: Log, init: FloatModel | None = None
+) -> None:
     """Trains what is asked for, or all there is to train, from the last checkpoints in ``folder``.
 
     Args:
@@ -95,6 +99,7 @@ def train_stage(settings: Settings, parts: Sequence[str], data: str, folder: Pat
         data: DRAWN, or a folder of prepared clips.
         folder: Of the run.
         log: Receives lines.
+        init: Weights that the autoencoder starts from.
 
     Raises:
         UsageError: A part is not one of a warped model.
@@ -104,7 +109,7 @@ def train_stage(settings: Settings, parts: Sequence[str], data: str, folder: Pat
     if "encoder" in parts:
         train_encoder(settings, folder, log)
     if not parts or "autoencoder" in parts:
-        train_autoencoder(settings, data, folder, log)
+        train_autoencoder(settings, data, folder, log, init)
 
 
 def train_encoder(settings: Settings, folder: Path, log: Log) -> MotionEncoder:
@@ -115,7 +120,7 @@ def train_encoder(settings: Settings, folder: Path, log: Log) -> MotionEncoder:
     return train_part("encoder", dataclasses.replace(settings, model=reading), folder, log).encoder  # type: ignore[return-value]
 
 
-def train_autoencoder(settings: Settings, data: str, folder: Path, log: Log) -> None:
+def train_autoencoder(settings: Settings, data: str, folder: Path, log: Log, init: FloatModel | None = None) -> None:
     """Trains motion encoder, basis and decoder."""
     loop, size = settings.autoencoder.warped, settings.model.image_size
     if data == DRAWN:
@@ -126,6 +131,7 @@ def train_autoencoder(settings: Settings, data: str, folder: Path, log: Log) -> 
     perceptual = choose_perceptual(settings, folder, log)
     torch.manual_seed(loop.seed)
     part = WarpedPart(settings.model, loop, perceptual)
+    begin("autoencoder", part, init)
     adversary = Adversary(settings.model, loop) if loop.contested else None
     folder.mkdir(parents=True, exist_ok=True)
 

@@ -129,13 +129,13 @@ def test_a_run_becomes_weights_that_load(settings, tmp_path):
         export_run(settings, tmp_path, tmp_path / "out.safetensors")
     from floatcli.models.audio_encoder import AudioEncoder
     from floatcli.train.audio_stage import AudioPart, EmotionPart
-    from floatcli.train.flow_stage import FlowPart
+    from floatcli.train.flow_stage import FlowPart, named_basis
 
     audio = AudioEncoder(settings.model)
     for name, part in (
         ("audio", AudioPart(settings.model)),
         ("emotion", EmotionPart(settings.model)),
-        ("flow", FlowPart(settings.model, audio)),
+        ("flow", FlowPart(settings.model, audio, named_basis(settings.model))),
     ):
         Run(name, part, LoopConfig(), tmp_path).save()
     export_run(settings, tmp_path, tmp_path / "out.safetensors")

@@ -285,7 +285,7 @@ def test_a_run_that_is_interrupted_loses_the_video_at_work_alone(videos: Path, t
         raise Interrupted(130)
 
     with monkeypatch.context() as patch:
-        patch.setattr(prepare_clips, "_mp4", interrupted)
+        patch.setattr(prepare_clips, "mp4", interrupted)
         assert run(command) == 130
     assert sorted(path.name for path in tmp_path.iterdir()) == ["manifest.jsonl", "settings.json"]
     capsys.readouterr()

@@ -47,7 +47,7 @@ def test_every_condition_and_the_time_matter(unlike_model: FloatModel, unlike_co
     x_t = torch.randn(1, unlike_config.window, unlike_config.motion_dim)
     before = unlike_model.field(t, x_t, given)
     assert before.shape == (1, unlike_config.preceding + unlike_config.window, unlike_config.motion_dim)
-    for name in WindowCondition._fields:
+    for name in set(WindowCondition._fields) - {"pose"}:  # see test_pose
         changed = given._replace(**{name: getattr(given, name) + 1})
         assert not torch.allclose(unlike_model.field(t, x_t, changed), before, atol=1e-3), name
     assert not torch.allclose(unlike_model.field(t + 0.1, x_t, given), before, atol=1e-3)
@@ -69,7 +69,7 @@ def test_clips_of_a_batch_do_not_mix(unlike_model: FloatModel, unlike_config: Mo
     x_t = torch.randn(3, unlike_config.window, unlike_config.motion_dim)
     together = unlike_model.field(t, x_t, given)
     for i in range(3):
-        alone = unlike_model.field(t[i : i + 1], x_t[i : i + 1], WindowCondition(*(c[i : i + 1] for c in given)))
+        alone = unlike_model.field(t[i : i + 1], x_t[i : i + 1], WindowCondition(*(c[i : i + 1] for c in given[:-1])))
         assert torch.allclose(together[i : i + 1], alone, atol=1e-4)
 
 

@@ -1,0 +1,74 @@
+"""What stage 2 leaves as it is: encoders and basis, of a run or of the weights that it starts from."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from floatcli.config import ModelConfig
+from floatcli.errors import InputError
+from floatcli.models.float_model import FloatModel
+from floatcli.models.motion_basis import MotionBasis
+from floatcli.train import checkpoints
+from floatcli.train.export import PLACES, read_average
+
+_ENCODERS = ("motion_encoder", "audio_encoder", "emotion_encoder")
+
+
+def named_basis(config: ModelConfig) -> MotionBasis:
+    """The basis of the embedded set: axis k of the latent is coefficient k, so each one keeps to itself."""
+    basis = MotionBasis(config).requires_grad_(False)
+    basis.weight.copy_(torch.eye(config.motion_dim, config.basis_size))
+    return basis
+
+
+def frozen_model(config: ModelConfig, run: Path, init: FloatModel | None) -> FloatModel:
+    """A model of which encoders and basis can be used; its other networks have no numbers.
+
+    Args:
+        config: Of the model.
+        run: A folder of checkpoints, which come first.
+        init: Weights for what the run has not trained.
+
+    Raises:
+        InputError: neither has an encoder.
+    """
+    with torch.device("meta"):
+        model = FloatModel(config)
+    named = named_basis(config).state_dict() if config.coefficient_names else None
+    states = {top: _state(top, run, init, None) for top in _ENCODERS} | {"basis": _state("basis", run, init, named)}
+    for top, state in states.items():
+        getattr(model, top).load_state_dict(state, assign=True)
+    return model.eval().requires_grad_(False)
+
+
+def _state(top: str, run: Path, init: FloatModel | None, otherwise: dict[str, Tensor] | None) -> dict[str, Tensor]:
+    """The tensors of one of a FloatModel's networks, by their names in it."""
+    rows = [(part, old) for part, old, new in PLACES if new == f"{top}." and part != "flow"]
+    for part, old in rows:
+        if checkpoints.checkpoints(run, part):
+            average = read_average(run, part)
+            return {name.removeprefix(old): tensor for name, tensor in average.items() if name.startswith(old)}
+    if init is not None:
+        return getattr(init, top).state_dict()
+    if otherwise is not None:
+        return otherwise
+    said = f"{run} has no checkpoint of {' or '.join(part for part, _ in rows)}"
+    raise InputError(said, "train it first, or name weights that have it: --init WEIGHTS")
+
+
+def digest_of(*networks: nn.Module) -> str:
+    """SHA-256 of networks' weights."""
+    digest = hashlib.sha256()
+    for network in networks:
+        for name, tensor in network.state_dict().items():
+            digest.update(name.encode() + tensor.cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def encoders_digest(model: FloatModel) -> str:
+    """SHA-256 of what a cache is made with: all that encodes but for the audio projection, which trains on."""
+    return digest_of(model.motion_encoder, model.audio_encoder.backbone, model.emotion_encoder)
