@@ -7,10 +7,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import click
 import typer
 
 from floatcli.checks import check_run
 from floatcli.cli import console, options
+from floatcli.cli.training import training_table
 from floatcli.config import RunConfig
 from floatcli.errors import UsageError
 from floatcli.files import check_place
@@ -197,7 +199,8 @@ def autoencoder(
     torch.set_num_threads(threads)
     settings, weights = _begun(config, run, init)
     stage = {"anchored": autoencoder_stage, "warped": warped_stage}[settings.model.decoder]
-    stage.train_stage(settings, part or (), data, run, console.say, weights)
+    with training_table() as told:
+        stage.train_stage(settings, part or (), data, run, told, weights)
 
 
 @app.command()
@@ -218,7 +221,8 @@ def flow(
 
     torch.set_num_threads(threads)
     settings, weights = _begun(config, run, init)
-    train_stage(settings, data, run, console.say, weights)
+    with training_table() as told:
+        train_stage(settings, data, run, told, weights)
 
 
 @app.command(name="all")
@@ -234,20 +238,24 @@ def whole(
     _check_exported(output)
     autoencoder(config, run, init, threads=threads, data=data)
     flow(config, run, init, threads, data)
-    export(config, output, run)
+    export(run, output)
 
 
 @app.command()
-def export(config: Config, output: Exported, run: RunFolder = Path("runs/embedded")) -> None:
+def export(
+    run: Annotated[Path, options.PathArgument(help="Folder of the run.", show_default=False)], output: Exported
+) -> None:
     """Put the parts of a run together, as one 16-bit file that animate loads.
 
     Parts that a run has not trained are those of the weights it started from.
     """
     _check_exported(output)
     from floatcli.train.export import export_run
+    from floatcli.train.initial import initial_model
+    from floatcli.train.record import recorded
 
-    settings, weights = _begun(config, run, None)
-    export_run(settings, run, output, weights)
+    settings = recorded(run)
+    export_run(settings.model, run, output, initial_model(None, run, console.say))
     console.say(f"wrote {output}, {output.stat().st_size / 1e6:.1f} MB")
 
 
@@ -285,9 +293,17 @@ def _check_exported(output: Path) -> None:
 
 
 def _begun(config: Path, run: Path, init: str | None) -> tuple[Settings, FloatModel | None]:
-    """The settings of a run, and the weights it starts from, which say of the model what the settings do not."""
+    """The settings of a run, and the weights it starts from, which say of the model what the settings do not.
+
+    The start is written down in the run's folder.
+    """
     from floatcli.train.initial import initial_model
+    from floatcli.train.record import record
     from floatcli.train.settings import load_settings
 
     weights = initial_model(init, run, console.say)
-    return load_settings(config, weights.config if weights else None), weights
+    settings = load_settings(config, weights.config if weights else None)
+    context = click.get_current_context()
+    asked = {name: str(value) for name, value in context.params.items() if value is not None}
+    record(settings, run, {"command": context.command_path} | asked, console.say)
+    return settings, weights

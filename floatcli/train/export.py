@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -14,9 +13,6 @@ from floatcli.errors import InputError
 from floatcli.models.float_model import FloatModel
 from floatcli.train import checkpoints
 from floatcli.train.parts import PARTS
-
-if TYPE_CHECKING:
-    from floatcli.train.settings import Settings
 
 #: Where the running average of each part goes in a FloatModel, by the prefix it has in its checkpoint; and by the same
 #: table back, where a part starts from weights.
@@ -70,17 +66,22 @@ def part_of(model: FloatModel, part: str) -> dict[str, Tensor]:
     return state
 
 
-def export_run(settings: Settings, run: Path, output: Path, init: FloatModel | None = None) -> None:
-    """Writes a run's parts as one self-describing file of 16-bit numbers; those it has not trained are ``init``'s.
+def export_run(config: ModelConfig, run: Path, output: Path, init: FloatModel | None = None) -> None:
+    """Writes a run's parts as one self-describing file of 16-bit numbers; see ``whole_model``."""
+    save_model(whole_model(config, run, init), output, torch.float16)
+
+
+def whole_model(config: ModelConfig, run: Path, init: FloatModel | None = None) -> FloatModel:
+    """A run's parts as one model; those it has not trained are those of ``init``.
 
     Raises:
-        InputError: a part is missing, or the place can't be written to.
+        InputError: a part is missing.
     """
-    model, state = FloatModel(settings.model), dict[str, Tensor]()
+    model, state = FloatModel(config), dict[str, Tensor]()
     if init is not None:
         init.prepare()
         state |= init.state_dict()
-    rows = places(settings.model)
+    rows = places(config)
     for part in dict.fromkeys(name for name, _, _ in rows):
         if init is None or checkpoints.checkpoints(run, part):
             average = read_average(run, part)
@@ -92,4 +93,4 @@ def export_run(settings: Settings, run: Path, output: Path, init: FloatModel | N
     except RuntimeError as error:
         said = f"{run} makes no whole model: {str(error).splitlines()[-1].strip()}"
         raise InputError(said, "train what is missing: floatcli train autoencoder|flow") from error
-    save_model(model, output, torch.float16)
+    return model

@@ -72,6 +72,33 @@ class LoopConfig:
         return self.precision == "bfloat16"
 
 
+class Report(str):
+    """A line about a part in training, with its numbers.
+
+    Attributes:
+        part: Its name.
+        step: Steps done.
+        steps: In all.
+        losses: Weighted, means since the report before.
+        rate: Of learning.
+        pace: Seconds a step.
+    """
+
+    def __new__(cls, part: str, step: int, steps: int, losses: dict[str, float], rate: float, pace: float) -> Report:
+        said = "  ".join(f"{key} {mean:.4f}" for key, mean in losses.items())
+        report = super().__new__(cls, f"{part} {step}/{steps}  {said}  {pace:.3f} s/step")
+        report.part, report.step, report.steps, report.losses = part, step, steps, losses
+        report.rate, report.pace = rate, pace
+        return report
+
+    part: str
+    step: int
+    steps: int
+    losses: dict[str, float]
+    rate: float
+    pace: float
+
+
 def processes() -> Accelerator:
     """The process that this is, alone or of those that ``torchrun`` started, and its device."""
     accelerated = torch.cuda.is_available() or torch.backends.mps.is_available()
@@ -180,7 +207,7 @@ class Run:
             draw: One batch, as the module's ``losses`` takes it. Draws only from the generator it is given, which
                 depends on seed, step, and place of the batch in it alone: so a resumed run equals a whole one, and
                 several processes learn from what one would learn from by accumulating as many batches.
-            log: Receives a line every ``log_every`` steps.
+            log: Receives a ``Report`` every ``log_every`` steps.
             sample: At every checkpoint, writes a sample picture from the running average, on the CPU, to a path.
             workers: Processes that draw ahead, for which ``draw`` is pickled; they change nothing but its time.
 
@@ -279,7 +306,7 @@ class Run:
                 kept.lerp_(now, 1 - decay)
 
     def _report(self, board: SummaryWriter, means: dict[str, float], pace: float, log: Callable[[str], None]) -> None:
-        said = "  ".join(f"{key} {mean:.4f}" for key, mean in means.items())
-        log(f"{self.name} {self.step}/{self.config.steps}  {said}  {pace:.3f} s/step")
-        for key, value in {**means, "rate": self.config.rate(self.step - 1), "seconds": pace}.items():
+        rate = self.config.rate(self.step - 1)
+        log(Report(self.name, self.step, self.config.steps, means, rate, pace))
+        for key, value in {**means, "rate": rate, "seconds": pace}.items():
             board.add_scalar(key, value, self.step)

@@ -126,7 +126,7 @@ def test_a_run_becomes_weights_that_load(settings, tmp_path):
         stage.train_part(name, settings, tmp_path, lambda line: None)
     assert all((tmp_path / f"{name}-000002.png").exists() for name in stage.MODULES)
     with pytest.raises(InputError, match="has no checkpoint of audio"):
-        export_run(settings, tmp_path, tmp_path / "out.safetensors")
+        export_run(settings.model, tmp_path, tmp_path / "out.safetensors")
     from floatcli.models.audio_encoder import AudioEncoder
     from floatcli.train.audio_stage import AudioPart, EmotionPart
     from floatcli.train.flow_stage import FlowPart, named_basis
@@ -138,7 +138,7 @@ def test_a_run_becomes_weights_that_load(settings, tmp_path):
         ("flow", FlowPart(settings.model, audio, named_basis(settings.model))),
     ):
         Run(name, part, LoopConfig(), tmp_path).save()
-    export_run(settings, tmp_path, tmp_path / "out.safetensors")
+    export_run(settings.model, tmp_path, tmp_path / "out.safetensors")
     model = load_model(tmp_path / "out.safetensors")
     mouth = Run("mouth", stage.MouthPart(settings.model), LoopConfig(), tmp_path).average.editor.decoder.out.weight
     assert torch.allclose(model.decoder.mouth.decoder.out.weight, mouth, atol=1e-3)

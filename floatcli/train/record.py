@@ -1,0 +1,101 @@
+"""What a run's folder tells of how it was made: the settings as they were resolved, and every start."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import platform
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from floatcli.config import build
+from floatcli.errors import InputError
+from floatcli.files import replacing
+from floatcli.rows import append_row
+from floatcli.train.loop import processes
+from floatcli.train.settings import Settings
+from floatcli.version import __version__
+
+RESOLVED, STARTS = "settings.json", "starts.jsonl"
+
+
+def record(settings: Settings, run: Path, command: dict[str, str], log: Callable[[str], None]) -> None:
+    """Writes down a start, and tells which settings are others than the last time.
+
+    Args:
+        settings: With all defaults, and seeds, as they will be used.
+        run: The run's folder.
+        command: What was called, and with which options.
+        log: Told what has changed.
+
+    Raises:
+        InputError: the folder can't be written to.
+    """
+    accelerator = processes()
+    if not accelerator.is_main_process:
+        return
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{run} can't be used: {error.strerror}", "name another folder with --run") from error
+    resolved = json.loads(json.dumps(dataclasses.asdict(settings)))
+    before = json.loads((run / RESOLVED).read_text()) if (run / RESOLVED).exists() else resolved
+    changed = sorted(_differences(before, resolved))
+    if changed:
+        log(f"settings of {run} have changed: {', '.join(changed)}")
+    with replacing(run / RESOLVED) as temporary:
+        temporary.write_text(json.dumps(resolved, indent=2) + "\n")
+    row = {
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        **command,
+        "changed": changed,
+        "floatcli": __version__,
+        "commit": commit_of(Path(__file__).parent),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "device": str(accelerator.device),
+        "processes": accelerator.num_processes,
+    }
+    append_row(run / STARTS, row)
+
+
+def recorded(run: Path) -> Settings:
+    """The settings that a run was last started with.
+
+    Raises:
+        InputError: the folder has none.
+    """
+    path = run / RESOLVED
+    try:
+        return build(Settings, json.loads(path.read_text()), "settings")
+    except FileNotFoundError:
+        raise InputError(f"{run} is no run: there is no {path}", "train first: floatcli train all CONFIG") from None
+    except (OSError, TypeError, ValueError) as error:
+        raise InputError(f"{path} can't be used: {error}", "start the run again, which writes it anew") from error
+
+
+def commit_of(folder: Path) -> str | None:
+    """The commit that a folder is checked out at, ``-dirty`` where files differ from it; None outside of git."""
+    try:
+        said = subprocess.run(
+            ["git", "-C", str(folder), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"],
+            capture_output=True,
+            text=True,
+        )
+    except OSError:
+        return None
+    return said.stdout.strip() or None if said.returncode == 0 else None
+
+
+def _differences(before: Any, now: Any, name: str = "") -> Iterator[str]:
+    """Dotted names of what differs between tables within tables."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in before.keys() | now.keys():
+            yield from _differences(before.get(key), now.get(key), f"{name}.{key}" if name else key)
+    elif before != now:
+        yield name
