@@ -50,7 +50,10 @@ def draw(config: Config) -> None:
     from floatcli.train.drawn_data import draw_shards
     from floatcli.train.settings import load_settings
 
-    draw_shards(load_settings(config).autoencoder.drawn, console.say)
+    drawn = load_settings(config).autoencoder.drawn
+    if not drawn.identities:
+        console.say("identities = 0: portraits are drawn while training learns from them")
+    draw_shards(drawn, console.say)
 
 
 @app.command()

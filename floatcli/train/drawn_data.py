@@ -128,7 +128,6 @@ def _open(folder: Path, stem: str) -> list[np.ndarray]:
 def draw_shards(config: DrawnConfig, log: Callable[[str], None]) -> None:
     """Draws every shard that is missing, on all cores. Raises InputError where others are in the folder."""
     if not config.identities:
-        log("identities = 0: portraits are drawn while training learns from them")
         return
     _stamp(config)
     count = -(-config.identities // config.shard)
