@@ -86,10 +86,12 @@ def draw(
 
     settings = load_settings(config)
     drawn = settings.autoencoder.drawn
-    if clips is None:
-        draw_shards(drawn, console.say)
-    else:
+    if clips is not None:
         draw_clips(DrawnClips(drawn, settings.flow.speech), clips, output or drawn.clips_folder, console.say)
+        return
+    if not drawn.identities:
+        console.say("identities = 0: portraits are drawn while training learns from them")
+    draw_shards(drawn, console.say)
 
 
 @app.command()

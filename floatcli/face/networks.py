@@ -1,4 +1,4 @@
-"""face-alignment's network files: found in torch's cache, else fetched, else done without."""
+"""Files of networks that others have trained: found in torch's cache, else fetched, else done without."""
 
 from __future__ import annotations
 

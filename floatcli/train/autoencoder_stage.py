@@ -43,8 +43,8 @@ from floatcli.models.patches import (
     to_patch,
     to_picture,
 )
-from floatcli.train.drawn import LANDMARKS
 from floatcli.train.drawn_data import (
+    ANCHOR_COLUMNS,
     EXPRESSIONS,
     OTHERS,
     POSES,
@@ -52,7 +52,6 @@ from floatcli.train.drawn_data import (
     Batch,
     DrawnAnew,
     DrawnSets,
-    anchor_columns,
     draw_shards,
     drawn_sets,
 )
@@ -64,7 +63,6 @@ from floatcli.train.parts import DRAWN, check_parts
 from floatcli.train.settings import Settings
 from floatcli.train.sheets import mark_points, save_pictures
 
-ANCHOR_COLUMNS = anchor_columns(LANDMARKS)
 HEAT_SPOT = 0.04  # standard deviation of the spot that a heatmap should show, in grid coordinates
 
 

@@ -19,10 +19,11 @@ from torch import Tensor
 from floatcli.config import ANCHORS, POSE
 from floatcli.errors import InputError
 from floatcli.train.augment import augment
-from floatcli.train.drawn import draw, random_identity, random_parameters
+from floatcli.train.drawn import LANDMARKS, draw, random_identity, random_parameters
 from floatcli.train.parameters import INDEX
 
 POSE_COLUMNS = [INDEX[name] for name in POSE]
+ANCHOR_COLUMNS = [LANDMARKS.index(name) for name in ANCHORS]  # where they are among the renderer's landmarks
 
 # The frames of a set: a source; others in its pose; others with its expression; others in everything.
 SOURCE, EXPRESSIONS, POSES, OTHERS = 0, slice(1, 4), slice(4, 6), slice(6, 8)
@@ -203,8 +204,3 @@ def _batch(sets: list[tuple[np.ndarray, ...]]) -> Batch:
     """Sets (pictures, landmarks in [0, 1], parameters) side by side."""
     pictures, landmarks, parameters = (torch.from_numpy(np.stack(column)) for column in zip(*sets, strict=True))
     return Batch(pictures, landmarks * 2 - 1, parameters)
-
-
-def anchor_columns(names: tuple[str, ...]) -> list[int]:
-    """Where the seven anchors are among the renderer's landmarks."""
-    return [names.index(anchor) for anchor in ANCHORS]

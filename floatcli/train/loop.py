@@ -40,7 +40,7 @@ class LoopConfig:
     lr: float = 1e-3
     warmup: int = 200  # steps of linear rise
     schedule: str = "cosine"  # after it: half a cosine down to a fiftieth, or constant
-    grad_norm: float = 1.0
+    grad_norm: float = 1.0  # longer gradients are cut to it; an adversary's are not
     ema: float = 0.998  # decay of the running average that is exported
     precision: str = "auto"  # of networks: bfloat16 on GPUs that have it, else float32; or as named
     seed: int = 0
@@ -295,10 +295,10 @@ class Run:
             yield
 
     def _update(self) -> None:
-        for module, optimiser in self.learners:
+        nn.utils.clip_grad_norm_(self.module.parameters(), self.config.grad_norm)
+        for _, optimiser in self.learners:
             for group in optimiser.param_groups:
                 group["lr"] = self.config.rate(self.step)
-            nn.utils.clip_grad_norm_(module.parameters(), self.config.grad_norm)
             optimiser.step()
         decay = min(self.config.ema, (self.step + 1) / (self.step + 10))
         with torch.no_grad():

@@ -10,12 +10,9 @@ import torch
 from torch import Tensor
 
 from floatcli.face.landmarks import box_sides
-from floatcli.train.drawn import LANDMARKS
-from floatcli.train.drawn_data import FRAMES, DrawnAnew, DrawnSets, anchor_columns, resized
+from floatcli.train.drawn_data import ANCHOR_COLUMNS, FRAMES, DrawnAnew, DrawnSets, resized
 from floatcli.train.prepare_faces import parts_of_anchors
 from floatcli.train.prepared_data import PreparedFrames
-
-ANCHOR_COLUMNS = anchor_columns(LANDMARKS)
 
 
 class Pairs(NamedTuple):

@@ -130,4 +130,6 @@ def load_settings(path: Path, base: ModelConfig | None = None) -> Settings:
         model = dataclasses.replace(settings.model, coefficient_names=NAMES, coefficient_scales=scales)
         return dataclasses.replace(settings, model=model)
     except (TypeError, ValueError) as error:
-        raise InputError(f"{path}: {error}", "see weights/embedded.toml for every key") from None
+        raise InputError(
+            f"{path}: {error}", "weights/embedded.toml and examples/tiny-warped.toml have every key"
+        ) from None

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from floatcli.config import ModelConfig
-from floatcli.errors import InputError
+from floatcli.errors import InputError, UsageError
 from floatcli.models.decoder import Level, WarpedDecoder
 from floatcli.models.float_model import FloatModel
 from floatcli.models.motion_basis import MotionBasis
@@ -102,7 +102,7 @@ def train_stage(
         init: Weights that the autoencoder starts from.
 
     Raises:
-        UsageError: A part is not one of a warped model.
+        UsageError: A part is not one of a warped model, or drawings are smaller than its pictures.
         InputError: Data, weights of VGG-19 that were asked for by name, or a checkpoint can't be used.
     """
     check_parts(parts, settings.model.decoder)
@@ -122,12 +122,8 @@ def train_encoder(settings: Settings, folder: Path, log: Log) -> MotionEncoder:
 
 def train_autoencoder(settings: Settings, data: str, folder: Path, log: Log, init: FloatModel | None = None) -> None:
     """Trains motion encoder, basis and decoder."""
-    loop, size = settings.autoencoder.warped, settings.model.image_size
-    if data == DRAWN:
-        draw_once(settings, log)
-        draw: DrawnPairs | PreparedPairs = DrawnPairs(drawn_sets(settings.autoencoder.drawn), loop.batch, size)
-    else:
-        draw = PreparedPairs(PreparedFrames(Path(data)), loop.batch, size)
+    loop = settings.autoencoder.warped
+    draw = choose_pairs(settings, data, log)
     perceptual = choose_perceptual(settings, folder, log)
     torch.manual_seed(loop.seed)
     part = WarpedPart(settings.model, loop, perceptual)
@@ -140,6 +136,18 @@ def train_autoencoder(settings: Settings, data: str, folder: Path, log: Log, ini
             module.sheet(draw(np.random.default_rng(0))[0], path)  # type: ignore[operator]
 
     Run("autoencoder", part, loop, folder, adversary).train(draw, log, sample, settings.autoencoder.workers)
+
+
+def choose_pairs(settings: Settings, data: str, log: Log) -> DrawnPairs | PreparedPairs:
+    """What the autoencoder learns from."""
+    batch, size, drawn = settings.autoencoder.warped.batch, settings.model.image_size, settings.autoencoder.drawn
+    if data != DRAWN:
+        return PreparedPairs(PreparedFrames(Path(data)), batch, size)
+    if drawn.size < size:
+        said = f"drawings of {drawn.size} pixels a side are too small for a model of {size}"
+        raise UsageError(said, f"set size = {size} under [autoencoder.drawn]")
+    draw_once(settings, log)
+    return DrawnPairs(drawn_sets(drawn), batch, size)
 
 
 def draw_once(settings: Settings, log: Log) -> None:
@@ -156,16 +164,21 @@ def choose_perceptual(settings: Settings, folder: Path, log: Log) -> Perceptual 
     loop = settings.autoencoder.warped
     if not (loop.perceptual or loop.component):
         return None
+    tell = log if processes().is_main_process else _untold
     reason = f"{loop.network!r} is asked for"
     if loop.network != "drawn":
         try:
             with processes().main_process_first():
                 found = vgg19(log)
-            log("pictures are compared by VGG-19")
+            tell("pictures are compared by VGG-19")
             return found
         except InputError as error:
             if loop.network == "vgg19":
                 raise
             reason = str(error)
-    log(f"pictures are compared by an encoder that learns from drawings, not by VGG-19: {reason}")
+    tell(f"pictures are compared by an encoder that learns from drawings, not by VGG-19: {reason}")
     return Perceptual(EncoderMaps(train_encoder(settings, folder, log)))
+
+
+def _untold(line: str) -> None:
+    """The first of several processes has said it."""

@@ -146,6 +146,14 @@ def test_a_run_becomes_weights_that_load(settings, tmp_path):
     assert model.decode(portrait, portrait.ref_motion).shape == (1, 3, 64, 64)
 
 
+def test_parts_learn_from_portraits_that_are_drawn_meanwhile(settings, tmp_path):
+    anew = dataclasses.replace(settings.autoencoder, drawn=DrawnConfig(identities=0, size=64), workers=1)
+    endless = dataclasses.replace(settings, autoencoder=anew)
+    said: list[str] = []
+    stage.train_stage(endless, ("landmarks",), "drawn", tmp_path, said.append)
+    assert [line.split("  ")[0] for line in said] == ["landmarks 1/2", "landmarks 2/2"]
+
+
 def test_shipped_settings_load_and_name_the_basis():
     settings = load_settings(Path(__file__).parents[2] / "weights" / "embedded.toml")
     assert settings.model.coefficient_names[0] == "jaw"

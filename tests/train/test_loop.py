@@ -25,6 +25,27 @@ class Fit(nn.Linear):
         return {"fit": (self(x) - wanted + 0.1 * noise).square().mean(), "size": 1e-3 * self.weight.square().sum()}
 
 
+class Contested(Fit):
+    """The same, and what it makes is to pass for the true sums."""
+
+    def losses(self, x, wanted, critic):
+        made = self(x)
+        return super().losses(x, wanted) | {"fool": -0.1 * critic(made).mean()}, (made.detach(), wanted)
+
+
+class Critic(nn.Linear):
+    """Tells sums that are made from true ones, on even steps with a price on its own size."""
+
+    def losses(self, step, made, true):
+        losses = {"judging": self(made).mean() - self(true).mean()}
+        return losses | ({} if step % 2 else {"price": self.weight.square().sum() + self.bias.square().sum()})
+
+
+def contest():
+    torch.manual_seed(1)
+    return Contested(4, 1), Critic(1, 1)
+
+
 def module():
     torch.manual_seed(1)
     return Fit(4, 1)
@@ -40,7 +61,8 @@ def step_of(rng):
 
 
 def weights(run):
-    return torch.cat([p.detach().flatten() for p in (*run.module.parameters(), *run.average.parameters())])
+    learnt = [module for module, _ in run.learners]
+    return torch.cat([p.detach().flatten() for part in (*learnt, run.average) for p in part.parameters()])
 
 
 def silent(line):
@@ -65,6 +87,52 @@ def test_resumed_run_equals_a_whole_one_bit_for_bit(tmp_path):
     assert resumed.step == 8
     resumed.train(draw, silent)
     assert torch.equal(weights(whole), weights(resumed))
+
+
+def test_a_contest_that_is_resumed_equals_a_whole_one_bit_for_bit(tmp_path):
+    def run(name, steps):
+        part, critic = contest()
+        config = LoopConfig(steps=steps, warmup=3, save_every=4, log_every=4, lr=1e-2, schedule="constant")
+        run = Run(name, part, config, tmp_path, critic)
+        run.train(draw, silent)
+        return run
+
+    whole, begun = run("whole", 12), run("parted", 8)
+    assert not torch.equal(weights(whole), weights(begun))
+    resumed = run("parted", 12)
+    assert torch.equal(weights(whole), weights(resumed))
+    moments = [run.learners[1][1].state_dict()["state"] for run in (whole, resumed)]
+    assert all(torch.equal(moments[0][k]["exp_avg_sq"], moments[1][k]["exp_avg_sq"]) for k in moments[0])
+
+
+def test_each_side_of_a_contest_learns_from_its_own_losses_alone(tmp_path):
+    part, critic = contest()
+    run = Run("c", part, LoopConfig(steps=1), tmp_path, critic)
+    x, wanted = draw(np.random.default_rng(0))
+    torch.manual_seed(0)
+    own, shown = part.losses(x, wanted, critic)
+    by_part = torch.autograd.grad(sum(own.values()), list(part.parameters()))
+    by_critic = torch.autograd.grad(sum(critic.losses(0, *shown).values()), list(critic.parameters()))
+    torch.manual_seed(0)
+    assert set(run._learn((x, wanted))) == {"fit", "size", "fool", "judging", "price"}
+    for module, wanted_gradients in ((part, by_part), (critic, by_critic)):
+        learnt = zip(module.parameters(), wanted_gradients, strict=True)
+        assert all(torch.allclose(parameter.grad, gradient, atol=1e-6) for parameter, gradient in learnt)
+
+
+def test_both_sides_of_a_contest_are_logged_and_learn(tmp_path):
+    part, critic = contest()
+    before = critic.weight.detach().clone()
+    lines = []
+    Run("c", part, CONFIG, tmp_path, critic).train(draw, lines.append)
+    assert all(f" {name} " in lines[-1] for name in ("fit", "fool", "judging", "price"))
+    assert not torch.equal(critic.weight, before)
+
+
+def test_a_checkpoint_without_the_adversary_is_told(tmp_path):
+    Run("c", module(), CONFIG, tmp_path).save()
+    with pytest.raises(InputError, match="cannot be resumed"):
+        Run("c", *contest()[:1], CONFIG, tmp_path, contest()[1])
 
 
 def test_it_learns_and_logs(tmp_path):
@@ -168,9 +236,9 @@ WORKER = """
 import json, sys
 from pathlib import Path
 from dataclasses import replace
-from tests.train.test_loop import CONFIG, Run, draw, module, weights
-lines = []
-run = Run("w", module(), replace(CONFIG, accumulate=int(sys.argv[2])), Path(sys.argv[1]))
+from tests.train.test_loop import CONFIG, Run, contest, draw, weights
+lines, (part, critic) = [], contest()
+run = Run("w", part, replace(CONFIG, accumulate=int(sys.argv[2])), Path(sys.argv[1]), critic)
 run.train(draw, lines.append)
 if run.accelerator.is_main_process:
     print(json.dumps([weights(run).tolist(), [line.rsplit("  ", 1)[0] for line in lines]]))

@@ -11,8 +11,9 @@ import torch
 
 pytest.importorskip("skia", exc_type=ImportError)
 
+from floatcli.cli.app import run as cli
 from floatcli.config import ANCHORS
-from floatcli.errors import DeviceError, InputError
+from floatcli.errors import DeviceError, ExitCode, InputError
 from floatcli.media.frames import decoded_frames
 from floatcli.train.drawn_data import DrawnAnew, DrawnConfig, DrawnSets, draw_set, draw_shards, drawn_sets
 from floatcli.train.draws import Draws, drawn
@@ -53,10 +54,13 @@ def test_restyling_is_as_frequent_as_in_shards(monkeypatch):
     assert len(restyled) == pytest.approx(200, abs=30)
 
 
-def test_without_limit_nothing_is_drawn_beforehand(tmp_path):
+def test_without_limit_nothing_is_drawn_beforehand(tmp_path, capsys):
     folder = tmp_path / "none"
     draw_shards(dataclasses.replace(ANEW, folder=str(folder)), print)
     assert not folder.exists()
+    (tmp_path / "a.toml").write_text(f"[autoencoder.drawn]\nidentities = 0\nfolder = '{folder}'")
+    assert cli(["train", "draw", str(tmp_path / "a.toml")]) == ExitCode.OK
+    assert "drawn while training" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("change", [{"identities": -1}, {"shard": 0}, {"restyled": -1}, {"size": 8}])
