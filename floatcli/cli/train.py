@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -37,10 +38,14 @@ RunFolder = Annotated[
 ]
 Threads = Annotated[int, typer.Option("--threads", min=1, help="CPU threads; 1 where several parts train at once.")]
 
-Data = Annotated[
-    Path | None,
-    options.PathOption(
-        help="Folder that `floatcli train cache` made.", show_default="synthetic speech, and a face that says it"
+DRAWN = "drawn"
+
+Cached = Annotated[
+    str,
+    typer.Option(
+        "--data",
+        metavar=f"{DRAWN}|CACHE",
+        help="What stage 2 learns from: synthetic speech and a face that says it, or what `floatcli train cache` made.",
     ),
 ]
 
@@ -180,7 +185,7 @@ def autoencoder(
 def flow(
     config: Config,
     run: RunFolder = Path("runs/embedded"),
-    data: Data = None,
+    data: Cached = DRAWN,
     init: Init = None,
     threads: Threads = 2,
 ) -> None:
@@ -194,10 +199,10 @@ def flow(
 
     torch.set_num_threads(threads)
     settings, weights = _begun(config, run, init)
-    if data is None:
+    if data == DRAWN:
         train_stage(settings.model, settings.flow, run, console.say, weights)
     else:
-        train_on_clips(settings.model, settings.flow, data, run, console.say, weights)
+        train_on_clips(settings.model, settings.flow, Path(data), run, console.say, weights)
 
 
 @app.command(name="all")
@@ -224,7 +229,7 @@ def export(config: Config, output: Exported, run: RunFolder = Path("runs/embedde
     _check_exported(output)
     from floatcli.train.export import export_run
 
-    settings, weights = _begun(config, run, None)
+    settings, weights = _begun(config, run, None, say=lambda line: None)
     export_run(settings, run, output, weights)
     console.say(f"wrote {output}, {output.stat().st_size / 1e6:.1f} MB")
 
@@ -262,10 +267,12 @@ def _check_exported(output: Path) -> None:
     check_place(output, overwrite=True)
 
 
-def _begun(config: Path, run: Path, init: str | None) -> tuple[Settings, FloatModel | None]:
+def _begun(
+    config: Path, run: Path, init: str | None, say: Callable[[str], None] = console.say
+) -> tuple[Settings, FloatModel | None]:
     """The settings of a run, and the weights it starts from, which say of the model what the settings do not."""
     from floatcli.train.initial import initial_model
     from floatcli.train.settings import load_settings
 
-    weights = initial_model(init, run, console.say)
+    weights = initial_model(init, run, say)
     return load_settings(config, weights.config if weights else None), weights
