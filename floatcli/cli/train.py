@@ -38,6 +38,7 @@ RunFolder = Annotated[
 ]
 Threads = Annotated[int, typer.Option("--threads", min=1, help="CPU threads; 1 where several parts train at once.")]
 
+LISTENERS = ("audio", "emotion")
 DRAWN = "drawn"
 
 Cached = Annotated[
@@ -186,6 +187,10 @@ def flow(
     config: Config,
     run: RunFolder = Path("runs/embedded"),
     data: Cached = DRAWN,
+    part: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Only this network, of {', '.join(LISTENERS)}, on synthetic speech. Repeatable."),
+    ] = None,
     init: Init = None,
     threads: Threads = 2,
 ) -> None:
@@ -193,12 +198,21 @@ def flow(
 
     On clips of people the encoders stay as they were when the cache was made, and the field alone is trained.
     """
+    unknown = sorted(set(part or ()) - set(LISTENERS))
+    if unknown:
+        raise UsageError(f"there is no part {', '.join(unknown)}", f"choose from {', '.join(LISTENERS)}")
+    if part and data != DRAWN:
+        raise UsageError("on a cache the field alone is trained", "leave out --part, or --data")
     import torch
 
-    from floatcli.train.flow_stage import train_on_clips, train_stage
+    from floatcli.train.flow_stage import train_encoder, train_on_clips, train_stage
 
     torch.set_num_threads(threads)
     settings, weights = _begun(config, run, init)
+    for name in part or ():
+        train_encoder(name, settings.model, settings.flow, run, console.say, weights)
+    if part:
+        return
     if data == DRAWN:
         train_stage(settings.model, settings.flow, run, console.say, weights)
     else:

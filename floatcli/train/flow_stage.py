@@ -23,7 +23,6 @@ from floatcli.flow.path import along, target
 from floatcli.flow.sampler import sample_motion
 from floatcli.models.audio_encoder import AudioEncoder
 from floatcli.models.conditions import WindowCondition
-from floatcli.models.emotion_encoder import EmotionEncoder
 from floatcli.models.float_model import FloatModel
 from floatcli.models.fmt import VectorField
 from floatcli.models.motion_basis import MotionBasis
@@ -35,7 +34,7 @@ from floatcli.train.initial import begin
 from floatcli.train.loop import LoopConfig, Losses, Run, processes
 from floatcli.train.parameters import NAMES
 from floatcli.train.sheets import save_curves
-from floatcli.train.speech_clips import SpeechConfig, speech_corpus
+from floatcli.train.speech_clips import SpeechConfig, SpeechCorpus, speech_corpus
 from floatcli.train.speech_visemes import LIPS
 
 _DROP, _DROP_BEFORE = 0.1, 0.5  # chances: reference, audio, emotion, pose; what precedes the window
@@ -195,32 +194,49 @@ def _told(part: nn.Module, data: MotionData, batch: int, batches: int = 8) -> st
     return "  ".join(f"{name} {mean:.4f}" for name, mean in totals.items())
 
 
+def train_encoder(
+    name: str,
+    config: ModelConfig,
+    settings: FlowSettings,
+    folder: Path,
+    log: Callable[[str], None],
+    init: FloatModel | None = None,
+) -> None:
+    """Trains one of the networks that listen, "audio" or "emotion", as ``train_stage`` does before the field."""
+    corpus = _corpus(settings, folder, log)
+    train = {"audio": train_audio, "emotion": train_emotion}[name]
+    train(config, getattr(settings, name), corpus, folder, log, init)
+
+
 def train_stage(
     config: ModelConfig,
     settings: FlowSettings,
     folder: Path,
     log: Callable[[str], None],
     init: FloatModel | None = None,
-) -> SpeechPart:
+) -> None:
     """The whole of stage 2 on the synthetic corpus, from ``init``, or from where the last run in ``folder`` stopped.
 
     Raises:
-        InputError: the model's basis is not that of the corpus.
+        InputError: the model's motion is not in the coefficients of the corpus.
     """
     if config.coefficient_names != NAMES:
         said = "the synthetic corpus moves coefficients by name, and this model's have other names or none"
         raise InputError(said, "name clips of people with --data: floatcli train prepare, then floatcli train cache")
-    folder.mkdir(parents=True, exist_ok=True)
-    with processes().main_process_first():  # the others find it made
-        corpus = speech_corpus(settings.speech, "train", log)
+    corpus = _corpus(settings, folder, log)
     audio = train_audio(config, settings.audio, corpus, folder, log, init)
     emotion = train_emotion(config, settings.emotion, corpus, folder, log, init)
     with processes().main_process_first():
         heard = heard_corpus(corpus, audio, emotion, folder, log)
     basis = named_basis(config)
     data = FlowData(corpus, heard, basis, config, settings.emotion_from)
-    part = flow_part(config, settings, audio, basis, init)
-    return SpeechPart(config, audio, emotion, train_flow(part, settings.field, data, folder, log))
+    train_flow(flow_part(config, settings, audio, basis, init), settings.field, data, folder, log)
+
+
+def _corpus(settings: FlowSettings, folder: Path, log: Callable[[str], None]) -> SpeechCorpus:
+    folder.mkdir(parents=True, exist_ok=True)
+    with processes().main_process_first():  # the others find it made
+        return speech_corpus(settings.speech, "train", log)
 
 
 def train_on_clips(
@@ -240,15 +256,3 @@ def train_on_clips(
     data = open_cache(cache, frozen, settings.emotion_from)
     part = flow_part(config, settings, frozen.audio_encoder, frozen.basis, init)
     train_flow(part, settings.field, data, folder, log)
-
-
-class SpeechPart(nn.Module):
-    """Stage 2's share of a FloatModel, under its names: ``state_dict`` goes into the weights as it is."""
-
-    def __init__(self, config: ModelConfig, audio: AudioEncoder, emotion: EmotionEncoder, flow: FlowPart):
-        super().__init__()
-        self.config = config
-        self.audio_encoder, self.emotion_encoder = copy.deepcopy(audio), emotion
-        self.audio_encoder.projection, self.audio_encoder.norm = flow.projection, flow.norm
-        self.field, self.basis = flow.field, flow.basis
-        self.eval().requires_grad_(False)
