@@ -21,6 +21,7 @@ from floatcli.train.audio_stage import AudioPart, EmotionPart
 from floatcli.train.autoencoder_stage import PARTS, MouthPart
 from floatcli.train.export import export_run
 from floatcli.train.flow_stage import FlowPart, FlowSettings, flow_part, named_basis
+from floatcli.train.frozen import frozen_model
 from floatcli.train.initial import begin, initial_model
 from floatcli.train.loop import LoopConfig, Run
 from floatcli.train.parameters import NAMES, SCALE
@@ -29,6 +30,7 @@ from tests.unit.test_anchored import CONFIG as ANCHORED
 from tests.unlike import random_model
 
 CONFIG = replace(ANCHORED, name="anna", coefficient_names=NAMES, coefficient_scales=tuple(map(float, SCALE)))
+EXAMPLE = Path(__file__).parents[2] / "examples" / "finetune.toml"
 SHORT = "steps = 1\nbatch = 2\nsave_every = 1\nlog_every = 1\n"
 
 
@@ -95,6 +97,17 @@ def test_the_weights_say_what_the_settings_do_not(tmp_path: Path):
     model = load_settings(tmp_path / "a.toml", CONFIG).model
     assert model == replace(CONFIG, name="ben", field=replace(CONFIG.field, reach=7))
     assert load_settings(tmp_path / "a.toml").model.motion_dim == ModelConfig().motion_dim
+    (tmp_path / "a.toml").write_text('[model]\ndecoder = "warped"\n')
+    assert load_settings(tmp_path / "a.toml", CONFIG).model.coefficient_names == ()
+    (tmp_path / "a.toml").write_text("model = 3")
+    with pytest.raises(InputError, match="model is not an object"):
+        load_settings(tmp_path / "a.toml", CONFIG)
+
+
+def test_the_settings_for_fine_tuning_are_the_papers():
+    field = load_settings(EXAMPLE, CONFIG).flow.field
+    assert (field.lr, field.batch, field.schedule, field.grad_norm) == (1e-5, 8, "constant", 1)
+    assert load_settings(EXAMPLE, CONFIG).model == CONFIG
 
 
 def test_weights_of_other_sizes_are_one_line(weights: Path):
@@ -107,6 +120,9 @@ def test_weights_of_other_sizes_are_one_line(weights: Path):
     deeper = replace(CONFIG, field=replace(CONFIG.field, depth=CONFIG.field.depth + 1))
     with pytest.raises(WeightsError, match="is not there, not"):
         begin("flow", parts(deeper)["flow"], load_model(weights))
+    wider = replace(CONFIG, audio_dim=CONFIG.audio_dim * 2)
+    with pytest.raises(WeightsError, match=r"audio_encoder's norm\.bias is 32, not 64"):
+        frozen_model(wider, Path("no run"), load_model(weights))
 
 
 @torch.no_grad()
