@@ -215,8 +215,12 @@ class PlainFloat:
         return self._linear(f"{name}.attended", attended.transpose(1, 2).reshape(batch, length, width))
 
     @torch.inference_mode()
-    def guided(self, t: Tensor, x_t: Tensor, window: Window, g_a: float = 2.0, g_e: float = 1.0) -> Tensor:
-        """The guided field (1, L' + L, D): nothing, audio and emotion, audio alone, in one batch of three."""
+    def guided(self, t: Tensor, x_t: Tensor, given: tuple[Tensor, ...], g_a: float = 2.0, g_e: float = 1.0) -> Tensor:
+        """The guided field (1, L' + L, D): nothing, audio and emotion, audio alone, in one batch of three.
+
+        ``given`` is a ``Window``, or its parts.
+        """
+        window = Window(*given)
         unfelt = window._replace(emotion=torch.zeros_like(window.emotion))
         passes = (unfelt._replace(audio=torch.zeros_like(window.audio)), window, unfelt)
         batch = Window(*(torch.cat(parts) for parts in zip(*passes, strict=True)))

@@ -187,7 +187,7 @@ class Bench:
         guided = GuidedField(model.field, condition, settings)
         yield Stage(
             "field evaluation", length, inside(lambda: guided(t, x_0)),
-            plain and (lambda: plain.guided(t, x_0, condition)),
+            plain and (lambda: plain.guided(t, x_0, condition[:-1])),
         )  # fmt: skip
         yield Stage(
             "window", length,
@@ -379,8 +379,9 @@ def _plain(pipe: FloatPipeline) -> Any:
     if not PLAIN.exists():
         said = "the plain rendering is not part of the package"
         raise UsageError(said, "run bench --compare in a checkout of the repository")
-    if pipe.config.decoder != "warped":
-        said = f"the plain rendering is of the published model, and {pipe.config.name} has another decoder"
+    if pipe.config.decoder != "warped" or pipe.config.field.pose:
+        other = "decoder" if pipe.config.decoder != "warped" else "field"
+        said = f"the plain rendering is of the published model, and {pipe.config.name} has another {other}"
         raise UsageError(said, "give published weights, or ones made by rule: python -m benchmarks.rule_weights FILE")
     spec = importlib.util.spec_from_file_location("floatcli_plain", PLAIN)
     assert spec is not None

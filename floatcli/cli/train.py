@@ -40,6 +40,8 @@ RunFolder = Annotated[
 ]
 Threads = Annotated[int, typer.Option("--threads", min=1, help="CPU threads; 1 where several parts train at once.")]
 
+LISTENERS = ("audio", "emotion")
+
 Init = Annotated[
     str | None,
     options.WeightsOption(
@@ -209,6 +211,10 @@ def autoencoder(
 def flow(
     config: Config,
     run: RunFolder = Path("runs/embedded"),
+    part: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Only this network, of {', '.join(LISTENERS)}, on synthetic speech. Repeatable."),
+    ] = None,
     init: Init = None,
     threads: Threads = 2,
     data: Data = DRAWN,
@@ -217,14 +223,23 @@ def flow(
 
     Clips are cached in the run first, unless they are already. Weights to start from bring their encoders.
     """
+    unknown = sorted(set(part or ()) - set(LISTENERS))
+    if unknown:
+        raise UsageError(f"there is no part {', '.join(unknown)}", f"choose from {', '.join(LISTENERS)}")
+    if part and data != DRAWN:
+        raise UsageError("on clips the field alone is trained", "leave out --part, or --data")
     import torch
 
+    from floatcli.train.flow_stage import train_encoder
     from floatcli.train.motion_stage import train_stage
 
     torch.set_num_threads(threads)
     settings, weights = _begun(config, run, init)
     with training_table() as told:
-        train_stage(settings, data, run, told, weights)
+        for name in part or ():
+            train_encoder(name, settings.model, settings.flow, run, told, weights)
+        if not part:
+            train_stage(settings, data, run, told, weights)
 
 
 @app.command(name="all")
@@ -239,7 +254,7 @@ def whole(
     """Both stages, one after the other, and what they make as one file that animate loads."""
     _check_exported(output)
     autoencoder(config, run, init, threads=threads, data=data)
-    flow(config, run, init, threads, data)
+    flow(config, run, None, init, threads, data)
     export(run, output)
 
 

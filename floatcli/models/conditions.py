@@ -39,9 +39,8 @@ def joined(conditions: Sequence[WindowCondition]) -> WindowCondition:
     """Conditions of several clips as those of one batch."""
     if len({condition.emotion.ndim for condition in conditions}) > 1:
         conditions = [condition._replace(emotion=condition.by_frame()) for condition in conditions]
-    *given, poses = zip(*conditions, strict=True)
-    pose = None if poses[0] is None else torch.cat(poses)
-    return WindowCondition(*map(torch.cat, given))._replace(pose=pose)
+    columns = zip(*conditions, strict=True)
+    return WindowCondition._make(None if parts[0] is None else torch.cat(parts) for parts in columns)
 
 
 def normalise_waveform(waveform: Tensor) -> Tensor:

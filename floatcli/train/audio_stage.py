@@ -102,6 +102,14 @@ def _draw(corpus: SpeechCorpus, batch: int, frames: int, rng: np.random.Generato
     return clips, start, normalise_waveform(torch.from_numpy(disturbed))
 
 
+def _frames(
+    corpus: SpeechCorpus, rng: np.random.Generator, lengths: tuple[int, ...], chances: tuple[float, ...]
+) -> int:
+    """How long excerpts are: one of these lengths, as far as clips are so long, or whole clips."""
+    whole = corpus.motion.shape[1]
+    return min(int(rng.choice([*lengths, whole], p=chances)), whole)
+
+
 def train_audio(
     config: ModelConfig,
     loop: LoopConfig,
@@ -117,7 +125,7 @@ def train_audio(
     run = Run("audio", part, loop, folder)
 
     def draw(rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        frames = int(rng.choice([50, 75, 100, 150, corpus.motion.shape[1]], p=[0.15, 0.25, 0.3, 0.2, 0.1]))
+        frames = _frames(corpus, rng, (50, 75, 100, 150), (0.15, 0.25, 0.3, 0.2, 0.1))
         clips, start, waveform = _draw(corpus, loop.batch, frames, rng)
         lips = torch.from_numpy(corpus.motion[clips, start : start + frames][..., _LIPS])
         return waveform, lips, torch.from_numpy(corpus.phones[clips, start : start + frames])
@@ -147,7 +155,7 @@ def train_emotion(
     run = Run("emotion", part, loop, folder)
 
     def draw(rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        frames = int(rng.choice([75, 100, 150, corpus.motion.shape[1]], p=[0.25, 0.35, 0.25, 0.15]))
+        frames = _frames(corpus, rng, (75, 100, 150), (0.25, 0.35, 0.25, 0.15))
         clips, _, waveform = _draw(corpus, loop.batch, frames, rng)
         return waveform, torch.from_numpy(corpus.manner[clips])
 

@@ -15,8 +15,8 @@ from floatcli.batch.ledger import DONE
 from floatcli.config import EMOTIONS, TURN_DEGREES
 from floatcli.face.landmarks import box_sides
 from floatcli.rows import Row, append_row
-from floatcli.train.drawn import LANDMARKS, draw, random_identity
-from floatcli.train.drawn_data import DrawnConfig, anchor_columns
+from floatcli.train.drawn import draw, random_identity
+from floatcli.train.drawn_data import ANCHOR_COLUMNS, DrawnConfig
 from floatcli.train.parameters import INDEX
 from floatcli.train.prepare import MANIFEST, is_whole, read_manifest, stamp
 from floatcli.train.prepare_clips import around, level, mp4, rounded, wav
@@ -27,8 +27,6 @@ from floatcli.train.shards import Sample, write_shard
 from floatcli.train.speech_clips import SpeechConfig, make_clip
 
 SAID = 4  # clips of every person
-
-_ANCHORS = anchor_columns(LANDMARKS)
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class DrawnClips:
         for index in range(SAID * number, SAID * (number + 1)):
             clip = make_clip(self.speech, "train", index)
             drawings = [draw(identity, state, self.drawn.size) for state in clip.motion]
-            anchors = np.stack([drawing.landmarks[_ANCHORS] for drawing in drawings]) * self.drawn.size
+            anchors = np.stack([drawing.landmarks[ANCHOR_COLUMNS] for drawing in drawings]) * self.drawn.size
             boxes = parts_of_anchors(anchors, box_sides(anchors))
             sound = np.round(clip.waveform * 32767).astype(np.int16)
             told = {

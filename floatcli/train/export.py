@@ -58,7 +58,7 @@ def read_average(run: Path, part: str) -> dict[str, Tensor]:
 def part_of(model: FloatModel, part: str) -> dict[str, Tensor]:
     """What a model's weights say of a part, under the names of its checkpoint; heads that only train are not in it."""
     state: dict[str, Tensor] = {}
-    for name, old, new in PLACES:
+    for name, old, new in places(model.config):
         if name == part:
             top = new.partition(".")[0]
             found = getattr(model, top).state_dict(prefix=f"{top}.")

@@ -22,7 +22,6 @@ from floatcli.flow.path import along, target
 from floatcli.flow.sampler import sample_motion
 from floatcli.models.audio_encoder import AudioEncoder
 from floatcli.models.conditions import WindowCondition
-from floatcli.models.emotion_encoder import EmotionEncoder
 from floatcli.models.float_model import FloatModel
 from floatcli.models.fmt import VectorField
 from floatcli.models.motion_basis import MotionBasis
@@ -193,19 +192,17 @@ def _told(part: nn.Module, data: MotionData, batch: int, batches: int = 8) -> st
     return "  ".join(f"{name} {mean:.4f}" for name, mean in totals.items())
 
 
-def train_encoders(
+def train_encoder(
+    name: str,
     config: ModelConfig,
     settings: FlowSettings,
     folder: Path,
     log: Callable[[str], None],
     init: FloatModel | None = None,
-) -> tuple[SpeechCorpus, AudioEncoder, EmotionEncoder]:
-    """The synthetic corpus, and what hears speech and its emotion trained on it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with processes().main_process_first():  # the others find it made
-        corpus = speech_corpus(settings.speech, "train", log)
-    audio = train_audio(config, settings.audio, corpus, folder, log, init)
-    return corpus, audio, train_emotion(config, settings.emotion, corpus, folder, log, init)
+) -> None:
+    """Trains one of the networks that listen, "audio" or "emotion", on the synthetic corpus."""
+    train = {"audio": train_audio, "emotion": train_emotion}[name]
+    train(config, getattr(settings, name), _corpus(settings, folder, log), folder, log, init)
 
 
 def train_on_corpus(
@@ -214,15 +211,22 @@ def train_on_corpus(
     folder: Path,
     log: Callable[[str], None],
     init: FloatModel | None = None,
-) -> SpeechPart:
+) -> None:
     """Stage 2 on the synthetic corpus's curves, for a basis that the renderer's parameters are named after."""
-    corpus, audio, emotion = train_encoders(config, settings, folder, log, init)
+    corpus = _corpus(settings, folder, log)
+    audio = train_audio(config, settings.audio, corpus, folder, log, init)
+    emotion = train_emotion(config, settings.emotion, corpus, folder, log, init)
     with processes().main_process_first():
         heard = heard_corpus(corpus, audio, emotion, folder, log)
     basis = named_basis(config)
     data = FlowData(corpus, heard, basis, config, settings.emotion_from)
-    part = flow_part(config, settings, audio, basis, init)
-    return SpeechPart(config, audio, emotion, train_flow(part, settings.field, data, folder, log))
+    train_flow(flow_part(config, settings, audio, basis, init), settings.field, data, folder, log)
+
+
+def _corpus(settings: FlowSettings, folder: Path, log: Callable[[str], None]) -> SpeechCorpus:
+    folder.mkdir(parents=True, exist_ok=True)
+    with processes().main_process_first():  # the others find it made
+        return speech_corpus(settings.speech, "train", log)
 
 
 def train_on_clips(
@@ -242,15 +246,3 @@ def train_on_clips(
     data = open_cache(cache, frozen, settings.emotion_from)
     part = flow_part(config, settings, frozen.audio_encoder, frozen.basis, init)
     train_flow(part, settings.field, data, folder, log)
-
-
-class SpeechPart(nn.Module):
-    """Stage 2's share of a FloatModel, under its names: ``state_dict`` goes into the weights as it is."""
-
-    def __init__(self, config: ModelConfig, audio: AudioEncoder, emotion: EmotionEncoder, flow: FlowPart):
-        super().__init__()
-        self.config = config
-        self.audio_encoder, self.emotion_encoder = copy.deepcopy(audio), emotion
-        self.audio_encoder.projection, self.audio_encoder.norm = flow.projection, flow.norm
-        self.field, self.basis = flow.field, flow.basis
-        self.eval().requires_grad_(False)

@@ -13,7 +13,8 @@ from floatcli.errors import InputError
 from floatcli.models.float_model import FloatModel
 from floatcli.models.motion_basis import MotionBasis
 from floatcli.train import checkpoints
-from floatcli.train.export import PLACES, read_average
+from floatcli.train.export import places, read_average
+from floatcli.train.initial import check_fit
 
 _ENCODERS = ("motion_encoder", "audio_encoder", "emotion_encoder")
 
@@ -35,20 +36,31 @@ def frozen_model(config: ModelConfig, run: Path, init: FloatModel | None) -> Flo
 
     Raises:
         InputError: neither has an encoder.
+        WeightsError: an encoder is of other sizes than the model.
     """
     with torch.device("meta"):
         model = FloatModel(config)
     named = named_basis(config).state_dict() if config.coefficient_names else None
-    states = {top: _state(top, run, init, None) for top in _ENCODERS} | {"basis": _state("basis", run, init, named)}
+    rows = places(config)
+    states = {top: _state(top, rows, run, init, None) for top in _ENCODERS}
+    states["basis"] = _state("basis", rows, run, init, named)
     for top, state in states.items():
-        getattr(model, top).load_state_dict(state, assign=True)
+        network = getattr(model, top)
+        check_fit(top, state, network.state_dict())
+        network.load_state_dict(state, assign=True)
     return model.eval().requires_grad_(False)
 
 
-def _state(top: str, run: Path, init: FloatModel | None, otherwise: dict[str, Tensor] | None) -> dict[str, Tensor]:
+def _state(
+    top: str,
+    rows: list[tuple[str, str, str]],
+    run: Path,
+    init: FloatModel | None,
+    otherwise: dict[str, Tensor] | None,
+) -> dict[str, Tensor]:
     """The tensors of one of a FloatModel's networks, by their names in it."""
-    rows = [(part, old) for part, old, new in PLACES if new == f"{top}." and part != "flow"]
-    for part, old in rows:
+    parts = [(part, old) for part, old, new in rows if new == f"{top}." and part != "flow"]
+    for part, old in parts:
         if checkpoints.checkpoints(run, part):
             average = read_average(run, part)
             return {name.removeprefix(old): tensor for name, tensor in average.items() if name.startswith(old)}
@@ -56,8 +68,10 @@ def _state(top: str, run: Path, init: FloatModel | None, otherwise: dict[str, Te
         return getattr(init, top).state_dict()
     if otherwise is not None:
         return otherwise
-    said = f"{run} has no checkpoint of {' or '.join(part for part, _ in rows)}"
-    raise InputError(said, "train it first, or name weights that have it: --init WEIGHTS")
+    names = [part for part, _ in parts]
+    command = f"flow --part {names[0]}" if names[0] in ("audio", "emotion") else "autoencoder"
+    said = f"{run} has no checkpoint of {' or '.join(names)}"
+    raise InputError(said, f"name weights that have it, --init WEIGHTS, or train it: floatcli train {command}")
 
 
 def digest_of(*networks: nn.Module) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from floatcli.errors import InputError, UsageError, WeightsError
 from floatcli.files import replacing
 from floatcli.models.float_model import FloatModel
 from floatcli.poses import tells_pose
-from floatcli.train.export import PLACES, part_of
+from floatcli.train.export import part_of, places
 
 RECORD = "initial.json"
 _WIDENED, _POSE = "field.condition_in.weight", "field.pose_in."
@@ -38,7 +38,7 @@ def initial_model(source: str | None, run: Path, say: Callable[[str], None]) -> 
         InputError: the run started from other weights.
     """
     record = run / RECORD
-    before: dict[str, str] = json.loads(record.read_text()) if record.exists() else {}
+    before = _remembered(record)
     if source is None and not before:
         return None
     path = find_weights(Path(before["weights"]) if source is None else source)
@@ -53,6 +53,17 @@ def initial_model(source: str | None, run: Path, say: Callable[[str], None]) -> 
     known = known_sets().get(model.config.name)
     say(f"starting from {path}" + (f": {model.config.name}, {known.licence}" if known else ""))
     return model
+
+
+def _remembered(record: Path) -> dict[str, str]:
+    """Weights and digest that a run started from; empty for one from nothing."""
+    if not record.exists():
+        return {}
+    try:
+        told = json.loads(record.read_text())
+        return {name: str(told[name]) for name in ("weights", "digest")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{record} can't be read", "remove it, and name the weights again with --init") from error
 
 
 def begin(part: str, module: nn.Module, init: FloatModel | None) -> None:
@@ -70,12 +81,13 @@ def begin(part: str, module: nn.Module, init: FloatModel | None) -> None:
         more = wanted[_WIDENED].shape[1] - state[_WIDENED].shape[1]
         state[_WIDENED] = F.pad(state[_WIDENED], (0, more))
         state |= {name: tensor for name, tensor in wanted.items() if name.startswith(_POSE)}
-    taken = tuple(old for name, old, _ in PLACES if name == part)
-    _check_fit(part, state, {name: tensor for name, tensor in wanted.items() if name.startswith(taken)})
+    taken = tuple(old for name, old, _ in places(init.config) if name == part)
+    check_fit(part, state, {name: tensor for name, tensor in wanted.items() if name.startswith(taken)})
     module.load_state_dict(wanted | state)
 
 
-def _check_fit(part: str, state: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
+def check_fit(part: str, state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
+    """Raise WeightsError where a part's tensors are not exactly those that are wanted of it."""
     hint = "leave [model] out of the settings: without it, the weights say what the model is"
     for name in sorted(state.keys() | wanted.keys()):
         found, asked = (_size(tensors.get(name)) for tensors in (state, wanted))

@@ -10,7 +10,7 @@ from floatcli.models.float_model import FloatModel
 from floatcli.train.cache import Encoders, make_cache
 from floatcli.train.cached_data import INDEX
 from floatcli.train.drawn_clips import DrawnClips, draw_clips
-from floatcli.train.flow_stage import train_encoders, train_on_clips, train_on_corpus
+from floatcli.train.flow_stage import train_encoder, train_on_clips, train_on_corpus
 from floatcli.train.frozen import frozen_model
 from floatcli.train.loop import processes
 from floatcli.train.parameters import NAMES
@@ -42,7 +42,8 @@ def train_stage(settings: Settings, data: str, run: Path, log: Log, init: FloatM
         train_on_corpus(settings.model, settings.flow, run, log, init)
         return
     if init is None:
-        train_encoders(settings.model, settings.flow, run, log)
+        for name in ("audio", "emotion"):
+            train_encoder(name, settings.model, settings.flow, run, log)
     clips = _drawn(settings, log) if data == DRAWN else Path(data)
     cache = clips if (clips / INDEX).exists() else _cached(settings, clips, run, log, init)
     train_on_clips(settings.model, settings.flow, cache, run, log, init)

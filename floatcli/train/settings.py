@@ -84,6 +84,14 @@ class AutoencoderSettings:
             raise ValueError(f"workers are {self.workers}, not 0 or more")
 
 
+def _stated(base: ModelConfig, values: dict[str, Any]) -> dict[str, Any]:
+    """A model as TOML has it. With another decoder than these values ask for, its coefficients have other meanings."""
+    stated = json.loads(base.to_json())
+    if isinstance(model := values.get("model"), dict) and model.get("decoder", base.decoder) != base.decoder:
+        stated |= {"coefficient_names": [], "coefficient_scales": []}
+    return stated
+
+
 def _over(base: Any, values: Any) -> Any:
     """Tables within tables, with other values where there are any."""
     if not isinstance(base, dict) or not isinstance(values, dict):
@@ -121,7 +129,7 @@ def load_settings(path: Path, base: ModelConfig | None = None) -> Settings:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not TOML: {error}", "mend that line") from None
     if base is not None:
-        values["model"] = _over(json.loads(base.to_json()), values.get("model", {}))
+        values["model"] = _over(_stated(base, values), values.get("model", {}))
     try:
         settings = build(Settings, values, "settings")
         if settings.model.decoder == "warped":

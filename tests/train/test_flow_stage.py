@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,13 +15,15 @@ import torch
 from accelerate.utils import send_to_device
 
 from floatcli.config import FieldSize, ModelConfig, Wav2Vec2Size
+from floatcli.errors import InputError
 from floatcli.models.audio_encoder import AudioEncoder
 from floatcli.models.emotion_encoder import EmotionEncoder
 from floatcli.models.float_model import FloatModel
 from floatcli.models.motion_basis import MotionBasis
 from floatcli.train.audio_stage import AudioPart, EmotionPart, train_audio, train_emotion
+from floatcli.train.checkpoints import checkpoints
 from floatcli.train.flow_data import FlowBatch, FlowData, heard_corpus
-from floatcli.train.flow_stage import FlowPart, SpeechPart, named_basis, train_flow
+from floatcli.train.flow_stage import FlowPart, FlowSettings, named_basis, train_encoder, train_flow, train_stage
 from floatcli.train.loop import LoopConfig
 from floatcli.train.parameters import INDEX, NAMES, SCALE
 from floatcli.train.speech_clips import SpeechConfig, SpeechCorpus, speech_corpus
@@ -200,11 +203,9 @@ def test_the_stages_run_resume_and_are_judged(corpus, data, tmp_path):
     assert [line.split()[1] for line in lines] == ["1/2", "2/2"] * 3
     train_flow(part, dataclasses.replace(LOOP, steps=3), data, tmp_path, lines.append)
     assert lines[-1].startswith("flow 3/3")
-    part = SpeechPart(CONFIG, audio, emotion, flow)
     model = FloatModel(CONFIG)
-    missing, surplus = model.load_state_dict(part.state_dict(), strict=False)
-    assert not surplus
-    assert all(name.startswith(("motion_encoder.", "decoder.")) for name in missing)
+    model.audio_encoder, model.emotion_encoder, model.field, model.basis = audio, emotion, flow.field, flow.basis
+    audio.projection, audio.norm = flow.projection, flow.norm
     figures = evaluate_speech(speaker(CONFIG, model), {"train": corpus}, clips=2)
     assert {"train.jaw_r", "train.emotion_accuracy", "silence.jaw", "happy.smile"} <= set(figures)
     assert all(np.isfinite(value) for value in figures.values())
@@ -221,3 +222,45 @@ def test_figures_of_known_curves():
     assert seam(line, 50) == pytest.approx(1)
     line[:, 50:] += 1
     assert seam(line, 50) > 10
+
+
+def emotions(data: FlowData, source: str) -> np.ndarray:
+    data.emotion_from = source
+    return data.draw(300, np.random.default_rng(1)).emotion.numpy()
+
+
+def test_each_source_of_emotion_is_what_it_says(data, corpus):
+    assert (emotions(data, "labels").max(1) == 1).all()
+    assert not emotions(data, "none").any()
+    heard = data.heard.emotion[np.random.default_rng(1).integers(0, len(corpus), 300)]
+    np.testing.assert_allclose(emotions(data, "speech"), heard)
+    by_label = (emotions(data, "mixed") == 1).any(1)
+    assert 0.4 < by_label.mean() < 1
+    with pytest.raises(ValueError, match="emotion_from is 'face', not one of mixed, speech, labels, none"):
+        FlowSettings(emotion_from="face")
+
+
+def test_the_drawn_pose_drives_a_field_that_follows_one(data, corpus):
+    batch = data.draw(8, np.random.default_rng(1))
+    own = named_basis(CONFIG).coefficients(batch.motion)[..., -6:] * torch.from_numpy(SCALE[-6:])
+    torch.testing.assert_close(batch.pose, own)
+    torch.manual_seed(0)
+    part = FlowPart(POSED, AudioEncoder(POSED), named_basis(POSED))
+    for parameter in part.field.parameters():  # a new field is zero, and has no slope but at its end
+        torch.nn.init.normal_(parameter, std=0.1)
+    torch.stack(list(part.losses(batch).values())).sum().backward()
+    assert part.field.pose_in[0].weight.grad.any()
+    truth, made = part.samples(data)
+    assert truth.shape == made.shape == (3, 40, 20)
+
+
+def test_a_model_without_names_learns_to_listen_but_not_to_move_on_the_corpus(corpus, tmp_path):
+    bare = dataclasses.replace(CONFIG, coefficient_names=(), coefficient_scales=())
+    speech = SpeechConfig(str(Path(corpus.waveform.filename).parents[1]), seed=5, clips=3, seconds=4)
+    settings = FlowSettings(speech, LOOP, LOOP, LOOP)
+    with pytest.raises(InputError, match="moves coefficients by name") as told:
+        train_stage(bare, settings, tmp_path / "field", print)
+    assert "floatcli train cache" in told.value.hint
+    train_encoder("emotion", bare, settings, tmp_path, print)
+    assert checkpoints(tmp_path, "emotion")
+    assert not checkpoints(tmp_path, "audio")
