@@ -16,9 +16,7 @@ from floatcli.errors import UsageError
 from floatcli.files import check_place
 from floatcli.train.prepare_settings import PrepareConfig, check_prepare
 
-app = typer.Typer(
-    add_completion=False, no_args_is_help=True, help="Train a FLOAT of your own, in two stages, and measure it."
-)
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Train a FLOAT of your own, in two stages.")
 
 Config = Annotated[
     Path, options.PathArgument(help="The training's settings, a TOML file such as weights/embedded.toml.")
@@ -143,33 +141,6 @@ def export(config: Config, output: Exported, run: RunFolder = Path("runs/embedde
 
     export_run(load_settings(config), run, output)
     console.say(f"wrote {output}, {output.stat().st_size / 1e6:.1f} MB")
-
-
-@app.command()
-def evaluate(
-    weights: Annotated[
-        str | None, options.WeightsOption(help="Weights to measure.", show_default="the embedded set")
-    ] = None,
-    identities: Annotated[int, typer.Option(min=1, help="Held-out drawn faces.")] = 40,
-    clips: Annotated[int, typer.Option(min=2, help="Held-out clips of speech, of each kind.")] = 40,
-    videos: Annotated[int, typer.Option(min=1, help="Of these, clips whose decoded pixels are judged.")] = 12,
-    output: Annotated[
-        Path | None, options.PathOption("--output", "-o", help="Write every figure here, as JSON.")
-    ] = None,
-) -> None:
-    """Measure a set on held-out drawn faces, sentences and voices, and on a photograph; prints a table."""
-    import json
-
-    if output is not None:
-        check_place(output, overwrite=True)
-    from floatcli.checkpoint.load import load_model
-    from floatcli.train.evaluate import evaluate_model
-    from floatcli.train.report import table
-
-    figures = evaluate_model(load_model(weights or "embedded"), identities, clips, videos, console.say)
-    if output:
-        output.write_text(json.dumps(figures, indent=2) + "\n")
-    print(table(figures))
 
 
 def _check_exported(output: Path) -> None:

@@ -44,7 +44,7 @@ class PreparedClips:
     def __init__(self, folder: Path, part: tuple[int, int] = (0, 1)):
         names = [row["shard"] for row in read_manifest(folder).values() if row.get("shard")]
         if not names:
-            raise InputError(f"no clips are in {folder}", "prepare some first: floatcli train prepare VIDEOS -o DATA")
+            raise nothing_prepared(folder)
         self.shards = [folder / name for name in names]
         self._part, self._parts = part
 
@@ -57,7 +57,7 @@ class PreparedClips:
         shards = [self.shards[k] for k in rng.permutation(len(self.shards))][self._part :: self._parts]
         samples = (sample for shard in shards for sample in read_shard(shard))
         for key, sample in _mixed(samples, rng, held):
-            yield _clip(key, sample)
+            yield clip_of(key, sample)
 
 
 def _mixed(items: Iterable[_Item], rng: np.random.Generator, held: int) -> Iterator[_Item]:
@@ -71,7 +71,13 @@ def _mixed(items: Iterable[_Item], rng: np.random.Generator, held: int) -> Itera
         yield kept.pop(rng.integers(len(kept)))
 
 
-def _clip(key: str, sample: Sample) -> PreparedClip:
+def nothing_prepared(folder: Path) -> InputError:
+    """What to say of a folder without clips."""
+    return InputError(f"no clips are in {folder}", "prepare some first: floatcli train prepare VIDEOS -o DATA")
+
+
+def clip_of(key: str, sample: Sample) -> PreparedClip:
+    """A clip of a shard, decoded. Raises InputError."""
     told = json.loads(sample["json"])
     boxes = np.array(told.pop("boxes"), np.float32)
     with wave.open(io.BytesIO(sample["wav"])) as file:
