@@ -10,10 +10,11 @@ import numpy as np
 
 from floatcli.config import CropConfig
 from floatcli.errors import WeightsError
+from floatcli.evaluate.following import follow
 from floatcli.evaluate.held_out import held_out_clips
 from floatcli.evaluate.lip_sync import loudness, synchrony
 from floatcli.evaluate.motion_figures import agreement, head_range, jerk
-from floatcli.evaluate.openings import blink_count, darkness
+from floatcli.evaluate.openings import blink_count, eye_opening, mouth_opening
 from floatcli.evaluate.paper import Clip, Distribution, Judges
 from floatcli.evaluate.performance import Performance
 from floatcli.evaluate.pictures import Box, Figures, compare, mean_figures
@@ -21,7 +22,7 @@ from floatcli.evaluate.reading import coefficients, read_latents
 from floatcli.evaluate.settings import ClipsConfig
 from floatcli.grid import save_cells
 from floatcli.pipeline import FloatPipeline
-from floatcli.train.prepare_settings import FPS, RATE
+from floatcli.train.prepare_settings import FPS, PARTS, RATE
 
 #: What is measured, by the names that its figures stand under.
 RECONSTRUCTION, COPYING, CROSS = "same-identity reconstruction", "the source, unmoved", "cross-identity"
@@ -92,14 +93,14 @@ class _Evaluation:
     def measure(self, take: Performance) -> None:
         """Measure a clip, its reconstruction, and what its speech makes of its first frame."""
         clip, source, box = take.clip, take.still.image, take.boxes[0]
-        frames, where = np.arange(1, len(take.truth), self.every), [take.parts(k) for k in range(len(take.truth))]
-        shown, true, there = take.reconstructed(frames), take.truth[frames], [where[k] for k in frames]
+        frames = np.arange(1, len(take.truth), self.every)
+        shown, true, where = take.reconstructed(frames), take.truth[frames], [take.parts(k) for k in frames]
         self.by_clip[clip.key] = {
-            RECONSTRUCTION: _nearness(shown, true, there) | {"CSIM": self.judges.csim(shown, source, box)},
-            COPYING: _nearness([source] * len(true), true, there),
-            SPEECH: self._talk(take, take.spoken, read_latents(self.pipe, take.spoken), where[:1] * len(take.spoken))
+            RECONSTRUCTION: _nearness(shown, true, where) | {"CSIM": self.judges.csim(shown, source, box)},
+            COPYING: _nearness([source] * len(true), true, where),
+            SPEECH: self._talk(take, take.spoken, read_latents(self.pipe, take.spoken))
             | {"emotion accuracy": _heard_right(clip.told.get("emotion"), take.heard, self.pipe.config.emotions)},
-            TRUE: self._talk(take, take.truth, take.latents, where),
+            TRUE: self._talk(take, take.truth, take.latents),
         }
         self._true.add(take.truth)
         self._made.add(take.spoken)
@@ -130,17 +131,16 @@ class _Evaluation:
         figures = agreement(read, coefficients(self.pipe, latents))
         return figures | {"CSIM": self.judges.csim(shown, other.image, other.boxes)}
 
-    def _talk(
-        self, take: Performance, frames: np.ndarray, latents: np.ndarray, where: list[dict[str, Box | None]]
-    ) -> Figures:
+    def _talk(self, take: Performance, frames: np.ndarray, latents: np.ndarray) -> Figures:
         """Lips, eyes and head of frames (F, H, H, 3), as their pixels, the motion read from them and networks tell."""
         coeffs, config = coefficients(self.pipe, latents), self.pipe.config
-        mouth, left, right = (darkness(frames, [b[part] for b in where]) for part in ("mouth", "left_eye", "right_eye"))
-        curves = {"mouth": mouth}
+        places = dict(zip(PARTS, follow(frames, take.boxes[0]).swapaxes(0, 1), strict=True))
+        eyes = sum(eye_opening(frames, places[name]) for name in ("left_eye", "right_eye"))
+        curves = {"mouth": mouth_opening(frames, places["mouth"])}
         if "jaw" in config.coefficient_names:
             curves["jaw"] = coeffs[:, config.coefficient_names.index("jaw")]
         figures: Figures = {"jerk": jerk(coeffs, FPS), **head_range(coeffs, config)}
-        figures["blinks a minute"] = blink_count(left + right) * 60 * FPS / len(frames)
+        figures["blinks a minute"] = blink_count(eyes) * 60 * FPS / len(frames)
         for name, curve in curves.items():
             figures |= _lip_figures(name, curve, loudness(take.clip.audio, len(frames)))
         judged = Clip(frames, take.clip.audio, take.still.image, take.boxes[0])

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 from floatcli.evaluate.clips import GROUPS, RECONSTRUCTION, SPEECH
+from floatcli.evaluate.following import follow
 from floatcli.evaluate.frechet import Moments, frechet_distance, symmetric_root
 from floatcli.evaluate.lip_sync import REACH, loudness, synchrony
 from floatcli.evaluate.motion_figures import agreement, head_range, jerk
-from floatcli.evaluate.openings import blink_count, darkness
+from floatcli.evaluate.openings import blink_count, eye_opening, mouth_opening
 from floatcli.evaluate.paper import align_faces
 from floatcli.evaluate.pictures import boxes_of_parts, compare, mean_figures
 from floatcli.evaluate.report import tables
-from floatcli.train.parameters import INDEX, SCALE
+from floatcli.train.parameters import INDEX, SCALE, rest
 from tests.conftest import TINY
 from tests.evaluate.conftest import ANCHORED, BOXES, SIZE, painted, sound_of, syllables
 
@@ -50,7 +51,7 @@ def test_boxes_out_of_the_picture_are_none_and_their_figures_blank():
     assert places["mouth"] is None
     figures = compare(painted(0), painted(1), places)
     assert "mouth PSNR" not in figures
-    assert darkness([painted(1)], [None]) == [0]
+    assert mouth_opening([painted(1)], gone[2:]) == [0]
 
 
 def test_means_are_over_those_that_have_a_figure():
@@ -61,7 +62,7 @@ def test_means_are_over_those_that_have_a_figure():
 def test_a_mouth_that_comes_late_is_found_by_so_many_frames(late: int):
     curve = syllables(80)
     opening = np.roll(curve, late)
-    mouth = darkness([painted(each) for each in opening], [PLACES["mouth"]] * 80)
+    mouth = mouth_opening([painted(each) for each in opening], BOXES[[2] * 80])
     sync = synchrony(mouth, loudness(sound_of(curve), 80))
     assert sync.offset == late
     assert sync.correlation > 0.95
@@ -81,8 +82,38 @@ def test_an_offset_is_looked_for_within_its_reach_only():
 
 def test_blinks_are_counted_from_pixels():
     frames = [painted(0.3, shut=k in (5, 6, 20, 30, 31)) for k in range(40)]
-    assert blink_count(darkness(frames, [PLACES["left_eye"]] * 40)) == 3
-    assert blink_count(darkness([painted(k / 40) for k in range(40)], [PLACES["left_eye"]] * 40)) == 0
+    assert blink_count(eye_opening(frames, BOXES[[0] * 40])) == 3
+    assert blink_count(eye_opening([painted(k / 40) for k in range(40)], BOXES[[0] * 40])) == 0
+
+
+def test_a_drawn_face_that_sways_is_followed_and_its_mouth_and_eyes_are_read():
+    pytest.importorskip("skia", exc_type=ImportError)
+    from floatcli.train.autoencoder_stage import ANCHOR_COLUMNS
+    from floatcli.train.drawn import draw, random_identity
+
+    identity, curve, frames, eyes = random_identity(np.random.default_rng(4)), syllables(24), [], []
+    for k in range(24):
+        parameters = rest()
+        parameters[INDEX["jaw"]] = 0.8 * curve[k]
+        parameters[[INDEX["lid_left"], INDEX["lid_right"]]] = k in (6, 7, 17)
+        parameters[INDEX["yaw"]], parameters[INDEX["shift_x"]] = 0.3 * np.sin(k / 5), 0.04 * k
+        drawing = draw(identity, parameters, 192)
+        frames.append(drawing.picture)
+        eyes.append(drawing.landmarks[ANCHOR_COLUMNS] * 192)
+    side = 2.3 * np.linalg.norm(eyes[0][1] - eyes[0][0])  # of a face's box, as ``train prepare`` takes it
+    half = np.array([[0.15, 0.09], [0.15, 0.09], [0.26, 0.16]]) * side
+    middles = np.array([(points[0], points[1], points[2:6].mean(0)) for points in eyes])
+    boxes = follow(np.stack(frames), np.hstack([middles[0] - half, middles[0] + half]))
+    shift = (boxes[..., :2] + boxes[..., 2:])[:, :2] / 2 - middles[:, :2]
+    assert np.abs(shift).max() < 4
+    assert np.abs(middles[-1] - middles[0]).max() > 10
+    assert np.corrcoef(mouth_opening(frames, boxes[:, 2]), curve)[0, 1] > 0.9
+    assert blink_count(eye_opening(frames, boxes[:, 0]) + eye_opening(frames, boxes[:, 1])) == 2
+
+
+def test_boxes_stay_where_nothing_can_be_followed():
+    even = np.full((3, SIZE, SIZE, 3), 100, np.uint8)
+    np.testing.assert_array_equal(follow(even, BOXES), BOXES[None].repeat(3, 0))
 
 
 def test_jerk_is_the_third_derivative():
