@@ -14,7 +14,7 @@ from floatcli.errors import ExitCode
 from floatcli.evaluate.clips import COPYING, CROSS, GROUPS, RECONSTRUCTION, SPEECH, TRUE
 from floatcli.evaluate.held_out import held_out_clips
 from floatcli.evaluate.performance import Performance
-from floatcli.evaluate.settings import PAPER
+from floatcli.evaluate.settings import PAPER, DrawnConfig
 from floatcli.media.ffmpeg import media_info
 from floatcli.media.frames import decoded_frames
 from floatcli.pipeline import FloatPipeline
@@ -126,6 +126,28 @@ def test_of_one_video_nothing_is_cross_identity(prepared: Path, tiny_weights: Pa
     assert "all clips are of one video" in capsys.readouterr().err
 
 
+def test_on_drawn_faces_settings_arrive_and_every_figure_is_written(tmp_path: Path, monkeypatch, capsys):
+    pytest.importorskip("skia", exc_type=ImportError)
+    from floatcli.evaluate import drawn, drawn_report
+
+    asked = []
+
+    def evaluate_drawn(model, config, log):
+        asked.append((model.config.name, config))
+        return {"photograph": {"jaw": 0.5}}
+
+    monkeypatch.setattr(drawn, "evaluate_drawn", evaluate_drawn)
+    monkeypatch.setattr(drawn_report, "table", lambda figures: f"a table of {list(figures)}")
+    out = tmp_path / "figures.json"
+    options = ["--identities", "4", "--clips", "6", "--decoded", "5", "-o", str(out)]
+    assert run(["evaluate", *options]) == ExitCode.OK
+    assert run(["evaluate", "--data", "drawn"]) == ExitCode.OK
+    assert [config for _, config in asked] == [DrawnConfig(4, 6, 5), DrawnConfig()]
+    assert asked[0][0] == FloatPipeline.from_weights("embedded").config.name
+    assert json.loads(out.read_text()) == {"photograph": {"jaw": 0.5}}
+    assert capsys.readouterr().out.splitlines()[0] == "a table of ['photograph']"
+
+
 BAD = [
     (["--data", "{tmp}/nowhere"], ExitCode.INPUT, "no clips are in {tmp}/nowhere"),
     (["--data", "{data}", "--weights", "{tmp}/no.safetensors"], ExitCode.WEIGHTS, "{tmp}/no.safetensors"),
@@ -142,6 +164,8 @@ BAD = [
     (["--clips", "3", "--decoded", "5"], ExitCode.USAGE, "5 clips can't be decoded of 3"),
     (["--clips", "1", "--decoded", "1"], ExitCode.USAGE, "one clip of speech is too few"),
     (["--data", ""], ExitCode.USAGE, "a path is empty"),
+    (["--data", "{data}", "--device", "cuda:99"], ExitCode.DEVICE, "there is no device cuda:99"),
+    (["--data", "{data}", "-o", "{tmp}/a.mp4", "--video", "{tmp}/a.mp4"], ExitCode.USAGE, "would be written twice"),
 ]
 
 
