@@ -94,7 +94,7 @@ class _Evaluation:
         """Measure a clip, its reconstruction, and what its speech makes of its first frame."""
         clip, source, box = take.clip, take.still.image, take.boxes[0]
         frames = np.arange(1, len(take.truth), self.every)
-        shown, true, where = take.reconstructed(frames), take.truth[frames], [take.parts(k) for k in frames]
+        shown, true, where = take.reconstructed(frames), take.truth[frames], [take.parts(k) for k in frames.tolist()]
         self.by_clip[clip.key] = {
             RECONSTRUCTION: _nearness(shown, true, where) | {"CSIM": self.judges.csim(shown, source, box)},
             COPYING: _nearness([source] * len(true), true, where),
@@ -135,7 +135,7 @@ class _Evaluation:
         """Lips, eyes and head of frames (F, H, H, 3), as their pixels, the motion read from them and networks tell."""
         coeffs, config = coefficients(self.pipe, latents), self.pipe.config
         places = dict(zip(PARTS, follow(frames, take.boxes[0]).swapaxes(0, 1), strict=True))
-        eyes = sum(eye_opening(frames, places[name]) for name in ("left_eye", "right_eye"))
+        eyes = eye_opening(frames, places["left_eye"]) + eye_opening(frames, places["right_eye"])
         curves = {"mouth": mouth_opening(frames, places["mouth"])}
         if "jaw" in config.coefficient_names:
             curves["jaw"] = coeffs[:, config.coefficient_names.index("jaw")]

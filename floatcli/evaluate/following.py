@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 
 from floatcli.train.prepare_settings import PARTS
 
-_CORNERS = {"maxCorners": 120, "qualityLevel": 0.01, "minDistance": 3}
-_FLOW = {"winSize": (21, 21), "maxLevel": 4, "flags": cv2.OPTFLOW_USE_INITIAL_FLOW}
+_CORNERS: dict[str, Any] = {"maxCorners": 120, "qualityLevel": 0.01, "minDistance": 3}
+_FLOW: dict[str, Any] = {"winSize": (21, 21), "maxLevel": 4, "flags": cv2.OPTFLOW_USE_INITIAL_FLOW}
 _FEWEST = 6  # points that a movement can be told by
 _MOUTH = PARTS.index("mouth")
 

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from floatcli.evaluate.curves import correlations
+
 REACH = 10  # frames that one is looked for before and behind the other
 _LOUDNESS = 0.6  # Stevens: loudness grows with sound pressure to this power
 
@@ -28,14 +30,7 @@ def synchrony(opening: np.ndarray, loud: np.ndarray) -> Sync | None:
     shifts = range(-REACH, REACH + 1)
     if len(opening) < 2 * REACH or min(np.ptp(opening), np.ptp(loud)) < 1e-9:
         return None
-    rs = [_correlation(opening[max(0, k) :], loud[max(0, -k) :]) for k in shifts]
+    length = len(opening)
+    rs = [correlations(opening[None, max(0, k) : length + k], loud[None, max(0, -k) : length - k])[0] for k in shifts]
     best = int(np.argmax(rs))
-    return Sync(rs[best], shifts[best])
-
-
-def _correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Pearson's r over what both have; of something that doesn't move, zero."""
-    length = min(len(a), len(b))
-    a, b = a[:length] - a[:length].mean(), b[:length] - b[:length].mean()
-    size = np.sqrt(np.square(a).sum() * np.square(b).sum())
-    return float((a * b).sum() / size) if size else 0.0
+    return Sync(float(rs[best]), shifts[best])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from floatcli.config import POSE, TURN_DEGREES, ModelConfig
+from floatcli.evaluate.curves import correlations
 from floatcli.evaluate.pictures import Figures
 
 
@@ -35,7 +36,6 @@ def agreement(read: np.ndarray, given: np.ndarray) -> Figures:
     ``motion L1`` is their mean absolute difference, in the basis' units; ``motion r`` Pearson's r over the frames, the
     mean over coefficients that move.
     """
-    a, b = read - read.mean(0), given - given.mean(0)
-    moving = (a.std(0) > 1e-6) & (b.std(0) > 1e-6)
-    r = ((a * b).mean(0)[moving] / (a.std(0) * b.std(0))[moving]).mean() if moving.any() else None
-    return {"motion L1": float(np.abs(read - given).mean()), "motion r": None if r is None else float(r)}
+    moving = (read.std(0) > 1e-6) & (given.std(0) > 1e-6)
+    r = float(correlations(read.T[moving], given.T[moving]).mean()) if moving.any() else None
+    return {"motion L1": float(np.abs(read - given).mean()), "motion r": r}

@@ -65,5 +65,10 @@ class FeatureNetwork:
 
 def to_pictures(frames: np.ndarray, size: int) -> Tensor:
     """Frames (N, H, H, 3) uint8 as networks see them: (N, 3, size, size) float32 in 0..255."""
-    pictures = torch.from_numpy(frames).movedim(-1, 1).float()
-    return F.interpolate(pictures, size=(size, size), mode="bilinear", antialias=True)
+    return resized(torch.from_numpy(frames).movedim(-1, 1), size)
+
+
+def resized(pictures: Tensor, size: int) -> Tensor:
+    """Pictures (N, 3, H, H) uint8 as (N, 3, size, size) float32, some at a time."""
+    settings = {"size": (size, size), "mode": "bilinear", "antialias": True}
+    return torch.cat([F.interpolate(batch.float(), **settings) for batch in pictures.split(BATCH)])

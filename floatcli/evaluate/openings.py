@@ -7,6 +7,8 @@ from collections.abc import Iterable
 import cv2
 import numpy as np
 
+from floatcli.evaluate.curves import count_spells
+
 SHUT = 0.9  # of its usual darkness, lashes and brow included, below which an eye is shut
 _INSIDE = np.array([0.6, 0.8])  # of the mouth's box, its middle: width and height
 
@@ -37,8 +39,7 @@ def darkness(frame: np.ndarray, box: np.ndarray, inside: np.ndarray) -> float:
 
 def blink_count(opening: np.ndarray) -> int:
     """Times that an eye, whose opening is (F,), shuts: comes down past SHUT of what it usually is."""
-    shut = opening < SHUT * np.median(opening)
-    return int((shut[1:] & ~shut[:-1]).sum() + shut[0])
+    return count_spells(opening < SHUT * np.median(opening))
 
 
 def _part(picture: np.ndarray, middle: np.ndarray, half: np.ndarray) -> np.ndarray:

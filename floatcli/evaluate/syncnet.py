@@ -13,13 +13,13 @@ from torchaudio.compliance import kaldi
 from torchaudio.functional import preemphasis
 
 from floatcli.config import CropConfig
-from floatcli.evaluate.networks import FeatureNetwork
+from floatcli.evaluate.networks import FeatureNetwork, resized
 from floatcli.train.prepare_settings import RATE
 
 FRAMES, STEPS = 5, 20  # pictures and MFCC of a window, 25 and 100 a second
 REACH = 15  # windows that speech is shifted by, to either side
 SIZE = 224
-GREY = 110.0  # beyond the picture's edges
+GREY = 110  # beyond the picture's edges
 _WIDE, _DOWN = 1.4, 0.4  # half the crop's side over half the face's, and how far below the face it lies
 
 
@@ -63,11 +63,11 @@ def lower_face(frames: np.ndarray) -> Tensor:
     side = frames.shape[1]
     half = side / (2 * CropConfig.margin)  # of the face
     left, top = round(side / 2 - _WIDE * half), round(side / 2 - (_WIDE - _DOWN) * half)
-    pictures = torch.from_numpy(frames).movedim(-1, 1).float()
+    pictures = torch.from_numpy(frames).movedim(-1, 1)
     across = round(2 * _WIDE * half)
     beyond = max(0, top + across - side)
     square = F.pad(pictures, (0, 0, 0, beyond), value=GREY)[:, :, top : top + across, left : left + across]
-    return F.interpolate(square, size=(SIZE, SIZE), mode="bilinear", antialias=True)
+    return resized(square, SIZE)
 
 
 def mfcc(audio: np.ndarray) -> Tensor:

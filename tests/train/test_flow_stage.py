@@ -14,7 +14,8 @@ import torch
 from accelerate.utils import send_to_device
 
 from floatcli.config import FieldSize, ModelConfig, Wav2Vec2Size
-from floatcli.evaluate.speech_quality import blink_count, correlations, evaluate_speech, seam, speaker
+from floatcli.evaluate.curves import correlations
+from floatcli.evaluate.speech_quality import blink_count, evaluate_speech, seam, speaker
 from floatcli.models.audio_encoder import AudioEncoder
 from floatcli.models.emotion_encoder import EmotionEncoder
 from floatcli.models.float_model import FloatModel
