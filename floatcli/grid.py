@@ -31,7 +31,7 @@ def save_grid(
     Args:
         path: The video.
         clips: By row, then by column; all equally long.
-        rows: A word for each row.
+        rows: A word for each row, which may be empty.
         columns: A word for each column.
         video: How to encode.
         progress: Told the frames written so far and in all.
@@ -71,21 +71,23 @@ def save_cells(
 
 def _paper(rows: Sequence[str], columns: Sequence[str]) -> np.ndarray:
     """The grid without pictures, uint8 (H, W, 3)."""
-    sheet = Image.new("RGB", (_LEFT + CELL * len(columns), _TOP + CELL * len(rows)), "white")
+    left = _LEFT if any(rows) else 0
+    sheet = Image.new("RGB", (left + CELL * len(columns), _TOP + CELL * len(rows)), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(18)
     for k, word in enumerate(columns):
-        pen.text((_LEFT + CELL * (k + 0.5), _TOP / 2), word, "black", font, "mm")
+        pen.text((left + CELL * (k + 0.5), _TOP / 2), word, "black", font, "mm")
     for k, word in enumerate(rows):
-        pen.text((_LEFT / 2, _TOP + CELL * (k + 0.5)), word, "black", font, "mm")
+        pen.text((left / 2, _TOP + CELL * (k + 0.5)), word, "black", font, "mm")
     return np.array(sheet)
 
 
 def _frames(paper: np.ndarray, cells: Sequence[Sequence[Iterable[np.ndarray]]]) -> Iterator[np.ndarray]:
     """The grid's frames: all cells go forward together, so that none is held."""
+    left = paper.shape[1] - CELL * len(cells[0])
     for frames in zip(*(cell for row in cells for cell in row), strict=True):
         grid = paper.copy()
         for k, frame in enumerate(frames):
             row, column = divmod(k, len(cells[0]))
-            y, x = _TOP + CELL * row, _LEFT + CELL * column
+            y, x = _TOP + CELL * row, left + CELL * column
             grid[y : y + CELL, x : x + CELL] = cv2.resize(frame, (CELL, CELL), interpolation=cv2.INTER_AREA)
         yield grid

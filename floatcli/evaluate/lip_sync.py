@@ -9,6 +9,7 @@ import numpy as np
 from floatcli.evaluate.curves import correlations
 
 REACH = 10  # frames that one is looked for before and behind the other
+_SLOW = 25  # frames: what changes more slowly is the head's and the light's doing, not speech
 _LOUDNESS = 0.6  # Stevens: loudness grows with sound pressure to this power
 
 
@@ -26,11 +27,21 @@ def loudness(audio: np.ndarray, frames: int) -> np.ndarray:
 
 
 def synchrony(opening: np.ndarray, loud: np.ndarray) -> Sync | None:
-    """Where two curves (F,) go together best, within REACH frames; None where one doesn't move, or is too short."""
+    """Where two curves (F,) go together best, within REACH frames; None where one doesn't move, or is too short.
+
+    Of both only that counts which changes within a second: a mean over one, weighted by a Hann window, is taken off.
+    """
     shifts = range(-REACH, REACH + 1)
     if len(opening) < 2 * REACH or min(np.ptp(opening), np.ptp(loud)) < 1e-9:
         return None
-    length = len(opening)
+    length, opening, loud = len(opening), _quick(opening), _quick(loud)
     rs = [correlations(opening[None, max(0, k) : length + k], loud[None, max(0, -k) : length - k])[0] for k in shifts]
     best = int(np.argmax(rs))
     return Sync(float(rs[best]), shifts[best])
+
+
+def _quick(curve: np.ndarray) -> np.ndarray:
+    """A curve (F,) without what changes slowly in it."""
+    weights = np.hanning(_SLOW + 2)[1:-1]
+    around = np.pad(curve, _SLOW // 2, mode="reflect")
+    return curve - np.convolve(around, weights / weights.sum(), mode="valid")

@@ -70,5 +70,8 @@ def to_pictures(frames: np.ndarray, size: int) -> Tensor:
 
 def resized(pictures: Tensor, size: int) -> Tensor:
     """Pictures (N, 3, H, H) uint8 as (N, 3, size, size) float32, some at a time."""
-    settings = {"size": (size, size), "mode": "bilinear", "antialias": True}
-    return torch.cat([F.interpolate(batch.float(), **settings) for batch in pictures.split(BATCH)])
+    parts = [
+        F.interpolate(batch.float(), size=(size, size), mode="bilinear", antialias=True)
+        for batch in pictures.split(BATCH)
+    ]
+    return torch.cat(parts)

@@ -10,7 +10,7 @@ import numpy as np
 from floatcli.evaluate.curves import count_spells
 
 SHUT = 0.9  # of its usual darkness, lashes and brow included, below which an eye is shut
-_INSIDE = np.array([0.6, 0.8])  # of the mouth's box, its middle: width and height
+_INSIDE = np.array([0.8, 0.6])  # of the mouth's box, its middle: width and height
 
 
 def mouth_opening(frames: Iterable[np.ndarray], boxes: np.ndarray) -> np.ndarray:

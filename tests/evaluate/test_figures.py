@@ -65,7 +65,7 @@ def test_a_mouth_that_comes_late_is_found_by_so_many_frames(late: int):
     mouth = mouth_opening([painted(each) for each in opening], BOXES[[2] * 80])
     sync = synchrony(mouth, loudness(sound_of(curve), 80))
     assert sync.offset == late
-    assert sync.correlation > 0.95
+    assert sync.correlation > 0.85
 
 
 def test_a_mouth_that_says_something_else_or_nothing_is_told():
