@@ -31,6 +31,7 @@ def follow(frames: np.ndarray, boxes: np.ndarray) -> np.ndarray:
         grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
         found, seen, _ = cv2.calcOpticalFlowPyrLK(first, grey, start, found, **_FLOW)
         kept = seen[:, 0] == 1
+        found[~kept] = start[~kept]  # where it is looked for next
         matrix = cv2.estimateAffinePartial2D(start[kept], found[kept])[0] if kept.sum() >= _FEWEST else None
         moved.append(moved[-1] if matrix is None else _moved(boxes, matrix))
     return np.stack(moved)

@@ -54,6 +54,8 @@ class FeatureNetwork:
         shapes = [tuple(output.shape) for output in outputs]
         if len(outputs) != self.interface.outputs or any(len(s) != 2 or s[0] != len(batch[0]) for s in shapes):
             raise self._unlike(f"of {len(batch[0])} inputs it makes {shapes}")
+        if not all(output.isfinite().all() for output in outputs):
+            raise self._unlike("it makes numbers that are not finite")
         return outputs
 
     def _unlike(self, said: str) -> WeightsError:

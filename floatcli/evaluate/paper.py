@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from floatcli.evaluate.following import follow
 from floatcli.evaluate.frechet import Moments, frechet_distance
 from floatcli.evaluate.networks import FeatureNetwork, to_pictures
 from floatcli.evaluate.pictures import Figures
@@ -33,7 +34,7 @@ class Clip(NamedTuple):
 
 
 class Judges:
-    """The networks that are given, on a device; and what true clips look like to them.
+    """The networks that are given, on a device.
 
     Raises:
         WeightsError: as ``FeatureNetwork``.
@@ -55,7 +56,8 @@ class Judges:
         """Mean cosine of ArcFace's features of frames (F, H, H, 3) and of their portrait with its ``boxes``."""
         if "arcface" not in self.networks:
             return None
-        aligned = align_faces(np.concatenate([source[None], frames]), boxes)
+        shown = np.concatenate([source[None], frames])
+        aligned = align_faces(shown, follow(shown, boxes))
         (features,) = self.networks["arcface"].features(to_pictures(aligned, _SIDE))
         features /= np.linalg.norm(features, axis=1, keepdims=True) + 1e-12
         return float((features[1:] @ features[0]).mean())
@@ -91,14 +93,17 @@ class Distribution:
 def align_faces(frames: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """Frames (F, H, H, 3) uint8 as ArcFace sees faces, (F, 112, 112, 3).
 
-    Eyes and mouth come to lie where it learnt them, as those of the portrait do by its ``boxes`` (3, 4): the same for
-    all frames, whose head is about where the portrait's is.
+    Eyes and mouth come to lie where it learnt them, by their boxes (F, 3, 4).
     """
+    return np.stack([_face_square(places).cut(frame, _SIDE) for frame, places in zip(frames, boxes, strict=True)])
+
+
+def _face_square(boxes: np.ndarray) -> Crop:
+    """The square of a picture that shows eyes and mouth, of boxes (3, 4), where ArcFace learnt them."""
     middles = (boxes[:, 0] + boxes[:, 2] + 1j * (boxes[:, 1] + boxes[:, 3])) / 2
     left, right, mouth = (middles[PARTS.index(name)] for name in ("left_eye", "right_eye", "mouth"))
     eyes = (left + right) / 2
     turn = (mouth - eyes) / (_MOUTH - _EYES)  # and scale, from their pixels to ours
     side = abs(turn) * _SIDE
     corner = eyes + turn * (complex(_SIDE, _SIDE) / 2 - _EYES) - complex(side, side) / 2
-    crop = Crop(round(corner.real), round(corner.imag), max(1, round(side)), math.degrees(cmath.phase(turn)))
-    return np.stack([crop.cut(frame, _SIDE) for frame in frames])
+    return Crop(round(corner.real), round(corner.imag), max(1, round(side)), math.degrees(cmath.phase(turn)))

@@ -8,12 +8,14 @@ from floatcli.evaluate.clips import CROSS, GROUPS, RECONSTRUCTION, SPEECH, TRUE
 from floatcli.evaluate.pictures import Figures
 from floatcli.evaluate.settings import PAPER
 
+#: How figures are written, by how their names end.
 _FORMS = {
     "PSNR": "{:.2f} dB",
     "offset, frames": "{:+.1f}",
     "offset, ms": "{:+.0f}",
     "range": "{:.1f}°",
     "jerk": "{:.0f}",
+    "blinks a minute": "{:.0f}",
 }
 
 

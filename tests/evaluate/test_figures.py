@@ -180,7 +180,7 @@ def test_faces_come_to_lie_where_arcface_learnt_them():
     for (x, y), channel in zip(centres, range(3), strict=True):
         picture[y - 6 : y + 6, x - 6 : x + 6, channel] = 255
     boxes = np.hstack([centres - 20, centres + 20]).astype(np.float32)
-    (face,) = align_faces(picture[None], boxes)
+    (face,) = align_faces(picture[None], boxes[None])
     assert face.shape == (112, 112, 3)
     spots = [np.argwhere(face[..., channel] > 100).mean(0)[::-1] for channel in range(3)]
     eyes, mouth = (spots[0] + spots[1]) / 2, spots[2]

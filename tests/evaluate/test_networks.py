@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from floatcli.errors import UsageError, WeightsError
+from floatcli.evaluate.following import follow
 from floatcli.evaluate.networks import FeatureNetwork, to_pictures
-from floatcli.evaluate.paper import Clip, Distribution, Judges
+from floatcli.evaluate.paper import Clip, Distribution, Judges, align_faces
 from floatcli.evaluate.settings import NETWORKS, parse_networks
 from floatcli.evaluate.syncnet import REACH, judge_clip, lip_sync_errors, lower_face, mfcc
 from tests.evaluate.conftest import BOXES, SIZE, painted, sound_of, syllables
@@ -41,6 +42,13 @@ class Energy(nn.Module):
     def forward(self, frames: Tensor, cepstra: Tensor) -> tuple[Tensor, Tensor]:
         shown = frames[:, :, :, :100].mean(dim=(1, 3, 4)) / 10  # above what is grey
         return shown - 18, cepstra[:, 0, 0].unflatten(1, (5, 4)).mean(2) - 18
+
+
+class Nothing(nn.Module):
+    """Divides by zero."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(2).mean(2) / 0
 
 
 class Pair(nn.Module):
@@ -174,6 +182,7 @@ def test_networks_see_as_many_pictures_as_there_are_at_the_size_they_take():
 
 
 BAD = [
+    ("inception", Nothing(), "it makes numbers that are not finite"),
     ("inception", Pair(), "is no network for inception"),
     ("face3d", MeanColour(), r"of 2 inputs it makes \[\(2, 3\)\]"),
     ("inception", HalfTurns(), r"of 2 inputs it makes \[\(2, 3\), \(2, 1\)\]"),
@@ -215,3 +224,19 @@ def test_every_column_of_the_paper_has_a_network():
     from floatcli.evaluate.settings import PAPER
 
     assert sorted(PAPER) == sorted(column for network in NETWORKS.values() for column in network.columns)
+
+
+def test_csim_looks_where_the_face_has_gone(tmp_path: Path):
+    """A face that moves before an even ground looks the same to the network, wherever it is."""
+    given = judges(tmp_path, arcface=MeanColour())
+    face = painted(0.3)
+    moved = np.stack([np.roll(face, shift, 1) for shift in range(0, 10, 2)])
+    pixels = align_pixels(moved)
+    assert np.abs(pixels[1:].astype(int) - pixels[0])[:, 40:100, 30:82].mean() < 4
+    assert np.abs(moved[1:].astype(int) - moved[0])[:, 20:56, 16:48].mean() > 8
+    assert given.csim(moved, face, BOXES) == pytest.approx(1, abs=1e-3)
+
+
+def align_pixels(frames: np.ndarray) -> np.ndarray:
+    """Frames as ArcFace sees them."""
+    return align_faces(frames, follow(frames, BOXES))
