@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def save_grid(
     Args:
         path: The video.
         clips: By row, then by column; all equally long.
-        rows: A word for each row.
+        rows: A word for each row, which may be empty.
         columns: A word for each column.
         video: How to encode.
         progress: Told the frames written so far and in all.
@@ -39,35 +39,55 @@ def save_grid(
     Raises:
         UsageError, InputError, FfmpegError: as ``Clip.save``.
     """
+    return save_cells(path, clips, clips[0][0], rows, columns, video, progress)
+
+
+def save_cells(
+    path: Path,
+    cells: Sequence[Sequence[Iterable[np.ndarray]]],
+    spoken: Clip,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    video: VideoConfig = VideoConfig(),
+    progress: Callable[[int, int], None] = ignore,
+) -> Path:
+    """Write frames of any kind as a grid, as ``save_grid`` does: as long as ``spoken``, and with its speech.
+
+    Args:
+        cells: Frames (H, H, 3) uint8, by row, then by column.
+        spoken: A clip as long as they are.
+        path, rows, columns, video, progress: As for ``save_grid``.
+    """
     paper = _paper(rows, columns)
-    first = clips[0][0]
     height, width = paper.shape[:2]
     with ExitStack() as closing:
-        speech = closing.enter_context(first.speech_file())
-        writer = closing.enter_context(VideoWriter(path, width, height, first.fps, video, speech, first.frames))
-        for done, frame in enumerate(_frames(paper, clips), 1):
+        speech = closing.enter_context(spoken.speech_file())
+        writer = closing.enter_context(VideoWriter(path, width, height, spoken.fps, video, speech, spoken.frames))
+        for done, frame in enumerate(_frames(paper, cells), 1):
             writer.write(frame[None])
-            progress(done, first.frames)
+            progress(done, spoken.frames)
     return path
 
 
 def _paper(rows: Sequence[str], columns: Sequence[str]) -> np.ndarray:
     """The grid without pictures, uint8 (H, W, 3)."""
-    sheet = Image.new("RGB", (_LEFT + CELL * len(columns), _TOP + CELL * len(rows)), "white")
+    left = _LEFT if any(rows) else 0
+    sheet = Image.new("RGB", (left + CELL * len(columns), _TOP + CELL * len(rows)), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(18)
     for k, word in enumerate(columns):
-        pen.text((_LEFT + CELL * (k + 0.5), _TOP / 2), word, "black", font, "mm")
+        pen.text((left + CELL * (k + 0.5), _TOP / 2), word, "black", font, "mm")
     for k, word in enumerate(rows):
-        pen.text((_LEFT / 2, _TOP + CELL * (k + 0.5)), word, "black", font, "mm")
+        pen.text((left / 2, _TOP + CELL * (k + 0.5)), word, "black", font, "mm")
     return np.array(sheet)
 
 
-def _frames(paper: np.ndarray, clips: Sequence[Sequence[Clip]]) -> Iterator[np.ndarray]:
-    """The grid's frames: all clips go forward together, so that none is held."""
-    for frames in zip(*(clip for row in clips for clip in row), strict=True):
+def _frames(paper: np.ndarray, cells: Sequence[Sequence[Iterable[np.ndarray]]]) -> Iterator[np.ndarray]:
+    """The grid's frames: all cells go forward together, so that none is held."""
+    left = paper.shape[1] - CELL * len(cells[0])
+    for frames in zip(*(cell for row in cells for cell in row), strict=True):
         grid = paper.copy()
         for k, frame in enumerate(frames):
-            row, column = divmod(k, len(clips[0]))
-            y, x = _TOP + CELL * row, _LEFT + CELL * column
+            row, column = divmod(k, len(cells[0]))
+            y, x = _TOP + CELL * row, left + CELL * column
             grid[y : y + CELL, x : x + CELL] = cv2.resize(frame, (CELL, CELL), interpolation=cv2.INTER_AREA)
         yield grid

@@ -20,7 +20,8 @@ COMMANDS = {
     "emotion": "Hear the emotion in a recording, or let a portrait say it in others.",
     "weights": "List, fetch, verify and convert weights.",
     "bench": "Time every stage and the whole, against what the machine can do.",
-    "train": "Train a FLOAT of your own, in two stages, and measure it.",
+    "train": "Train a FLOAT of your own, in two stages.",
+    "evaluate": "Measure a set of weights on prepared clips, or on faces drawn and speech synthesised for it.",
 }
 
 

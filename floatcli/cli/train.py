@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import click
 import typer
 
 from floatcli.checks import check_run
@@ -23,9 +23,7 @@ if TYPE_CHECKING:
     from floatcli.models.float_model import FloatModel
     from floatcli.train.settings import Settings
 
-app = typer.Typer(
-    add_completion=False, no_args_is_help=True, help="Train a FLOAT of your own, in two stages, and measure it."
-)
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Train a FLOAT of your own, in two stages.")
 
 Config = Annotated[
     Path, options.PathArgument(help="The training's settings, a TOML file such as weights/embedded.toml.")
@@ -276,33 +274,6 @@ def export(
     console.say(f"wrote {output}, {output.stat().st_size / 1e6:.1f} MB")
 
 
-@app.command()
-def evaluate(
-    weights: Annotated[
-        str | None, options.WeightsOption(help="Weights to measure.", show_default="the embedded set")
-    ] = None,
-    identities: Annotated[int, typer.Option(min=1, help="Held-out drawn faces.")] = 40,
-    clips: Annotated[int, typer.Option(min=2, help="Held-out clips of speech, of each kind.")] = 40,
-    videos: Annotated[int, typer.Option(min=1, help="Of these, clips whose decoded pixels are judged.")] = 12,
-    output: Annotated[
-        Path | None, options.PathOption("--output", "-o", help="Write every figure here, as JSON.")
-    ] = None,
-) -> None:
-    """Measure a set on held-out drawn faces, sentences and voices, and on a photograph; prints a table."""
-    import json
-
-    if output is not None:
-        check_place(output, overwrite=True)
-    from floatcli.checkpoint.load import load_model
-    from floatcli.train.evaluate import evaluate_model
-    from floatcli.train.report import table
-
-    figures = evaluate_model(load_model(weights or "embedded"), identities, clips, videos, console.say)
-    if output:
-        output.write_text(json.dumps(figures, indent=2) + "\n")
-    print(table(figures))
-
-
 def _check_exported(output: Path) -> None:
     if output.suffix != ".safetensors":
         raise UsageError(f"{output} does not end in .safetensors", f"call it {output.stem}.safetensors")
@@ -320,7 +291,5 @@ def _begun(config: Path, run: Path, init: str | None) -> tuple[Settings, FloatMo
 
     weights = initial_model(init, run, console.say)
     settings = load_settings(config, weights.config if weights else None)
-    context = click.get_current_context()
-    asked = {name: str(value) for name, value in context.params.items() if value is not None}
-    record(settings, run, {"command": context.command_path} | asked, console.say)
+    record(settings, run, sys.argv[1:], console.say)
     return settings, weights

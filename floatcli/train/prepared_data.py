@@ -42,7 +42,7 @@ class PreparedClips:
     """
 
     def __init__(self, folder: Path, part: tuple[int, int] = (0, 1)):
-        self.shards = [folder / row["shard"] for row in _videos(folder)]
+        self.shards = [folder / row["shard"] for row in prepared_videos(folder)]
         self._part, self._parts = part
 
     def stream(self, seed: int, held: int = 100) -> Iterator[PreparedClip]:
@@ -68,7 +68,7 @@ class PreparedFrames:
     """
 
     def __init__(self, folder: Path):
-        clips = [(folder / row["shard"], clip) for row in _videos(folder) for clip in row["clips"]]
+        clips = [(folder / row["shard"], clip) for row in prepared_videos(folder) for clip in row["clips"]]
         self._clips = [(shard, clip["key"]) for shard, clip in clips]
         self.lengths = [clip["frames"] for _, clip in clips]  # frames of each clip
 
@@ -86,7 +86,7 @@ class PreparedFrames:
         return decoded_frames(sample["mp4"], frames), boxes[list(frames)]
 
 
-def _videos(folder: Path) -> list[Row]:
+def prepared_videos(folder: Path) -> list[Row]:
     """The manifest's rows of videos that have clips. Raises InputError where there are none."""
     rows = [row for row in read_manifest(folder).values() if row.get("shard")]
     if not rows:

@@ -7,7 +7,7 @@ import json
 import platform
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,13 @@ from floatcli.version import __version__
 RESOLVED, STARTS = "settings.json", "starts.jsonl"
 
 
-def record(settings: Settings, run: Path, command: dict[str, str], log: Callable[[str], None]) -> None:
+def record(settings: Settings, run: Path, command: Sequence[str], log: Callable[[str], None]) -> None:
     """Writes down a start, and tells which settings are others than the last time.
 
     Args:
         settings: With all defaults, and seeds, as they will be used.
         run: The run's folder.
-        command: What was called, and with which options.
+        command: What was called: floatcli's arguments.
         log: Told what has changed.
 
     Raises:
@@ -52,7 +52,7 @@ def record(settings: Settings, run: Path, command: dict[str, str], log: Callable
         temporary.write_text(json.dumps(resolved, indent=2) + "\n")
     row = {
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        **command,
+        "command": list(command),
         "changed": changed,
         "floatcli": __version__,
         "commit": commit_of(Path(__file__).parent),

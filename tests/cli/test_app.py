@@ -64,6 +64,8 @@ USAGE = [
     ("weights", "verify", "big"), ("animate", "a", "b", "--margin", "1000"),
     ("train",), ("train", "--help"), ("train", "draw"), ("train", "autoencoder", "x.toml", "--part", "ears"),
     ("train", "prepare"), ("train", "prepare", "--help"), ("train", "prepare", "a", "-o", "b", "--size", "3"),
+    ("evaluate", "--help"), ("evaluate", "--every", "3"), ("evaluate", "--data", "a", "--identities", "3"),
+    ("evaluate", "--data", "a", "--network", "ears=b"), ("evaluate", "--data", "a", "--video", "a.txt"),
 ]  # fmt: skip
 
 
@@ -208,7 +210,7 @@ def closed(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
         ("edit {closed}.mp4", ExitCode.INPUT),
         ("edit {open} --weights {closed}", ExitCode.WEIGHTS),
         ("emotion {closed}", ExitCode.INPUT),
-        ("train evaluate --weights {closed}", ExitCode.WEIGHTS),
+        ("evaluate --weights {closed}", ExitCode.WEIGHTS),
         ("weights convert {closed} -o {open}", ExitCode.WEIGHTS),
     ],
 )

@@ -16,6 +16,8 @@ from accelerate.utils import send_to_device
 
 from floatcli.config import FieldSize, ModelConfig, Wav2Vec2Size
 from floatcli.errors import InputError
+from floatcli.evaluate.curves import correlations
+from floatcli.evaluate.speech_quality import blink_count, evaluate_speech, seam, speaker
 from floatcli.models.audio_encoder import AudioEncoder
 from floatcli.models.emotion_encoder import EmotionEncoder
 from floatcli.models.float_model import FloatModel
@@ -27,7 +29,6 @@ from floatcli.train.flow_stage import FlowPart, FlowSettings, named_basis, train
 from floatcli.train.loop import LoopConfig
 from floatcli.train.parameters import INDEX, NAMES, SCALE
 from floatcli.train.speech_clips import SpeechConfig, SpeechCorpus, speech_corpus
-from floatcli.train.speech_quality import blink_count, correlations, evaluate_speech, seam, speaker
 
 EAR = Wav2Vec2Size(
     hidden=16, layers=1, heads=2, intermediate=16, conv_dim=(8,) * 7, position_kernel=4, position_groups=2

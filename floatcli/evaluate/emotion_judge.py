@@ -13,16 +13,17 @@ import numpy as np
 import torch
 
 from floatcli.config import EMOTIONS
+from floatcli.evaluate.drawn_faces import HELD_OUT
+from floatcli.evaluate.lip_judge import anchors_at, decode_frames
+from floatcli.evaluate.pictures import to_tensor
+from floatcli.evaluate.speech_quality import speaker
 from floatcli.models.float_model import FloatModel
 from floatcli.models.patches import pixel_grid, to_picture
 from floatcli.train.drawn import draw, random_identity
 from floatcli.train.drawn_data import POSE_COLUMNS
-from floatcli.train.lip_judge import anchors_at, decode_frames
-from floatcli.train.measure import HELD_OUT, to_tensor
 from floatcli.train.parameters import HIGH, INDEX, LOW, SCALE, rest
 from floatcli.train.speech_emotions import emotion_face
 from floatcli.train.speech_face import draw_pose
-from floatcli.train.speech_quality import speaker
 from floatcli.train.speech_visemes import LIPS
 
 SIDE = 40  # pixels of the face that the judge sees

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from floatcli.config import EMOTIONS
-from floatcli.train.measure import Figures
+from floatcli.evaluate.drawn_faces import Figures
 
 _DRAWN, _READ = "drawn faces, motion as drawn", "drawn faces, motion as read"
 
@@ -71,7 +71,7 @@ ROWS = (
 
 
 def table(figures: dict[str, Figures]) -> str:
-    """Markdown of ``evaluate_model``'s figures."""
+    """Markdown of ``evaluate_drawn``'s figures."""
     lines = ["| what | measured | bar |", "|---|---|---|"]
     for row in ROWS:
         shown = " / ".join(row.form.format(figures[group][key]) for group, key in row.figures)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from floatcli.config import POSE, ModelConfig, SampleConfig
+from floatcli.evaluate.curves import correlations, count_spells
 from floatcli.flow.sampler import sample_motion
 from floatcli.models.audio_encoder import AudioEncoder
 from floatcli.models.conditions import normalise_waveform
@@ -131,17 +132,9 @@ def _emotion_accuracy(encoder: EmotionEncoder, corpus: SpeechCorpus, at_once: in
     return correct / len(corpus)
 
 
-def correlations(made: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Pearson's r of each clip, (clips,), of two curves (clips, T)."""
-    made, truth = made - made.mean(1, keepdims=True), truth - truth.mean(1, keepdims=True)
-    size = np.sqrt((made**2).sum(1) * (truth**2).sum(1))
-    return (made * truth).sum(1) / (size + 1e-9)
-
-
 def blink_count(lid: np.ndarray) -> int:
     """Times that a lid (T,) comes down past .7."""
-    shut = lid > 0.7
-    return int((shut[1:] & ~shut[:-1]).sum() + shut[0])
+    return count_spells(lid > 0.7)
 
 
 def seam(motion: np.ndarray, window: int) -> float:

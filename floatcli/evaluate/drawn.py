@@ -1,4 +1,4 @@
-"""Every figure of a set of weights, as ``floatcli train evaluate`` writes them."""
+"""Every figure of a set of weights on drawn faces, synthetic speech and a photograph."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ import skimage.data
 import torch
 
 from floatcli.errors import WeightsError
+from floatcli.evaluate.drawn_faces import Figures, measure_drawn, measure_sweeps
+from floatcli.evaluate.emotion_judge import EmotionJudge, measure_emotions
+from floatcli.evaluate.lip_judge import measure_lips
+from floatcli.evaluate.pictures import to_tensor
+from floatcli.evaluate.settings import DrawnConfig
+from floatcli.evaluate.speech_quality import evaluate_speech, speaker
 from floatcli.face.crop import Crop
 from floatcli.models.float_model import FloatModel
-from floatcli.train.emotion_judge import EmotionJudge, measure_emotions
-from floatcli.train.lip_judge import measure_lips
-from floatcli.train.measure import Figures, measure_drawn, measure_sweeps, to_tensor
 from floatcli.train.parameters import INDEX
 from floatcli.train.speech_clips import SPLITS, SpeechConfig, speech_corpus
-from floatcli.train.speech_quality import evaluate_speech, speaker
 
 #: The seven anchors of scikit-image's astronaut, marked by hand, in its pixels.
 ASTRONAUT = np.array(
@@ -39,9 +41,7 @@ def measure_photograph(model: FloatModel, size: int = 512) -> Figures:
     return figures
 
 
-def evaluate_model(
-    model: FloatModel, identities: int, clips: int, videos: int, log: Callable[[str], None]
-) -> dict[str, Figures]:
+def evaluate_drawn(model: FloatModel, config: DrawnConfig, log: Callable[[str], None]) -> dict[str, Figures]:
     """Figures by what they are of: drawn faces, the photograph, speech as curves, speech as pixels.
 
     Raises:
@@ -51,24 +51,24 @@ def evaluate_model(
         raise WeightsError(
             f"{model.config.name} has no named coefficients to measure", "give a set of your own training"
         )
-    log(f"{identities} drawn faces")
+    log(f"{config.identities} drawn faces")
     with torch.inference_mode():
         figures = {
-            "drawn faces, motion as drawn": measure_drawn(model, identities, read=False),
-            "drawn faces, motion as read": measure_drawn(model, identities, read=True),
+            "drawn faces, motion as drawn": measure_drawn(model, config.identities, read=False),
+            "drawn faces, motion as read": measure_drawn(model, config.identities, read=True),
         }
     log("the photograph")
     figures["photograph"] = measure_photograph(model)
     with TemporaryDirectory() as folder:
-        settings = SpeechConfig(folder=folder, held_out_clips=clips)
+        settings = SpeechConfig(folder=folder, held_out_clips=config.clips)
         corpora = {name: speech_corpus(settings, name, log) for name in SPLITS[1:]}
-        log(f"{clips} clips each of {', '.join(corpora)}")
-        figures["speech"] = evaluate_speech(speaker(model.config, model), corpora, clips)
-        log(f"pixels of {videos} videos")
+        log(f"{config.clips} clips each of {', '.join(corpora)}")
+        figures["speech"] = evaluate_speech(speaker(model.config, model), corpora, config.clips)
+        log(f"pixels of {config.decoded} videos")
         sentences = corpora["sentences"]
-        sounds = np.stack([sentences.sound(k) for k in range(videos)])
-        read = measure_lips(model, sounds, np.asarray(sentences.motion)[:videos, :, INDEX["jaw"]])
-        log(f"seven emotions of {videos} portraits")
+        sounds = np.stack([sentences.sound(k) for k in range(config.decoded)])
+        read = measure_lips(model, sounds, np.asarray(sentences.motion)[: config.decoded, :, INDEX["jaw"]])
+        log(f"seven emotions of {config.decoded} portraits")
         confusion = measure_emotions(model, sounds, EmotionJudge(np.random.default_rng(0)))
     figures["emotions"] = confusion.figures()
     figures["pixels"] = {"jaw_r_median": float(np.median(read)), "jaw_r_worst": float(min(read))}

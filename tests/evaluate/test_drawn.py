@@ -7,10 +7,11 @@ import torch
 pytest.importorskip("skia", exc_type=ImportError)
 
 from floatcli.config import EMOTIONS
-from floatcli.train import lip_judge, measure, report
+from floatcli.evaluate import drawn_faces, drawn_report, lip_judge
+from floatcli.evaluate.drawn_faces import box_around, face_boxes, gradient_energy, outside_face, share_inside
+from floatcli.evaluate.emotion_judge import Confusion, EmotionJudge
+from floatcli.evaluate.pictures import psnr
 from floatcli.train.drawn import draw, random_identity
-from floatcli.train.emotion_judge import Confusion, EmotionJudge
-from floatcli.train.measure import box_around, face_boxes, gradient_energy, outside_face, psnr, share_inside
 from floatcli.train.parameters import INDEX, rest
 
 
@@ -62,8 +63,8 @@ def test_a_change_outside_the_face_is_measured_where_it_is_largest(monkeypatch):
         picture[0, 2, 5, 6:8] = 0.04 * values["lid_left"]
         return picture
 
-    monkeypatch.setattr(measure, "sweep", frame)
-    figures = measure.measure_sweeps(None, None, anchors, 100)
+    monkeypatch.setattr(drawn_faces, "sweep", frame)
+    figures = drawn_faces.measure_sweeps(None, None, anchors, 100)
     assert figures["jaw outside the face"] == pytest.approx(2.55)
     assert figures["blink outside the face"] == pytest.approx(5.1)
 
@@ -100,13 +101,13 @@ def test_confusions_are_counted_by_row():
 
 
 def test_the_table_shows_every_figure_it_names():
-    figures = {group: {} for row in report.ROWS for group, _ in row.figures}
-    for row in report.ROWS:
+    figures = {group: {} for row in drawn_report.ROWS for group, _ in row.figures}
+    for row in drawn_report.ROWS:
         for group, key in row.figures:
             figures[group][key] = 0.5
     figures["emotions"] = Confusion(np.eye(7, dtype=int)).figures()
-    lines, confusion = (part.splitlines() for part in report.table(figures).split("\n\n"))
-    assert len(lines) == 2 + len(report.ROWS)
+    lines, confusion = (part.splitlines() for part in drawn_report.table(figures).split("\n\n"))
+    assert len(lines) == 2 + len(drawn_report.ROWS)
     assert "| sad | 0 | 0 | 0 | 0 | 0 | 1 | 0 | 100% |" in confusion
     assert "| photograph: blink inside the eye boxes | 0.50 | .8 |" in lines
     assert all(len(line.split(" | ")) == 3 for line in lines[2:])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from floatcli.evaluate.pictures import psnr, to_tensor
+from floatcli.evaluate.reading import read_motion
 from floatcli.models.float_model import FloatModel, Portrait
 from floatcli.train.drawn_data import EXPRESSIONS, OTHERS, POSE_COLUMNS, POSES, SOURCE, draw_set
 from floatcli.train.parameters import SCALE
@@ -17,16 +18,6 @@ MOUTH_BOX = 0.62  # half side over the distance between the eyes
 EYE_BOX = 0.36
 HALF_FACE, FOREHEAD, THROAT = 1.1, 1.25, 0.4  # from the middle to an ear, above the eyes, below the chin: likewise
 HELD_OUT = 987_654  # seeds identities that no training draws
-
-
-def to_tensor(pictures: np.ndarray) -> Tensor:
-    """Pictures (N, H, W, 3) uint8 -> (N, 3, H, W) in [-1, 1]."""
-    return torch.from_numpy(pictures).movedim(-1, 1).float() / 127.5 - 1
-
-
-def psnr(a: Tensor, b: Tensor) -> float:
-    """Peak signal to noise ratio of two pictures in [-1, 1], dB."""
-    return float(10 * torch.log10(4 / (a - b).square().mean().clamp(min=1e-8)))
 
 
 def gradient_energy(picture: Tensor) -> float:
@@ -61,14 +52,6 @@ def outside_face(anchors: np.ndarray, size: int) -> Tensor:
     across = (x - (eyes[0] + chin[0]) / 2) / (HALF_FACE * distance)
     along = (2 * y - top - bottom) / (bottom - top)
     return torch.from_numpy(across**2 + along**2 > 1)
-
-
-def read_motion(model: FloatModel, pictures: Tensor) -> Tensor:
-    """Motion (N, D) that the model's own encoder reads from pictures (N, 3, H, H)."""
-    size = (model.config.image_size,) * 2
-    small = F.interpolate(pictures, size=size, mode="bilinear", antialias=True)
-    identity, _ = model.motion_encoder(small)
-    return model.basis.motion(model.motion_encoder.coefficients(identity))
 
 
 def true_motion(model: FloatModel, portrait: Portrait, source: np.ndarray, targets: np.ndarray) -> Tensor:
