@@ -13,7 +13,7 @@ pytest.importorskip("espeakng_loader")
 import torch
 from accelerate.utils import send_to_device
 
-from floatcli.config import FieldSize, ModelConfig, Wav2Vec2Size
+from floatcli.config import OBJECTIVES, FieldSize, ModelConfig, Wav2Vec2Size
 from floatcli.models.audio_encoder import AudioEncoder
 from floatcli.models.emotion_encoder import EmotionEncoder
 from floatcli.models.float_model import FloatModel
@@ -145,13 +145,17 @@ def test_encoders_learn_on_other_devices(kind):
     assert {loss.device.type for loss in losses.values()} == {"meta"}
 
 
-def test_the_true_field_has_no_loss(data, part, monkeypatch):
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_true_prediction_has_no_loss(objective, data, monkeypatch):
+    part = FlowPart(dataclasses.replace(CONFIG, objective=objective), AudioEncoder(CONFIG))
     batch = data.draw(4, np.random.default_rng(1))
-    noises = []
-    monkeypatch.setattr(torch, "randn_like", lambda x: noises.append(torch.zeros_like(x)) or noises[-1])
+    x_1 = batch.motion[:, CONFIG.preceding :]
+    x_0 = torch.randn_like(x_1)
+    monkeypatch.setattr(torch, "randn_like", lambda x: x_0)
 
     def truth(t, x_t, condition):
-        return torch.cat((condition.preceding_motion, batch.motion[:, CONFIG.preceding :]), 1)  # x_1 - 0
+        predicted = {"flow": x_1 - x_0, "epsilon": x_0, "x0": x_1}[objective]
+        return torch.cat((condition.preceding_motion, predicted), 1)
 
     monkeypatch.setattr(part.field, "forward", truth)
     assert all(value.item() == pytest.approx(0, abs=1e-6) for value in part.losses(batch).values())
@@ -171,7 +175,13 @@ def test_rare_events_pull_the_field_to_their_mean_not_their_median(part):
     assert slope(jaw) > 0  # down, towards the usual
 
 
-def test_a_window_is_learnt_by_heart(data, part):
+@pytest.mark.parametrize(
+    ("objective", "conditioning"), [*((o, "modulation") for o in OBJECTIVES), ("flow", "cross-attention")]
+)
+def test_a_window_is_learnt_by_heart(objective, conditioning, data):
+    field = dataclasses.replace(CONFIG.field, conditioning=conditioning)
+    torch.manual_seed(0)
+    part = FlowPart(dataclasses.replace(CONFIG, objective=objective, field=field), AudioEncoder(CONFIG))
     batch = data.draw(2, np.random.default_rng(3))
     batch = FlowBatch(*(value[:1].repeat(8, *[1] * (value.ndim - 1)) for value in batch))
     optimiser = torch.optim.Adam(part.parameters(), 5e-3)
