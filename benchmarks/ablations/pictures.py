@@ -29,7 +29,7 @@ class PicturesScale:
     shard: int = 24
     held_out: int = 12
     loop: LoopConfig = LoopConfig(
-        steps=300, batch=8, lr=2e-3, warmup=30, ema=0.99, save_every=100, log_every=100, keep=1
+        steps=150, batch=8, lr=3e-3, warmup=30, ema=0.99, save_every=100, log_every=100, keep=1
     )
 
 

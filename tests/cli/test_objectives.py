@@ -54,7 +54,7 @@ def test_animate_samples_by_what_the_weights_predict(weights, face_file, speech_
     for name, path in weights.items():
         output = tmp_path / f"{name}.mp4"
         assert _animate(path, face_file, speech_file, output) == ExitCode.OK
-        motions[name] = load_file(output.with_suffix(".motion.safetensors"))["motion"]
+        motions[name] = load_file(output.with_suffix(".motion.safetensors"))["latents"]
         assert motions[name].isfinite().all()
     for name in ("epsilon", "x0", "cross-attention"):
         assert not torch.allclose(motions[name], motions["flow"], atol=1e-2), name
