@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,11 @@ class PicturesPart(nn.Module):
         self.model = FloatModel(config).requires_grad_(False)
         for part in (self.model.motion_encoder, self.model.basis, self.model.decoder):
             part.requires_grad_(True)
+        for layer in self.model.motion_encoder.to_coeffs:  # five random matrices in a row let few directions through
+            weight = layer.get_parameter("weight")
+            nn.init.orthogonal_(weight, math.sqrt(weight.shape[1]))
+        for level in self.model.decoder.levels:
+            nn.init.zeros_(level.flow.weight)  # to begin with, everything stays where it is
 
     def losses(self, batch: Batch) -> Losses:
         """L1 between a set's other frame, drawn from its source and its motion, and the truth; of gradients too."""
