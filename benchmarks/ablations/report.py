@@ -86,20 +86,21 @@ def plot(rows: Rows, path: Path) -> None:
         image.resize((width, image.height // _FINE), Image.Resampling.LANCZOS).save(temporary)
 
 
-def _height(row: int) -> float:
+def _height(row: float) -> float:
     return (_TOP + _ROW * (row + 0.5)) * _FINE
 
 
 def _panel(pen: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont, left: int, column: Column, rows: Rows) -> None:
-    """Dots of one figure, between its least and its largest."""
+    """Dots of one figure; hollow at the edge where they lie beyond it."""
     values = {name: [f[column.key] for f in found if column.key in f] for name, found in rows.items()}
     everything = [value for of_row in values.values() for value in of_row]
     if not everything:
         return
-    low, high = min(everything), max(everything)
+    low, high = _edges(everything)
 
     def across(value: float) -> float:
-        return (left + 4 + (value - low) / max(high - low, 1e-9) * (_PANEL - 8)) * _FINE
+        share = (min(max(value, low), high) - low) / max(high - low, 1e-9)
+        return (left + 4 + share * (_PANEL - 8)) * _FINE
 
     bottom = (_TOP + _ROW * len(rows)) * _FINE
     pen.rectangle((left * _FINE, _TOP * _FINE, (left + _PANEL) * _FINE, bottom), outline="#dddddd", width=_FINE)
@@ -113,4 +114,12 @@ def _panel(pen: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont, left: int, co
             pen.line((x, _height(k - 0.5), x, _height(k + 0.5)), _BASE, _FINE)
         for value in of_row:
             x, y, r = across(value), _height(k), 3 * _FINE
-            pen.ellipse((x - r, y - r, x + r, y + r), _SEED)
+            pen.ellipse((x - r, y - r, x + r, y + r), _SEED if low <= value <= high else "white", _SEED, _FINE)
+
+
+def _edges(values: Sequence[float]) -> tuple[float, float]:
+    """A panel's edges: of all values but those far from most, which would press the others together."""
+    lower, _, upper = statistics.quantiles(values, n=4) if len(values) > 1 else values * 3
+    reach = 3 * (upper - lower) or 1e-9
+    near = [value for value in values if lower - reach <= value <= upper + reach]
+    return min(near), max(near)
