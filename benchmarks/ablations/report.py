@@ -28,7 +28,7 @@ COLUMNS = (
     Column("jaw_r", "jaw, r", "{:.3f}"),
     Column("velocity", "velocity", "{:.2f}"),
     Column("jerk", "jerk", "{:.2f}"),
-    Column("frechet", "Fréchet", "{:.2f}"),
+    Column("frechet", "Frechet", "{:.2f}"),
     Column("told", "told", "{:.2f}"),
     Column("ms", "ms", "{:.0f}"),
     Column("psnr_face", "PSNR, face", "{:.2f}"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -214,7 +215,7 @@ class VectorField(nn.Module):
         """``modulations`` with cross-attention, of (B, 1, width) and (B or nothing, n, width)."""
         rows = (len(time), condition.shape[-2], -1)
         *of_blocks, of_head = (layer.modulation(time).expand(rows) for layer in (*self.blocks, self.head))
-        contexts = (block.context(condition).expand(rows) for block in self.blocks)
+        contexts = (cast(CrossBlock, block).context(condition).expand(rows) for block in self.blocks)
         return [*(torch.cat(pair, -1) for pair in zip(of_blocks, contexts, strict=True)), of_head]
 
     def through(

@@ -111,6 +111,7 @@ def test_what_seeds_do_not_tell_apart_is_not_bold():
 def test_distance_of_known_gaussians():
     rng = np.random.default_rng(0)
     a = rng.standard_normal((4000, 3)) * [1, 2, 1]
+    a -= a.mean(0)
     assert frechet(a, a) == pytest.approx(0, abs=1e-6)
     assert frechet(a, a + np.array([0, 2, 0])) == pytest.approx(4, rel=1e-6)
     assert frechet(a, 2 * a) == pytest.approx(np.cov(a, rowvar=False).trace(), rel=1e-6)
