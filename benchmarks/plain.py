@@ -46,12 +46,18 @@ class PlainFloat:
         model: In float32, with the published decoder, on the device to run on.
 
     Raises:
-        ValueError: it has another decoder.
+        ValueError: it has another decoder, or another field.
     """
 
     def __init__(self, model: FloatModel):
         if model.config.decoder != "warped":
             raise ValueError(f"the decoder is {model.config.decoder!r}, not 'warped'")
+        if model.config.field.conditioning != "modulation":
+            raise ValueError(f"the conditioning is {model.config.field.conditioning!r}, not 'modulation'")
+        if model.config.field.pose:
+            raise ValueError("the field follows a pose")
+        if model.config.objective != "flow":
+            raise ValueError(f"the objective is {model.config.objective!r}, not 'flow'")
         self.config = config = model.config
         self.weights = {name: _as_stored(weight) for name, weight in model.state_dict().items()}
         self.ear, self.feeler = model.audio_encoder.backbone, model.emotion_encoder.backbone

@@ -379,10 +379,6 @@ def _plain(pipe: FloatPipeline) -> Any:
     if not PLAIN.exists():
         said = "the plain rendering is not part of the package"
         raise UsageError(said, "run bench --compare in a checkout of the repository")
-    if pipe.config.decoder != "warped" or pipe.config.field.pose:
-        other = "decoder" if pipe.config.decoder != "warped" else "field"
-        said = f"the plain rendering is of the published model, and {pipe.config.name} has another {other}"
-        raise UsageError(said, "give published weights, or ones made by rule: python -m benchmarks.rule_weights FILE")
     spec = importlib.util.spec_from_file_location("floatcli_plain", PLAIN)
     assert spec is not None
     assert spec.loader is not None
@@ -390,4 +386,9 @@ def _plain(pipe: FloatPipeline) -> Any:
     sys.modules[spec.name] = module  # its dataclasses look there
     spec.loader.exec_module(module)
     pipe.model.prepare()
-    return module.PlainFloat(pipe.model)
+    try:
+        return module.PlainFloat(pipe.model)
+    except ValueError as error:
+        said = f"the plain rendering is of the published model, and {pipe.config.name} is another: {error}"
+        hint = "give published weights, or ones made by rule: python -m benchmarks.rule_weights FILE"
+        raise UsageError(said, hint) from None

@@ -29,6 +29,17 @@ PUBLISHED_CHANNELS = (
 LARGEST_SIZE = 1_000_000  # of anything that is counted
 
 
+#: How conditions reach the vector field: by modulating every frame (published), or by cross-attention.
+CONDITIONINGS = ("modulation", "cross-attention")
+#: What the field is trained to predict: the vector field of flow matching (published), or a diffusion's noise or data.
+OBJECTIVES = ("flow", "epsilon", "x0")
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"{name} is {value!r}, not one of {', '.join(choices)}")
+
+
 def _check_divides(name: str, value: int, of_name: str, of: int) -> None:
     if value < 1 or of % value:
         raise ValueError(f"{name} {value} does not divide {of_name} {of}")
@@ -86,8 +97,12 @@ class FieldSize:
     reach: int = 2  # frame i attends to |i - j| <= reach
     time_features: int = 256
     pose: bool = False  # whether the head's pose, the numbers of POSE on every frame, drives it as well
+    conditioning: str = "modulation"  # or "cross-attention": see floatcli.models.fmt
 
     def __post_init__(self) -> None:
+        _check_choice("conditioning", self.conditioning, CONDITIONINGS)
+        if self.reach < 0:
+            raise ValueError(f"reach is {self.reach}, not at least 0")
         _check_divides("heads", self.heads, "width", self.width)
 
 
@@ -130,6 +145,7 @@ class ModelConfig:
     emotion: Wav2Vec2Size = PUBLISHED_EMOTION
     emotions: tuple[str, ...] = EMOTIONS
     field: FieldSize = FieldSize()
+    objective: str = "flow"  # what the field predicts; or "epsilon", "x0": see floatcli.flow.path
     window: int = 50  # L, frames generated at a time
     preceding: int = 10  # L', frames carried over from the window before
     fps: int = 25
@@ -147,6 +163,7 @@ class ModelConfig:
             raise ValueError(f"basis_size {self.basis_size} is not in 1..{self.motion_dim}, the motion_dim")
         if self.decoder not in ("warped", "anchored"):
             raise ValueError(f"decoder is {self.decoder!r}, neither 'warped' nor 'anchored'")
+        _check_choice("objective", self.objective, OBJECTIVES)
         if not 0 <= self.preceding <= self.window:
             raise ValueError(f"preceding {self.preceding} is not in 0..{self.window}, the window")
         for name in ("window", "fps", "sample_rate", "audio_dim"):

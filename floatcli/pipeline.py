@@ -28,7 +28,7 @@ from floatcli.config import CropConfig, RunConfig, SampleConfig
 from floatcli.device import choose_device, choose_dtype, memory_told
 from floatcli.errors import UsageError, WeightsError
 from floatcli.flow.sampler import sample_motion
-from floatcli.flow.solvers import resolved
+from floatcli.flow.solvers import check_objective, resolved
 from floatcli.hearing import Ear, Heard, Speech
 from floatcli.inputs import ARRAYS, Source, file_source, read_emotion, read_speech
 from floatcli.media.audio import inspect_recording
@@ -164,6 +164,7 @@ class FloatPipeline:
         """
         check_crop(crop)
         check_sample(sample)
+        check_objective(sample, self.config.objective)
         meant = read_emotion(emotion, self.config.emotions)
         stages = Stages(self.stages.begin, dict(self.stages.seconds))
         still = face if isinstance(face, Still) else self._portrait(face, crop, stages)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from floatcli.train.prepared_data import PreparedClip, read_clip
+from floatcli.train.prepared_data import PreparedClip, prepared_videos, read_clip
 from floatcli.train.shards import read_shard
 
 

@@ -12,8 +12,9 @@ from torch.nn import functional as F
 from torchdiffeq import odeint
 
 from floatcli.config import POSE, ModelConfig, SampleConfig
+from floatcli.flow.diffusion import ddim
 from floatcli.flow.guidance import GuidedField
-from floatcli.flow.solvers import in_step, solver_steps
+from floatcli.flow.solvers import check_objective, in_step, solver_steps
 from floatcli.models.conditions import WindowCondition
 from floatcli.models.fmt import VectorField
 
@@ -67,10 +68,21 @@ def _times(settings: SampleConfig) -> tuple[float, ...]:
 
 
 def sample_window(field: VectorField, condition: WindowCondition, x_0: Tensor, settings: SampleConfig) -> Tensor:
-    """Motion (B, L, D) of one window: its noise x_0, carried along the field under its conditions."""
+    """Motion (B, L, D) of one window: its noise x_0, carried along the field under its conditions.
+
+    A field that predicts a diffusion's noise or motion is followed by DDIM, at the times that Euler's method has.
+
+    Raises:
+        UsageError: the solver is none for what the field predicts.
+    """
+    check_objective(settings, field.objective)
     times = evaluation_times(settings)
     known = None if times is None else torch.tensor(times, device=x_0.device)
-    return integrate(GuidedField(field, condition, settings, known), x_0, settings)
+    guided = GuidedField(field, condition, settings, known)
+    if field.objective == "flow":
+        return integrate(guided, x_0, settings)
+    assert known is not None  # as Euler's are
+    return ddim(guided, field.objective, x_0, known)
 
 
 @torch.no_grad()

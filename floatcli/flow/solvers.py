@@ -56,6 +56,16 @@ def solver_steps(settings: SampleConfig) -> int | None:
     return nfe // per_step
 
 
+def check_objective(settings: SampleConfig, objective: str) -> None:
+    """Raise UsageError where the solver is none for a field that predicts ``objective``.
+
+    A diffusion is sampled by DDIM, which is Euler's method for its own ODE, so it goes by that name.
+    """
+    if objective != "flow" and settings.solver != "euler":
+        said = f"these weights predict {objective}, a diffusion's, which is sampled by DDIM, not by {settings.solver}"
+        raise UsageError(said, "leave out the solver and its tolerance: euler stands for DDIM with such weights")
+
+
 def resolved(settings: SampleConfig) -> SampleConfig:
     """The settings with the number of evaluations that will be made, where the solver's steps fix it."""
     steps = solver_steps(settings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -81,8 +82,7 @@ class Block(nn.Module):
         shift, scale = modulation[..., : 2 * x.shape[-1]].chunk(2, dim=-1)
         gate1, shift2, scale2, gate2 = modulation[:, -rows:, 2 * x.shape[-1] :].chunk(4, dim=-1)
         x = x[:, -rows:] + gate1 * self._attention(modulate(x, shift, scale), visible)
-        hidden = F.gelu(self.hidden(modulate(x, shift2, scale2)), approximate="tanh")
-        return x + gate2 * self.output(hidden)
+        return x + gate2 * self._mlp(modulate(x, shift2, scale2))
 
     def _attention(self, x: Tensor, visible: Tensor) -> Tensor:
         batch, length, width = x.shape
@@ -90,6 +90,50 @@ class Block(nn.Module):
         q, k, v = self.qkv(x).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         mixed = F.scaled_dot_product_attention(q[:, :, -len(visible) :], k, v, attn_mask=visible)
         return self.attended(mixed.transpose(1, 2).reshape(batch, -1, width))
+
+    def _mlp(self, x: Tensor) -> Tensor:
+        return self.output(F.gelu(self.hidden(x), approximate="tanh"))
+
+
+class CrossBlock(Block):
+    """A layer of a transformer's decoder: self-attention, cross-attention to the frames' conditions, and an MLP.
+
+    The other way of the paper's ablation. All three are shifted, scaled and gated by the time alone. Keys and values
+    are the conditions, one token a frame with its position, and frame i sees those of |i - j| <= reach: so conditions
+    reach as far as they do by modulation, and what differs is how they enter.
+    """
+
+    positions: Tensor
+
+    def __init__(self, size: FieldSize, length: int):
+        super().__init__(size)
+        width = size.width
+        self.modulation = nn.Linear(width, 9 * width)
+        self.query = PackedLinear(width, width)
+        self.context = PackedLinear(width, 2 * width)
+        self.place = nn.Linear(width, width, bias=False)  # of the keys: those of a token know no frame
+        self.heard = PackedLinear(width, width)
+        self.register_buffer("positions", position_table(length, width), persistent=False)
+        nn.init.zeros_(self.modulation.weight)
+        nn.init.zeros_(self.modulation.bias)
+
+    def forward(self, x: Tensor, modulation: Tensor, visible: Tensor) -> Tensor:
+        """As ``Block.forward``; ``modulation`` (B, m, 11 width) ends with what ``self.context`` makes of conditions."""
+        rows, width = len(visible), x.shape[-1]
+        shift, scale = modulation[..., : 2 * width].chunk(2, dim=-1)
+        gate1, shift2, scale2, gate2, shift3, scale3, gate3 = modulation[:, -rows:, 2 * width : 9 * width].chunk(
+            7, dim=-1
+        )
+        x = x[:, -rows:] + gate1 * self._attention(modulate(x, shift, scale), visible)
+        x = x + gate2 * self._cross_attention(modulate(x, shift2, scale2), modulation[..., 9 * width :], visible)
+        return x + gate3 * self._mlp(modulate(x, shift3, scale3))
+
+    def _cross_attention(self, x: Tensor, context: Tensor, visible: Tensor) -> Tensor:
+        keys, values = context.chunk(2, dim=-1)
+        keys = keys + self.place(self.positions[-keys.shape[1] :].to(keys.dtype))
+        q, k, v = (each.unflatten(-1, (self.heads, -1)).transpose(1, 2) for each in (self.query(x), keys, values))
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=visible)
+        return self.heard(mixed.transpose(1, 2).flatten(2))
 
 
 class Head(nn.Module):
@@ -110,10 +154,14 @@ class Head(nn.Module):
 
 
 class VectorField(nn.Module):
-    """Predicts v_t, which carries noise x_0 to motion x_1.
+    """Predicts v_t, which carries noise x_0 to motion x_1; or what ``objective`` says in its place.
 
     Where the head's pose drives it too, ``pose_in`` makes of the numbers of ``POSE`` (..., 6) what joins the
     condition (SPEC section 7). Zeros there stand for no pose, which no pose becomes: its norm keeps them apart.
+
+    Attributes:
+        objective: "flow" for v_t; "epsilon" for the noise and "x0" for the motion that a diffusion mixed (see
+            ``floatcli.flow.path``).
     """
 
     positions: Tensor
@@ -123,6 +171,7 @@ class VectorField(nn.Module):
         super().__init__()
         size = config.field
         self.preceding, self.window, self.reach = config.preceding, config.window, size.reach
+        self.objective, self.conditioning = config.objective, size.conditioning
         length = self.preceding + self.window
         signals = len(POSE) if size.pose else 0
         condition_dim = config.motion_dim + config.audio_dim + len(config.emotions) + signals
@@ -130,7 +179,8 @@ class VectorField(nn.Module):
         self.condition_in = nn.Linear(condition_dim, size.width)
         self.pose_in = nn.Sequential(nn.Linear(signals, signals), nn.LayerNorm(signals)) if signals else None
         self.time_in = TimeEmbedding(size.time_features, size.width)
-        self.blocks = nn.ModuleList(Block(size) for _ in range(size.depth))
+        attends = size.conditioning == "cross-attention"
+        self.blocks = nn.ModuleList(CrossBlock(size, length) if attends else Block(size) for _ in range(size.depth))
         self.head = Head(size.width, config.motion_dim)
         self.register_buffer("positions", position_table(length, size.width), persistent=False)
         self.register_buffer("visible", near(length, size.reach), persistent=False)
@@ -157,10 +207,21 @@ class VectorField(nn.Module):
             conditions: of B batches of rows (B, n, C), or the same for all (n, C); see ``WindowCondition.frames``.
 
         Returns:
-            (B, n, 6 width) for every block, and (B, n, 2 width) for the last layer.
+            (B, n, 6 width) for every block, and (B, n, 2 width) for the last layer. With cross-attention, where the
+            time alone modulates, (B, n, 11 width) for every block: 9 of the time, then keys and values of conditions.
         """
-        c = F.silu(self.condition_in(conditions) + self.time_in(t)[:, None])
-        return [layer.modulation(c) for layer in (*self.blocks, self.head)]
+        condition, time = self.condition_in(conditions), self.time_in(t)[:, None]
+        if self.conditioning == "modulation":
+            c = F.silu(condition + time)
+            return [layer.modulation(c) for layer in (*self.blocks, self.head)]
+        return self._of_time_and_context(F.silu(time), condition)
+
+    def _of_time_and_context(self, time: Tensor, condition: Tensor) -> list[Tensor]:
+        """``modulations`` with cross-attention, of (B, 1, width) and (B or nothing, n, width)."""
+        rows = (len(time), condition.shape[-2], -1)
+        *of_blocks, of_head = (layer.modulation(time).expand(rows) for layer in (*self.blocks, self.head))
+        contexts = (cast(CrossBlock, block).context(condition).expand(rows) for block in self.blocks)
+        return [*(torch.cat(pair, -1) for pair in zip(of_blocks, contexts, strict=True)), of_head]
 
     def through(
         self, preceding_motion: Tensor, x_t: Tensor, modulations: Sequence[Tensor], window_only: bool = False

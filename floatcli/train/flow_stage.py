@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from floatcli.config import POSE, ModelConfig, SampleConfig
-from floatcli.flow.path import along, target
+from floatcli.flow.path import training_pair
 from floatcli.flow.sampler import sample_motion
 from floatcli.models.audio_encoder import AudioEncoder
 from floatcli.models.conditions import WindowCondition
@@ -83,13 +83,17 @@ class FlowPart(nn.Module):
         return F.silu(self.norm(self.projection(features)))
 
     def losses(self, batch: FlowBatch) -> Losses:
-        """L1 of the field, of its one-frame differences, and of the frames before the window given back."""
+        """L1 of the field, of its one-frame differences, and of the frames before the window given back.
+
+        Where the model predicts a diffusion's noise or motion, that stands in place of the field.
+        """
         before = self.field.preceding
         condition = self._condition(batch, batch.motion[:, :before])
         x_1 = batch.motion[:, before:]
         x_0, t = torch.randn_like(x_1), torch.rand(len(x_1), device=x_1.device)
-        v_t = self.field(t, along(x_0, x_1, t), condition)
-        error = v_t[:, before:] - target(x_0, x_1)
+        x_t, u_t = training_pair(self.field.objective, x_0, x_1, t)
+        v_t = self.field(t, x_t, condition)
+        error = v_t[:, before:] - u_t
         return {
             "field": self._size(error),
             "velocity": self._size(error.diff(dim=1)),

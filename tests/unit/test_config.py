@@ -10,7 +10,9 @@ def test_json_round_trip(unlike_config: ModelConfig) -> None:
     named = dataclasses.replace(
         unlike_config, coefficient_names=tuple("abcdefghijklmnopqrst"[: unlike_config.basis_size])
     )
-    for config in (ModelConfig(), unlike_config, named):
+    field = dataclasses.replace(unlike_config.field, conditioning="cross-attention", reach=3)
+    ablated = dataclasses.replace(unlike_config, objective="epsilon", field=field)
+    for config in (ModelConfig(), unlike_config, named, ablated):
         assert ModelConfig.from_json(config.to_json()) == config
 
 
@@ -31,6 +33,9 @@ def test_json_round_trip(unlike_config: ModelConfig) -> None:
         ({"basis_size": 513}, "1..512"),
         ({"decoder": "magic"}, "magic"),
         ({"preceding": 51}, "the window"),
+        ({"objective": "score"}, "objective is 'score', not one of flow, epsilon, x0"),
+        ({"field": {"conditioning": "prayer"}}, "conditioning is 'prayer', not one of modulation, cross-attention"),
+        ({"field": {"reach": -1}}, "reach is -1"),
         ({"window": 0, "preceding": 0}, r"window is 0, not in 1\.\.1000000"),
         ({"fps": 0}, "fps is 0"),
         ({"sample_rate": -1}, "sample_rate is -1"),

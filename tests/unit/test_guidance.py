@@ -1,12 +1,20 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
 
-from floatcli.config import ModelConfig, SampleConfig
+from floatcli.config import CONDITIONINGS, ModelConfig, SampleConfig
 from floatcli.flow import guidance
 from floatcli.flow.guidance import GuidedField, guidance_passes
 from floatcli.models.conditions import WindowCondition
 from floatcli.models.float_model import FloatModel
+from tests.unlike import random_model
+
+
+@pytest.fixture(scope="module", params=CONDITIONINGS)
+def either_model(request: pytest.FixtureRequest, unlike_config: ModelConfig) -> FloatModel:
+    return random_model(replace(unlike_config, field=replace(unlike_config.field, conditioning=request.param)))
 
 
 @pytest.fixture
@@ -29,35 +37,35 @@ def condition(unlike_config: ModelConfig) -> WindowCondition:
 @torch.no_grad()
 def test_passes_are_combined_by_the_formula(
     g_r: float, g_a: float, g_e: float, by_frame: bool,
-    condition: WindowCondition, unlike_model: FloatModel, unlike_config: ModelConfig,
+    condition: WindowCondition, either_model: FloatModel, unlike_config: ModelConfig,
 ) -> None:  # fmt: skip
     if by_frame:
         condition = condition._replace(emotion=torch.rand(2, 11, 3))
     t, x_t = torch.tensor(0.3), torch.randn(2, unlike_config.window, unlike_config.motion_dim)
 
     def v(**zeroed: Tensor) -> Tensor:
-        return unlike_model.field(t.expand(2), x_t, condition._replace(**zeroed))
+        return either_model.field(t.expand(2), x_t, condition._replace(**zeroed))
 
     no_audio, no_emotion = torch.zeros_like(condition.audio), torch.zeros_like(condition.emotion)
     v_ae, v_a, u = v(), v(emotion=no_emotion), v(audio=no_audio, emotion=no_emotion)
     u_0 = v(ref_motion=torch.zeros_like(condition.ref_motion), audio=no_audio, emotion=no_emotion)
     expected = u_0 + g_r * (u - u_0) + g_a * (v_a - u) + g_e * (v_ae - v_a)
     settings = SampleConfig(audio_scale=g_a, emotion_scale=g_e, ref_scale=g_r)
-    guided = GuidedField(unlike_model.field, condition, settings)(t, x_t)
+    guided = GuidedField(either_model.field, condition, settings)(t, x_t)
     expected = expected[:, unlike_config.preceding :]
     assert torch.allclose(guided, expected, atol=1e-4 * expected.std().item())
 
 
 @torch.no_grad()
 def test_times_known_beforehand_change_nothing(
-    condition: WindowCondition, unlike_model: FloatModel, unlike_config: ModelConfig, monkeypatch: pytest.MonkeyPatch
+    condition: WindowCondition, either_model: FloatModel, unlike_config: ModelConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(guidance, "_ROWS", 100)  # so that they are modulated in several parts
     settings, times = SampleConfig(), torch.tensor([0.0, 0.3, 0.35, 0.9, 0.2])
     x_t = torch.randn(2, unlike_config.window, unlike_config.motion_dim)
-    known = GuidedField(unlike_model.field, condition, settings, times)
+    known = GuidedField(either_model.field, condition, settings, times)
     for t in times:
-        expected = GuidedField(unlike_model.field, condition, settings)(t, x_t)
+        expected = GuidedField(either_model.field, condition, settings)(t, x_t)
         assert torch.allclose(known(t, x_t), expected, atol=1e-4 * expected.std().item())
 
 

@@ -1,0 +1,1 @@
+"""The paper's ablations, small: see README.md beside this file."""
