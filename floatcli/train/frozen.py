@@ -51,6 +51,11 @@ def frozen_model(config: ModelConfig, run: Path, init: FloatModel | None) -> Flo
     return model.eval().requires_grad_(False)
 
 
+def check_encoder(config: ModelConfig, run: Path, init: FloatModel | None) -> None:
+    """Raise InputError where neither a run nor ``init`` has a motion encoder."""
+    _state("motion_encoder", places(config), run, init, None)
+
+
 def _state(
     top: str,
     rows: list[tuple[str, str, str]],

@@ -11,10 +11,11 @@ from floatcli.train.cache import Encoders, make_cache
 from floatcli.train.cached_data import INDEX
 from floatcli.train.drawn_clips import DrawnClips, draw_clips
 from floatcli.train.flow_stage import train_encoder, train_on_clips, train_on_corpus
-from floatcli.train.frozen import frozen_model
+from floatcli.train.frozen import check_encoder, frozen_model
 from floatcli.train.loop import processes
 from floatcli.train.parameters import NAMES
 from floatcli.train.parts import DRAWN
+from floatcli.train.prepared_data import prepared_videos
 from floatcli.train.settings import Settings
 
 BATCH = 32  # frames that are encoded at a time
@@ -41,12 +42,16 @@ def train_stage(settings: Settings, data: str, run: Path, log: Log, init: FloatM
     if data == DRAWN and settings.model.coefficient_names == NAMES:
         train_on_corpus(settings.model, settings.flow, run, log, init)
         return
-    if init is None:
-        for name in ("audio", "emotion"):
+    clips = Path(data)
+    if data == DRAWN or not (clips / INDEX).exists():
+        check_encoder(settings.model, run, init)
+        if data == DRAWN:
+            clips = _drawn(settings, log)
+        prepared_videos(clips)  # told before listeners are trained
+        for name in () if init else ("audio", "emotion"):
             train_encoder(name, settings.model, settings.flow, run, log)
-    clips = _drawn(settings, log) if data == DRAWN else Path(data)
-    cache = clips if (clips / INDEX).exists() else _cached(settings, clips, run, log, init)
-    train_on_clips(settings.model, settings.flow, cache, run, log, init)
+        clips = _cached(settings, clips, run, log, init)
+    train_on_clips(settings.model, settings.flow, clips, run, log, init)
 
 
 def _drawn(settings: Settings, log: Log) -> Path:

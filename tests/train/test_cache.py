@@ -23,7 +23,7 @@ from floatcli.train.cached_data import INDEX, CachedClips, open_cache, read_inde
 from floatcli.train.flow_stage import FlowPart, FlowSettings, flow_part
 from floatcli.train.initial import initial_model
 from floatcli.train.loop import LoopConfig
-from floatcli.train.prepare_clips import _mp4, _wav
+from floatcli.train.prepare_clips import mp4, wav
 from floatcli.train.prepared_data import PreparedClips
 from floatcli.train.shards import write_shard
 from tests.conftest import TINY
@@ -44,7 +44,7 @@ def shard(folder: Path, video: str, seed: int) -> dict:
         noise = rng.integers(0, 255, (1, SIZE, SIZE, 3)) + np.arange(frames)[:, None, None, None]
         sound = (rng.standard_normal(frames * 640) * 3000).astype(np.int16)
         clip = {"key": f"{video}-{k:04d}", "frames": frames}
-        data = {"mp4": _mp4(noise.clip(0, 255).astype(np.uint8), SIZE), "wav": _wav(sound)}
+        data = {"mp4": mp4(noise.clip(0, 255).astype(np.uint8), SIZE), "wav": wav(sound)}
         boxes = np.zeros((frames, 3, 4)).tolist()
         samples.append((clip["key"], {**data, "json": json.dumps({**clip, "boxes": boxes}).encode()}))
         told.append(clip)
@@ -338,7 +338,9 @@ def test_missing_pieces_are_told(made: Path, data: Path, tmp_path: Path, capsys)
     folder = again(made, tmp_path)
     toml = str(folder / "a.toml")
     assert run(["train", "flow", toml, "--run", str(folder / "run"), "--data", str(tmp_path / "no")]) == 3
-    assert "is no cache, or none that is finished" in capsys.readouterr().err
+    assert "no clips are in" in capsys.readouterr().err
+    assert run(["train", "flow", toml, "--run", str(tmp_path / "new"), "--data", str(data)]) == 3
+    assert "has no checkpoint of" in capsys.readouterr().err  # before any listener is trained
     assert run(["train", "flow", toml, "--run", str(tmp_path / "new"), "--data", str(folder / "cache")]) == 3
     assert "has no checkpoint of" in (said := capsys.readouterr().err)
     assert "--init WEIGHTS" in said
@@ -392,7 +394,7 @@ def test_an_anchored_model_learns_from_clips_too(data: Path, tmp_path: Path, fac
     assert run(command(tmp_path, data, weights(tmp_path, ANCHORED, seed=3))) == 0
     places, out = ["--run", str(tmp_path / "run")], str(tmp_path / "out.safetensors")
     assert run(["train", "flow", str(tmp_path / "a.toml"), *places, "--data", str(tmp_path / "cache")]) == 0
-    assert run(["train", "export", str(tmp_path / "a.toml"), *places, "-o", out]) == 0
+    assert run(["train", "export", places[1], "-o", out]) == 0
     assert load_model(out).config.field.pose
     (tmp_path / "p.csv").write_text("time,yaw\n0,20\n")
     made = ["--weights", out, "--crop", "none", "--device", "cpu", "-q", "-o", str(tmp_path / "a.mp4")]

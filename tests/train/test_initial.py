@@ -18,14 +18,14 @@ from floatcli.errors import InputError, WeightsError
 from floatcli.models.conditions import WindowCondition
 from floatcli.train import checkpoints
 from floatcli.train.audio_stage import AudioPart, EmotionPart
-from floatcli.train.autoencoder_stage import PARTS, MouthPart
+from floatcli.train.autoencoder_stage import MODULES, MouthPart
 from floatcli.train.export import export_run
 from floatcli.train.flow_stage import FlowPart, FlowSettings, flow_part, named_basis
 from floatcli.train.frozen import frozen_model
 from floatcli.train.initial import begin, initial_model
 from floatcli.train.loop import LoopConfig, Run
 from floatcli.train.parameters import NAMES, SCALE
-from floatcli.train.settings import Settings, load_settings
+from floatcli.train.settings import load_settings
 from tests.unit.test_anchored import CONFIG as ANCHORED
 from tests.unlike import random_model
 
@@ -50,7 +50,7 @@ def silent(line: str) -> None:
 
 def parts(config: ModelConfig) -> dict[str, torch.nn.Module]:
     """New ones of every kind."""
-    modules = {name: kind(config) for name, kind in PARTS.items()}
+    modules = {name: kind(config) for name, kind in MODULES.items()}
     modules |= {"audio": AudioPart(config), "emotion": EmotionPart(config)}
     return modules | {"flow": FlowPart(config, modules["audio"].encoder, named_basis(config))}
 
@@ -60,7 +60,7 @@ def test_a_run_that_has_not_learnt_yet_is_the_weights_it_starts_from(weights: Pa
     for name, module in parts(CONFIG).items():
         begin(name, module, init)
         Run(name, module, LoopConfig(), tmp_path).save()
-    export_run(Settings(CONFIG), tmp_path, tmp_path / "out.safetensors")  # from the checkpoints alone
+    export_run(CONFIG, tmp_path, tmp_path / "out.safetensors")  # from the checkpoints alone
     before, after = load_model(weights).state_dict(), load_model(tmp_path / "out.safetensors").state_dict()
     assert all(torch.equal(before[name].half(), after[name].half()) for name in before)
 
@@ -84,7 +84,7 @@ def test_a_checkpoint_comes_before_the_weights(weights: Path, tmp_path: Path):
 def test_parts_that_were_not_trained_are_exported_as_they_were(weights: Path, tmp_path: Path):
     part = MouthPart(CONFIG)
     Run("mouth", part, LoopConfig(), tmp_path).save()
-    export_run(Settings(CONFIG), tmp_path, tmp_path / "out.safetensors", load_model(weights, lazily=True))
+    export_run(CONFIG, tmp_path, tmp_path / "out.safetensors", load_model(weights, lazily=True))
     before, after = load_model(weights), load_model(tmp_path / "out.safetensors")
     assert torch.equal(
         after.decoder.mouth.state_dict()["decoder.out.weight"], part.editor.decoder.out.weight.half().float()
@@ -168,7 +168,7 @@ def test_the_licence_of_known_weights_is_repeated(tmp_path: Path, name: str, lic
 
 
 def toml(folder: Path) -> str:
-    loops = "".join(f"[autoencoder.{name}]\n{SHORT}" for name in PARTS)
+    loops = "".join(f"[autoencoder.{name}]\n{SHORT}" for name in MODULES)
     loops += "".join(f"[flow.{name}]\n{SHORT}" for name in ("audio", "emotion", "field"))
     drawn = f'[autoencoder.drawn]\nfolder = "{folder}/drawn"\nidentities = 1\nshard = 1\nrestyled = 0\nsize = 64\n'
     speech = f'[flow.speech]\nfolder = "{folder}/speech"\nclips = 3\nseconds = 8\n'
@@ -183,7 +183,7 @@ def test_both_stages_from_weights_make_weights_that_animate(
     command = ["train", "all", str(tmp_path / "a.toml"), "--run", str(folder), "-o", out, "--threads", "1"]
     assert run([*command, "--init", str(weights)]) == 0
     assert f"starting from {weights}" in capsys.readouterr().err
-    assert all(checkpoints.checkpoints(folder, name) for name in (*PARTS, "audio", "emotion", "flow"))
+    assert all(checkpoints.checkpoints(folder, name) for name in (*MODULES, "audio", "emotion", "flow"))
     before, after = load_model(weights).state_dict(), load_model(out).state_dict()
     change = [
         (after[name] - before[name]).abs().max() / before[name].std() for name in before if before[name].numel() > 1

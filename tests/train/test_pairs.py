@@ -18,7 +18,7 @@ from floatcli.media.frames import decoded_frames
 from floatcli.train.drawn_data import DrawnAnew, DrawnConfig, DrawnSets, draw_set, draw_shards, drawn_sets
 from floatcli.train.draws import Draws, drawn
 from floatcli.train.pairs import ANCHOR_COLUMNS, DrawnPairs, PreparedPairs
-from floatcli.train.prepare_clips import _mp4
+from floatcli.train.prepare_clips import mp4
 from floatcli.train.prepared_data import PreparedFrames
 from floatcli.train.shards import write_shard
 
@@ -157,7 +157,7 @@ def clips(folder: Path) -> Path:
     """A folder as ``floatcli train prepare`` makes it: two clips whose every frame tells its number."""
     pictures = [np.full((SIZE, SIZE, 3), level(n), np.uint8) for n in range(LENGTH)]
     told = json.dumps({"boxes": [[box(n)] * 3 for n in range(LENGTH)]}).encode()
-    sample = {"mp4": _mp4(pictures, SIZE), "wav": b"", "json": told}
+    sample = {"mp4": mp4(pictures, SIZE), "wav": b"", "json": told}
     folder.mkdir()
     write_shard(folder / "talk.tar", [("talk-0000", sample), ("talk-0001", sample)])
     rows = [{"key": f"talk-000{k}", "frames": LENGTH} for k in range(2)]

@@ -220,7 +220,7 @@ def test_what_it_learns_is_exported_and_animates(tmp_path, face_file, speech_fil
     for name, part in (("audio", AudioPart(MODEL)), ("emotion", EmotionPart(MODEL)), ("flow", flow)):
         Run(name, part, LoopConfig(), tmp_path).save()
     weights = tmp_path / "made.safetensors"
-    export_run(chosen, tmp_path, weights)
+    export_run(chosen.model, tmp_path, weights)
     model = load_model(weights)
     learnt = torch.load(tmp_path / "autoencoder-0000002.pt", weights_only=True)["average"]
     for name in ("motion_encoder.stem.weight", "basis.weight", "decoder.start"):
