@@ -35,6 +35,7 @@ from floatcli.train.frozen import digest_of, encoders_digest
 from floatcli.train.prepare import SETTINGS, read_manifest
 from floatcli.train.prepare_settings import FPS, RATE
 from floatcli.train.prepared_data import PreparedClip, read_clip
+from floatcli.train.sample_video import Example, keep_example
 from floatcli.train.shards import read_shard
 
 _STAMP = "floatcli.stamp"
@@ -202,6 +203,7 @@ def _encode_video(shard: Path, cache: Path, row: Row, encoders: Encoders, stamp:
     if wanted:
         for clip in ahead(_read(shard, wanted)):
             tensors = encoders.encode(clip)
+            keep_example(cache, Example(clip.frames[0], clip.audio))
             with replacing(clip_file(cache, clip.key)) as temporary:
                 save_file(tensors, temporary, {_STAMP: stamp})
             missing.discard(clip.key)

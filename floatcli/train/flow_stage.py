@@ -31,6 +31,7 @@ from floatcli.train.flow_data import EMOTION_SOURCES, MIXED, NONE, FlowBatch, Fl
 from floatcli.train.frozen import frozen_model, named_basis
 from floatcli.train.initial import begin
 from floatcli.train.loop import LoopConfig, Losses, Run, processes
+from floatcli.train.sample_video import Example, SampleVideo, kept_example
 from floatcli.train.sheets import save_curves
 from floatcli.train.speech_clips import SpeechConfig, SpeechCorpus, speech_corpus
 from floatcli.train.speech_visemes import LIPS
@@ -167,7 +168,12 @@ def flow_part(
 
 
 def train_flow(
-    part: FlowPart, loop: LoopConfig, data: MotionData, folder: Path, log: Callable[[str], None]
+    part: FlowPart,
+    loop: LoopConfig,
+    data: MotionData,
+    folder: Path,
+    log: Callable[[str], None],
+    video: SampleVideo | None = None,
 ) -> FlowPart:
     """Trains field and projection; resumes from its last checkpoint in ``folder`` and returns the running average."""
     run = Run("flow", part, loop, folder)
@@ -178,6 +184,8 @@ def train_flow(
     def sample(part: nn.Module, path: Path) -> None:
         truth, made = part.samples(data)  # type: ignore[operator]
         save_curves(truth, made, path)
+        if video is not None:
+            video.save(path.with_suffix(".mp4"), log)
         if data.held_out is not None:
             log(f"flow, held out: {_told(part, data.held_out, loop.batch)}")
 
@@ -224,7 +232,18 @@ def train_on_corpus(
         heard = heard_corpus(corpus, audio, emotion, folder, log)
     basis = named_basis(config)
     data = FlowData(corpus, heard, basis, config, settings.emotion_from)
-    train_flow(flow_part(config, settings, audio, basis, init), settings.field, data, folder, log)
+    video = SampleVideo(config, folder, init, _said_by_a_drawing(corpus))
+    train_flow(flow_part(config, settings, audio, basis, init), settings.field, data, folder, log, video)
+
+
+def _said_by_a_drawing(corpus: SpeechCorpus) -> Example | None:
+    """The corpus's first clip and a drawn face to say it; None where nothing can be drawn."""
+    try:
+        from floatcli.train.drawn import draw, random_identity
+    except ImportError:
+        return None
+    face = draw(random_identity(np.random.default_rng(0)), np.asarray(corpus.portrait[0]), 256)
+    return Example(face.picture, corpus.sound(0))
 
 
 def _corpus(settings: FlowSettings, folder: Path, log: Callable[[str], None]) -> SpeechCorpus:
@@ -249,4 +268,5 @@ def train_on_clips(
     frozen = frozen_model(config, folder, init)
     data = open_cache(cache, frozen, settings.emotion_from)
     part = flow_part(config, settings, frozen.audio_encoder, frozen.basis, init)
-    train_flow(part, settings.field, data, folder, log)
+    video = SampleVideo(config, folder, init, kept_example(cache))
+    train_flow(part, settings.field, data, folder, log, video)

@@ -10,11 +10,18 @@ from safetensors import safe_open
 pytest.importorskip("skia", exc_type=ImportError)
 pytest.importorskip("espeakng_loader")
 
+from floatcli.checkpoint.load import load_model
 from floatcli.cli.app import run
+from floatcli.config import EMOTIONS
 from floatcli.errors import ExitCode
+from floatcli.media.ffmpeg import media_info
+from floatcli.rows import read_rows
 from floatcli.train import checkpoints
+from floatcli.train.cached_data import CachedClip, read_index
+from floatcli.train.record import STARTS, recorded
 
-TINY = Path(__file__).parents[2] / "examples" / "tiny.toml"
+EXAMPLES = Path(__file__).parents[2] / "examples"
+TINY = EXAMPLES / "tiny.toml"
 
 
 @pytest.mark.training
@@ -27,6 +34,10 @@ def test_both_stages_make_weights_that_animate(tmp_path, monkeypatch, capsys, fa
         assert losses[-1] < 0.95 * losses[0], f"{name} learns nothing: {losses}"
     parts = ("encoder", "landmarks", "mouth", "eyes", "warp", "audio", "emotion", "flow")
     assert all(checkpoints.checkpoints(Path("run"), name) for name in parts)
+    info = media_info(Path("run/flow-000100.mp4"))
+    assert info is not None
+    assert info.audio
+    assert info.video
     made = ["--weights", "tiny.safetensors", "--crop", "none", "-o", "a.mp4"]
     assert run(["animate", str(face_file), str(speech_file), *made]) == ExitCode.OK
     assert Path("a.mp4").stat().st_size > 1000
@@ -35,6 +46,26 @@ def test_both_stages_make_weights_that_animate(tmp_path, monkeypatch, capsys, fa
     with safe_open("tiny.safetensors", "pt") as first, safe_open("again.safetensors", "pt") as again:
         assert again.metadata() == first.metadata()  # in no order
         assert all(torch.equal(again.get_tensor(key), first.get_tensor(key)) for key in first.keys())  # noqa: SIM118
+
+
+@pytest.mark.training
+def test_the_published_decoder_learns_from_drawn_people_who_speak(tmp_path, monkeypatch, capsys):
+    """Stage 1 from portraits, listeners from synthetic speech, clips that are drawn, cached and learnt from."""
+    monkeypatch.chdir(tmp_path)
+    assert run(["train", "all", str(EXAMPLES / "tiny-warped.toml"), "--run", "run", "-o", "tiny.safetensors"]) == 0
+    said = capsys.readouterr().err
+    for name, loss in (("autoencoder", "l1"), ("audio", "lips"), ("flow", "field")):
+        losses = [float(value) for value in re.findall(rf"{name} \d+/\d+ .*?{loss} ([\d.]+)", said)]
+        assert losses[-1] < 0.95 * losses[0], f"{name} learns nothing: {losses}"
+    labels = {clip.emotion for clip in map(CachedClip._make, read_index(Path("run/cache"))["clips"])}
+    assert labels <= set(EMOTIONS)  # every drawn clip is labelled
+    info = media_info(Path("run/flow-000100.mp4"))
+    assert info is not None
+    assert info.audio
+    *_, start = read_rows(Path("run") / STARTS)
+    assert start["commit"] is None or len(start["commit"]) >= 40
+    assert recorded(Path("run")).model.name == "tiny-warped"
+    assert load_model("tiny.safetensors").config == recorded(Path("run")).model
 
 
 def test_where_weights_cannot_go_is_told_before_anything_is_trained(tmp_path, capsys):
