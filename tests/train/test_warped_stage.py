@@ -13,6 +13,7 @@ from floatcli.checkpoint.load import load_model
 from floatcli.cli.app import run as cli
 from floatcli.errors import ExitCode, InputError, UsageError
 from floatcli.models.audio_encoder import AudioEncoder
+from floatcli.models.motion_basis import MotionBasis
 from floatcli.models.motion_encoder import MotionEncoder
 from floatcli.train import autoencoder_stage, warped_stage
 from floatcli.train.audio_stage import AudioPart, EmotionPart
@@ -215,14 +216,15 @@ def test_an_anchored_model_learns_nothing_from_clips_and_parts_are_of_their_deco
 def test_what_it_learns_is_exported_and_animates(tmp_path, face_file, speech_file):
     chosen = settings(l1=1)
     warped_stage.train_stage(chosen, (), "drawn", tmp_path, lambda line: None)
-    flow = FlowPart(TINY, AudioEncoder(MODEL))
-    flow.field = type(flow.field)(MODEL)
+    learnt = torch.load(tmp_path / "autoencoder-0000002.pt", weights_only=True)["average"]
+    basis = MotionBasis(MODEL)
+    basis.load_state_dict({"weight": learnt["basis.weight"]})
+    flow = FlowPart(MODEL, AudioEncoder(MODEL), basis)
     for name, part in (("audio", AudioPart(MODEL)), ("emotion", EmotionPart(MODEL)), ("flow", flow)):
         Run(name, part, LoopConfig(), tmp_path).save()
     weights = tmp_path / "made.safetensors"
     export_run(chosen.model, tmp_path, weights)
     model = load_model(weights)
-    learnt = torch.load(tmp_path / "autoencoder-0000002.pt", weights_only=True)["average"]
     for name in ("motion_encoder.stem.weight", "basis.weight", "decoder.start"):
         assert torch.allclose(model.state_dict()[name], learnt[name], atol=2e-3)
     video = tmp_path / "a.mp4"
