@@ -19,7 +19,8 @@ import numpy as np
 from PIL import Image
 
 from floatcli import FloatPipeline
-from floatcli.config import CropConfig, RunConfig, SampleConfig
+from floatcli.config import CropConfig, SampleConfig
+from floatcli.device import CPU_FRAMES
 from floatcli.inputs import read_speech
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -32,7 +33,7 @@ class Setting:
     seconds: float = 4
     pixels: int = 512
     nfe: int = 10
-    batch: int = RunConfig.batch_size
+    batch: int = CPU_FRAMES
 
 
 VARIED = {"seconds": (2, 4, 8, 16), "pixels": (256, 512), "nfe": (5, 10, 20), "batch": (1, 4, 8, 16)}

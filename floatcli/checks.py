@@ -88,7 +88,7 @@ def check_run(run: RunConfig) -> None:
         raise UsageError(f"there is no dtype {run.dtype!r}", f"choose from {', '.join(DTYPES)}")
     if not _DEVICE.fullmatch(run.device):
         raise UsageError(f"there is no device {run.device!r}", "choose from auto, cpu, cuda, cuda:N, mps")
-    if not 1 <= run.batch_size <= LARGEST_BATCH:
+    if run.batch_size is not None and not 1 <= run.batch_size <= LARGEST_BATCH:
         said = f"batch-size must lie in 1..{LARGEST_BATCH}, not {run.batch_size}"
         raise UsageError(said, "8 suits most machines")
     if not 1 <= run.together <= MOST_TOGETHER:

@@ -275,7 +275,7 @@ class RunConfig:
 
     device: str = "auto"  # "auto" (cuda, mps, cpu, in that order) or a torch device
     dtype: str = "auto"  # "auto" (float32), "float32", "bfloat16" or "float16"
-    batch_size: int = 8  # frames decoded at a time
+    batch_size: int | None = None  # frames decoded at a time; None is 8, on a GPU what its free memory holds
     together: int = 1  # clips of a batch that may share calls of the networks
     compile: bool = False  # whether networks are compiled where there are frames enough for it to pay
 

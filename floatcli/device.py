@@ -12,6 +12,7 @@ import torch
 
 from floatcli.checks import AUTO
 from floatcli.compiling import compiling_told
+from floatcli.config import ModelConfig
 from floatcli.errors import DeviceError
 
 
@@ -37,6 +38,31 @@ def choose_device(name: str) -> torch.device:
 def choose_dtype(name: str) -> torch.dtype:
     """The number format of a name. "auto" is float32, as the weights were trained."""
     return torch.float32 if name == AUTO else getattr(torch, name)
+
+
+#: Frames decoded at a time on a CPU, where more gain nothing.
+CPU_FRAMES = 8
+#: Of a GPU's free memory, what one batch of frames may take: others come and go beside it.
+_SHARE = 0.25
+#: Maps of the finest level that decoding holds for each frame at a time (benchmarks/NOTES.md).
+_MAPS = 4
+
+
+def frames_at_once(config: ModelConfig, device: torch.device) -> int:
+    """Frames to decode at a time where nobody says: 8, on a GPU as many as a quarter of its free memory holds."""
+    if device.type != "cuda":
+        return CPU_FRAMES
+    fitting = int(_SHARE * torch.cuda.mem_get_info(device)[0] / _frame_bytes(config))
+    return min(max(fitting, 1), config.window)  # frames come window by window
+
+
+def _frame_bytes(config: ModelConfig) -> int:
+    """Bytes that decoding holds for each frame of a batch, in float32."""
+    if config.decoder == "anchored":
+        side, channels = max(config.anchored.output_sizes), 4  # colour and matte
+    else:
+        side, channels = config.image_size, config.channels_at(config.image_size)
+    return _MAPS * channels * side**2 * torch.float32.itemsize
 
 
 _TURNS: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)

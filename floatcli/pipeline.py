@@ -25,7 +25,7 @@ from floatcli.checkpoint.store import choice_of_weights, file_digest, find_weigh
 from floatcli.checks import AUTO, check_crop, check_run, check_sample, check_windows
 from floatcli.clip import Clip, Stages, ignore
 from floatcli.config import CropConfig, RunConfig, SampleConfig
-from floatcli.device import choose_device, choose_dtype, memory_told
+from floatcli.device import choose_device, choose_dtype, frames_at_once, memory_told
 from floatcli.errors import UsageError, WeightsError
 from floatcli.flow.sampler import sample_motion
 from floatcli.flow.solvers import check_objective, resolved
@@ -63,7 +63,7 @@ class FloatPipeline:
         check_run(run)
         self.device = choose_device(run.device)
         self.dtype = choose_dtype(run.dtype)
-        self.batch_size = run.batch_size
+        self.batch_size = run.batch_size or frames_at_once(model.config, self.device)
         self.overlaps = self.device.type == "cuda"  # motion and the frames before it; a CPU has nothing left for that
         keep_memory()
         self.model = model.eval()
@@ -73,7 +73,7 @@ class FloatPipeline:
         self.notices = _Remarks(notice)
         self.stages = Stages(stage)
         self._tell = notice
-        self.networks = Networks(self.model, self.device, self.dtype, run.batch_size, run.together, run.compile)
+        self.networks = Networks(self.model, self.device, self.dtype, self.batch_size, run.together, run.compile)
         self.ear = Ear(self.model, self.device, self.dtype)
         self.portraits = PortraitReader(self.model, self.device, self.notices)
 
@@ -83,7 +83,7 @@ class FloatPipeline:
         source: str | Path | None = None,
         device: str = RunConfig.device,
         dtype: str = RunConfig.dtype,
-        batch_size: int = RunConfig.batch_size,
+        batch_size: int | None = RunConfig.batch_size,
         notice: Callable[[str], None] = ignore,
         stage: Callable[[str], None] = ignore,
         together: int = RunConfig.together,
@@ -96,7 +96,7 @@ class FloatPipeline:
                 embedded one.
             device: "auto" or a torch device.
             dtype: "auto" (float32), "float32", "bfloat16" or "float16".
-            batch_size: Frames decoded at a time.
+            batch_size: Frames decoded at a time; None is 8, on a GPU as many as its free memory holds.
             notice: As for the class.
             stage: As for the class.
             together: Clips that share calls of the networks where several threads iterate over one each. Above 1,

@@ -68,7 +68,10 @@ SaveMotion = Annotated[
 
 Device = Annotated[str, Option(help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=MACHINE)]
 Dtype = Annotated[str, Option(help=f"{', '.join(DTYPES)}; auto is float32, exact.", rich_help_panel=MACHINE)]
-BatchSize = Annotated[int, Option(help="Frames decoded at a time.", rich_help_panel=MACHINE)]
+BatchSize = Annotated[
+    int | None,
+    Option(help="Frames decoded at a time. \\[8; on a GPU what its free memory holds]", rich_help_panel=MACHINE),
+]
 Compile = Annotated[
     bool,
     Option(
