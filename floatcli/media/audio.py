@@ -11,14 +11,13 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
-import ffmpeg
 import numpy as np
 import torch
 import torchaudio
 from torch import Tensor
 
 from floatcli.errors import InputError
-from floatcli.media.ffmpeg import MediaInfo, ffmpeg_executable, file_argument, last_word, media_info
+from floatcli.media.ffmpeg import MediaInfo, ffmpeg_executable, file_input, last_word, media_info
 
 #: Speech shorter than one frame of video says nothing, seconds.
 SHORTEST = 0.04
@@ -172,7 +171,7 @@ class _Recording:
         unusual = info.audio_rate // math.gcd(info.audio_rate, _COMMON_RATE) > _WIDEST_RATIO
         self._command = (
             # AU: the one plain format of floats whose header tells rate and channels and doesn't need seeking
-            ffmpeg.input(file_argument(path))
+            file_input(path)
             .output("pipe:1", map="0:a:0", format="au", acodec="pcm_f32be", **({"ar": _COMMON_RATE} if unusual else {}))
             .global_args("-nostdin", "-v", "error")
             .compile(cmd=ffmpeg_executable())

@@ -8,6 +8,9 @@ import subprocess
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+import ffmpeg
 
 from floatcli.errors import FfmpegError
 
@@ -36,6 +39,21 @@ def ffmpeg_executable() -> str:
 def file_argument(path: Path) -> str:
     """A path as ffmpeg takes it: with its protocol, so that no character of a name means anything."""
     return f"file:{path}"
+
+
+#: Formats that hold their sound and pictures themselves. Others, playlists and scripts above all, name files or
+#: addresses that ffmpeg would then read: a file from a stranger shall not have that done.
+_FORMATS = (
+    "aac", "ac3", "aiff", "amr", "amrnb", "amrwb", "ape", "asf", "au", "av1", "avi", "caf", "dts", "dv", "eac3",
+    "flac", "flv", "gif", "gsm", "h264", "hevc", "ivf", "m4v", "matroska", "mlp", "mov", "mp3", "mpc", "mpc8", "mpeg",
+    "mpegts", "mpegvideo", "mxf", "nut", "ogg", "rm", "sox", "tak", "truehd", "tta", "voc", "w64", "wav", "wtv", "wv",
+)  # fmt: skip
+_ALONE = {"protocol_whitelist": "file", "format_whitelist": ",".join(_FORMATS)}
+
+
+def file_input(path: Path) -> Any:
+    """A file as ffmpeg-python's input, which reads it and nothing else."""
+    return ffmpeg.input(file_argument(path), **_ALONE)
 
 
 def last_word(stderr: bytes) -> str:
@@ -95,7 +113,8 @@ class MediaInfo:
 
 def media_info(path: Path) -> MediaInfo | None:
     """What ffmpeg says about a file; None where it can't make sense of it."""
-    command = [ffmpeg_executable(), "-hide_banner", "-nostdin", "-i", file_argument(path)]
+    alone = [word for name, value in _ALONE.items() for word in (f"-{name}", value)]
+    command = [ffmpeg_executable(), "-hide_banner", "-nostdin", *alone, "-i", file_argument(path)]
     said = subprocess.run(command, capture_output=True, check=False).stderr.decode(errors="replace")
     if not re.search(r"^Input #0, ", said, re.MULTILINE):
         return None

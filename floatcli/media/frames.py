@@ -14,7 +14,7 @@ import numpy as np
 
 from floatcli.checks import check_source
 from floatcli.errors import InputError
-from floatcli.media.ffmpeg import ffmpeg_executable, file_argument, last_word, media_info
+from floatcli.media.ffmpeg import ffmpeg_executable, file_input, last_word, media_info
 
 
 def check_video(path: Path) -> None:
@@ -33,7 +33,7 @@ def video_frames(path: Path, fps: int) -> Iterator[np.ndarray]:
     Raises:
         InputError: there are none.
     """
-    command = _pictures(ffmpeg.input(file_argument(path))["V:0"].filter("fps", fps, start_time=0))
+    command = _pictures(file_input(path)["V:0"].filter("fps", fps, start_time=0))
     count = 0
     with tempfile.TemporaryFile() as said:
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said) as process:
@@ -72,7 +72,7 @@ def video_sound(path: Path, rate: int) -> np.ndarray:
     Raises:
         InputError: it can't be decoded.
     """
-    sound = ffmpeg.input(file_argument(path))["a:0"].filter("aformat", channel_layouts="mono")
+    sound = file_input(path)["a:0"].filter("aformat", channel_layouts="mono")
     sound = sound.filter("aresample", rate, **{"async": 1, "first_pts": 0})  # silence where there is none
     done = subprocess.run(_compiled(sound, format="s16le", acodec="pcm_s16le"), capture_output=True)
     if not done.stdout:

@@ -14,7 +14,7 @@ from floatcli.config import VideoConfig
 from floatcli.errors import InputError, UsageError
 from floatcli.files import check_place, temporary_beside
 from floatcli.media.encoder import Encoder
-from floatcli.media.ffmpeg import MediaInfo, ffmpeg_executable, file_argument, media_info
+from floatcli.media.ffmpeg import MediaInfo, ffmpeg_executable, file_argument, file_input, media_info
 
 
 @dataclass(frozen=True)
@@ -269,7 +269,7 @@ def _sound(
     speech: Path, container: Container, config: VideoConfig, seconds: float | None
 ) -> tuple[Any, dict[str, Any]]:
     """The first sound of a file, from its first sample on as ``load_speech`` hears it, and how to encode it."""
-    source = ffmpeg.input(file_argument(speech))["a:0"]
+    source = file_input(speech)["a:0"]
     length: dict[str, Any] = {} if seconds is None else {"t": f"{seconds:.6f}"}
     info = media_info(speech)
     if config.copy_audio and info is not None and container.takes(info) and not info.video:

@@ -159,7 +159,7 @@ def test_recordings_that_are_none(tmp_path: Path, recording) -> None:
     (tmp_path / "text.wav").write_text("hello there, this is not sound\n" * 100)
     refused(tmp_path / "text.wav", "no recording")
     Image.new("RGB", (32, 32)).save(tmp_path / "picture.png")
-    refused(tmp_path / "picture.png", "has no sound")
+    refused(tmp_path / "picture.png", "no recording")
     refused(recording("short.wav", np.ones((300, 1)), RATE), "too short")
     refused(recording("shorter.wav", np.ones((639, 1)), RATE), r"too short \(39.9 ms\)")
     refused(recording("slow.wav", np.ones((3, 1)), 1), "has 1 samples a second, too few for speech")
