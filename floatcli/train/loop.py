@@ -40,6 +40,8 @@ class LoopConfig:
     lr: float = 1e-3
     warmup: int = 200  # steps of linear rise
     schedule: str = "cosine"  # after it: half a cosine down to a fiftieth, or constant
+    beta2: float = 0.98  # how much of the squares of gradients before is kept
+    weight_decay: float = 1e-4  # decoupled (AdamW): a step takes the rate's share of it; with 0 this is plain Adam
     grad_norm: float = 1.0  # longer gradients are cut to it; an adversary's are not
     ema: float = 0.998  # decay of the running average that is exported
     precision: str = "auto"  # of networks: bfloat16 on GPUs that have it, else float32; or as named
@@ -52,6 +54,9 @@ class LoopConfig:
         for name in ("steps", "batch", "accumulate", "save_every", "log_every", "keep"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, not at least 1")
+        for name in ("beta2", "weight_decay"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, not in 0..1 without 1")
         for name, there in (("precision", PRECISIONS), ("schedule", SCHEDULES)):
             if getattr(self, name) not in there:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, not one of {', '.join(there)}")
@@ -159,7 +164,8 @@ class Run:
         self.module = module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(module).requires_grad_(False)
         learnt = [p for p in module.parameters() if p.requires_grad]
-        self.optimiser = torch.optim.AdamW(learnt, lr=config.lr, betas=(0.9, 0.98), weight_decay=1e-4)
+        betas = (0.9, config.beta2)
+        self.optimiser = torch.optim.AdamW(learnt, lr=config.lr, betas=betas, weight_decay=config.weight_decay)
         self.learners: list[tuple[nn.Module, torch.optim.Optimizer]] = [(module, self.optimiser)]
         if adversary is not None:
             adversary.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -37,6 +37,8 @@ class WarpedSettings(LoopConfig):
     lr: float = 2e-4
     warmup: int = 0
     schedule: str = "constant"
+    beta2: float = 0.999  # with the next, Adam as it comes
+    weight_decay: float = 0.0
     l1: float = 1.0
     perceptual: float = 10.0
     component: float = 100.0  # perceptual, within boxes of eyes and mouth

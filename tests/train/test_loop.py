@@ -207,11 +207,25 @@ def test_rate_rises_then_falls_or_stays():
 
 @pytest.mark.parametrize(
     ("change", "said"), [({"accumulate": 0}, "accumulate is 0"), ({"schedule": "step"}, "cosine, constant"),
-                         ({"precision": "int8"}, "auto, float32, bfloat16"), ({"keep": 0}, "keep is 0")]
+                         ({"precision": "int8"}, "auto, float32, bfloat16"), ({"keep": 0}, "keep is 0"),
+                         ({"weight_decay": -0.1}, "weight_decay is -0.1"), ({"beta2": 1.0}, "beta2 is 1.0")]
 )  # fmt: skip
 def test_settings_that_cannot_be_meant(change, said):
     with pytest.raises(ValueError, match=said):
         LoopConfig(**change)
+
+
+def test_without_decay_it_is_adam_and_with_it_weights_shrink(tmp_path):
+    def moved(steps=1, **change):
+        config = LoopConfig(steps=steps, warmup=0, schedule="constant", lr=1e-2, **change)
+        run = Run("p", module(), config, tmp_path / f"{steps}{change}")
+        run.train(draw, silent)
+        return run.module.weight.detach() - module().weight.detach()
+
+    adam = moved(weight_decay=0.0)
+    torch.testing.assert_close(adam.abs(), torch.full_like(adam, 1e-2))  # its first step goes as far everywhere
+    torch.testing.assert_close(adam - moved(weight_decay=0.5), 1e-2 * 0.5 * module().weight.detach())
+    assert not torch.equal(moved(3, beta2=0.5), moved(3, beta2=0.999))
 
 
 @pytest.mark.parametrize(
