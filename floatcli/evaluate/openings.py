@@ -10,6 +10,7 @@ import numpy as np
 from floatcli.evaluate.curves import count_spells
 
 SHUT = 0.9  # of its usual darkness, lashes and brow included, below which an eye is shut
+_DEVIATION = 1.4826  # of a normal distribution, over the median of what it is off
 _INSIDE = np.array([0.8, 0.6])  # of the mouth's box, its middle: width and height
 
 
@@ -38,8 +39,14 @@ def darkness(frame: np.ndarray, box: np.ndarray, inside: np.ndarray) -> float:
 
 
 def blink_count(opening: np.ndarray) -> int:
-    """Times that an eye, whose opening is (F,), shuts: comes down past SHUT of what it usually is."""
-    return count_spells(opening < SHUT * np.median(opening))
+    """Times that an eye, whose opening is (F,), shuts: comes down past SHUT of what it usually is.
+
+    And further than it flickers otherwise, as it does in small pictures that a box does not follow evenly: by more than
+    four standard deviations, as the median of what it is off tells them.
+    """
+    usual = np.median(opening)
+    flicker = _DEVIATION * np.median(np.abs(opening - usual))
+    return count_spells(opening < min(SHUT * usual, usual - 4 * flicker))
 
 
 def _part(picture: np.ndarray, middle: np.ndarray, half: np.ndarray) -> np.ndarray:

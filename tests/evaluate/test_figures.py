@@ -10,7 +10,7 @@ from floatcli.evaluate.following import follow
 from floatcli.evaluate.frechet import Moments, frechet_distance, symmetric_root
 from floatcli.evaluate.lip_sync import REACH, loudness, synchrony
 from floatcli.evaluate.motion_figures import agreement, head_range, jerk
-from floatcli.evaluate.openings import blink_count, eye_opening, mouth_opening
+from floatcli.evaluate.openings import SHUT, blink_count, eye_opening, mouth_opening
 from floatcli.evaluate.paper import align_faces
 from floatcli.evaluate.pictures import boxes_of_parts, compare, mean_figures
 from floatcli.evaluate.report import tables
@@ -84,6 +84,14 @@ def test_blinks_are_counted_from_pixels():
     frames = [painted(0.3, shut=k in (5, 6, 20, 30, 31)) for k in range(40)]
     assert blink_count(eye_opening(frames, BOXES[[0] * 40])) == 3
     assert blink_count(eye_opening([painted(k / 40) for k in range(40)], BOXES[[0] * 40])) == 0
+
+
+def test_flicker_is_no_blink():
+    opening = 1 + 0.06 * np.random.default_rng(0).standard_normal(500)
+    assert (opening < SHUT).any()
+    assert blink_count(opening) == 0
+    opening[100:103] = 0.5
+    assert blink_count(opening) == 1
 
 
 def test_a_drawn_face_that_sways_is_followed_and_its_mouth_and_eyes_are_read():
