@@ -40,6 +40,13 @@ def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
         raise ValueError(f"{name} is {value!r}, not one of {', '.join(choices)}")
 
 
+def _check_sizes(**sizes: int | tuple[int, ...]) -> None:
+    for name, size in sizes.items():
+        for each in size if isinstance(size, tuple) else (size,):
+            if not 1 <= each <= LARGEST_SIZE:
+                raise ValueError(f"{name} is {each}, not in 1..{LARGEST_SIZE}")
+
+
 def _check_divides(name: str, value: int, of_name: str, of: int) -> None:
     if value < 1 or of % value:
         raise ValueError(f"{name} {value} does not divide {of_name} {of}")
@@ -67,6 +74,9 @@ class Wav2Vec2Size:
             raise ValueError(f"feature_norm is {self.feature_norm!r}, neither 'group' nor 'layer'")
         if not len(self.conv_dim) == len(self.conv_kernel) == len(self.conv_stride):
             raise ValueError("conv_dim, conv_kernel and conv_stride differ in length")
+        _check_sizes(hidden=self.hidden, layers=self.layers, intermediate=self.intermediate)
+        _check_sizes(conv_dim=self.conv_dim, conv_kernel=self.conv_kernel, conv_stride=self.conv_stride)
+        _check_sizes(position_kernel=self.position_kernel)
         _check_divides("heads", self.heads, "hidden", self.hidden)
         _check_divides("position_groups", self.position_groups, "hidden", self.hidden)
 
@@ -103,6 +113,7 @@ class FieldSize:
         _check_choice("conditioning", self.conditioning, CONDITIONINGS)
         if self.reach < 0:
             raise ValueError(f"reach is {self.reach}, not at least 0")
+        _check_sizes(width=self.width, depth=self.depth, mlp_ratio=self.mlp_ratio, time_features=self.time_features)
         _check_divides("heads", self.heads, "width", self.width)
 
 
@@ -159,6 +170,7 @@ class ModelConfig:
         missing = [r for r in self.resolutions if r not in dict(self.channels)]
         if missing:
             raise ValueError(f"channels has no entry for resolution {missing[0]}")
+        _check_sizes(channels=tuple(count for _, count in self.channels))
         if not 1 <= self.basis_size <= self.motion_dim:
             raise ValueError(f"basis_size {self.basis_size} is not in 1..{self.motion_dim}, the motion_dim")
         if self.decoder not in ("warped", "anchored"):
@@ -166,11 +178,8 @@ class ModelConfig:
         _check_choice("objective", self.objective, OBJECTIVES)
         if not 0 <= self.preceding <= self.window:
             raise ValueError(f"preceding {self.preceding} is not in 0..{self.window}, the window")
-        for name in ("window", "fps", "sample_rate", "audio_dim"):
-            if not 1 <= getattr(self, name) <= LARGEST_SIZE:
-                raise ValueError(f"{name} is {getattr(self, name)}, not in 1..{LARGEST_SIZE}")
-        if self.motion_dim > LARGEST_SIZE:
-            raise ValueError(f"motion_dim is {self.motion_dim}, not in 1..{LARGEST_SIZE}")
+        _check_sizes(window=self.window, fps=self.fps, sample_rate=self.sample_rate, audio_dim=self.audio_dim)
+        _check_sizes(motion_dim=self.motion_dim)
         if not self.emotions:
             raise ValueError("emotions are none")
         for name in ("coefficient_names", "coefficient_scales"):
@@ -204,7 +213,11 @@ def build(cls: type, values: Any, where: str) -> Any:
     unknown = sorted(set(values) - set(hints))
     if unknown:
         raise ValueError(f"{where} has unknown keys: {', '.join(unknown)}")
-    return cls(**{key: _convert(hints[key], value, f"{where}.{key}") for key, value in values.items()})
+    converted = {key: _convert(hints[key], value, f"{where}.{key}") for key, value in values.items()}
+    try:
+        return cls(**converted)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:

@@ -42,7 +42,7 @@ class DrawnConfig:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        for name, least in (("identities", 0), ("shard", 1), ("restyled", 0), ("size", 32)):
+        for name, least in (("identities", 0), ("shard", 1), ("restyled", 0), ("size", 32), ("seed", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} is {getattr(self, name)}, not at least {least}")
 

@@ -54,9 +54,16 @@ class LoopConfig:
         for name in ("steps", "batch", "accumulate", "save_every", "log_every", "keep"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, not at least 1")
-        for name in ("beta2", "weight_decay"):
+        for name in ("warmup", "seed"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}, not at least 0")
+        for name in ("beta2", "weight_decay", "ema"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, not in 0..1 without 1")
+        if not 0 < self.lr < math.inf:
+            raise ValueError(f"lr is {self.lr}, not a number above 0")
+        if not self.grad_norm > 0:
+            raise ValueError(f"grad_norm is {self.grad_norm}, not above 0 (inf: gradients are left as they are)")
         for name, there in (("precision", PRECISIONS), ("schedule", SCHEDULES)):
             if getattr(self, name) not in there:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, not one of {', '.join(there)}")

@@ -86,14 +86,6 @@ class AutoencoderSettings:
             raise ValueError(f"workers are {self.workers}, not 0 or more")
 
 
-def _stated(base: ModelConfig, values: dict[str, Any]) -> dict[str, Any]:
-    """A model as TOML has it. With another decoder than these values ask for, its coefficients have other meanings."""
-    stated = json.loads(base.to_json())
-    if isinstance(model := values.get("model"), dict) and model.get("decoder", base.decoder) != base.decoder:
-        stated |= {"coefficient_names": [], "coefficient_scales": []}
-    return stated
-
-
 def _over(base: Any, values: Any) -> Any:
     """Tables within tables, with other values where there are any."""
     if not isinstance(base, dict) or not isinstance(values, dict):
@@ -118,7 +110,8 @@ def load_settings(path: Path, base: ModelConfig | None = None) -> Settings:
         base: Of weights to start from: what the file does not say of the model.
 
     Raises:
-        InputError: The file is not there, is not TOML, or has unknown or ill-typed keys.
+        InputError: The file is not there, is not TOML, has unknown or ill-typed keys, or asks for another decoder than
+            the weights have, of which no part could be used.
     """
     try:
         values = tomllib.loads(path.read_text("utf-8"))
@@ -131,9 +124,11 @@ def load_settings(path: Path, base: ModelConfig | None = None) -> Settings:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not TOML: {error}", "mend that line") from None
     if base is not None:
-        values["model"] = _over(_stated(base, values), values.get("model", {}))
+        values["model"] = _over(json.loads(base.to_json()), values.get("model", {}))
     try:
         settings = build(Settings, values, "settings")
+        if base is not None and base.decoder != settings.model.decoder:
+            raise ValueError(f"[model] is {settings.model.decoder}, the weights to start from are {base.decoder}")
         if settings.model.decoder == "warped":
             return settings
         scales = tuple(float(s) for s in SCALE)
@@ -141,5 +136,5 @@ def load_settings(path: Path, base: ModelConfig | None = None) -> Settings:
         return dataclasses.replace(settings, model=model)
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"{path}: {error}", "weights/embedded.toml and examples/tiny-warped.toml have every key"
+            f"{path}: {error}", "mend that; weights/embedded.toml and examples/tiny-warped.toml show every key"
         ) from None

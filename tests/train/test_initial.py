@@ -98,7 +98,8 @@ def test_the_weights_say_what_the_settings_do_not(tmp_path: Path):
     assert model == replace(CONFIG, name="ben", field=replace(CONFIG.field, reach=7))
     assert load_settings(tmp_path / "a.toml").model.motion_dim == ModelConfig().motion_dim
     (tmp_path / "a.toml").write_text('[model]\ndecoder = "warped"\n')
-    assert load_settings(tmp_path / "a.toml", CONFIG).model.coefficient_names == ()
+    with pytest.raises(InputError, match=r"\[model\] is warped, the weights to start from are anchored"):
+        load_settings(tmp_path / "a.toml", CONFIG)
     (tmp_path / "a.toml").write_text("model = 3")
     with pytest.raises(InputError, match="model is not an object"):
         load_settings(tmp_path / "a.toml", CONFIG)

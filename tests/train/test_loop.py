@@ -208,7 +208,10 @@ def test_rate_rises_then_falls_or_stays():
 @pytest.mark.parametrize(
     ("change", "said"), [({"accumulate": 0}, "accumulate is 0"), ({"schedule": "step"}, "cosine, constant"),
                          ({"precision": "int8"}, "auto, float32, bfloat16"), ({"keep": 0}, "keep is 0"),
-                         ({"weight_decay": -0.1}, "weight_decay is -0.1"), ({"beta2": 1.0}, "beta2 is 1.0")]
+                         ({"weight_decay": -0.1}, "weight_decay is -0.1"), ({"beta2": 1.0}, "beta2 is 1.0"),
+                         ({"lr": -1.0}, "lr is -1"), ({"lr": float("nan")}, "lr is nan"), ({"seed": -1}, "seed is -1"),
+                         ({"ema": 5.0}, "ema is 5"), ({"grad_norm": -1.0}, "grad_norm is -1"),
+                         ({"warmup": -5}, "warmup is -5")]
 )  # fmt: skip
 def test_settings_that_cannot_be_meant(change, said):
     with pytest.raises(ValueError, match=said):
