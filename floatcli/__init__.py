@@ -5,6 +5,7 @@ Names are looked up when first used, so that importing the package (and ``floatc
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from floatcli.version import __version__
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from floatcli.edits import BasisEdit, edited
     from floatcli.motion import Motion
     from floatcli.pipeline import FloatPipeline
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's threads leave the cores they wait on to ffmpeg
 
 __all__ = ["BasisEdit", "Clip", "FloatPipeline", "Motion", "__version__", "edited"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from floatcli.cli.signals import Interrupted, catch_signals
@@ -11,7 +10,6 @@ from floatcli.cli.signals import Interrupted, catch_signals
 def main() -> None:
     """Run the command line and leave with its exit code."""
     catch_signals()  # before anything that takes a moment to import
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's threads leave the cores they wait on to ffmpeg
     try:
         from floatcli.cli.app import run
     except Interrupted as stop:

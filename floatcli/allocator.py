@@ -33,6 +33,15 @@ def keep_memory() -> None:
     _set({**_KEPT, _ARENA_MAX: 1})
 
 
+def release_memory() -> None:
+    """Give the system what this process keeps and does not use just now.
+
+    Else what is free in pieces too small for the next large map stays, and more is taken, a little every minute.
+    """
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
+        libc.malloc_trim(0)
+
+
 class PlainThread:
     """A thread whose memory comes and goes as in a process that has left glibc's settings alone.
 

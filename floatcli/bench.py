@@ -39,7 +39,8 @@ from floatcli.version import __version__
 BATCHES = (1, 4, 8)
 _RSS_UNIT = 1e6 if sys.platform == "darwin" else 1e3  # of what the system says, in MB
 PLAIN = Path(__file__).parents[1] / "benchmarks/plain.py"
-_WHOLE, _CHANNELS, _MAPS = 1024, 128, 128  # sizes of what the machine is measured by
+_WHOLE, _CHANNELS, _MAPS, _MANY = 1024, 128, 128, 8  # sizes of what the machine is measured by
+_GPU = 8  # times as large on a GPU, which is done with these before the next is asked of it
 
 
 @dataclass(frozen=True)
@@ -137,18 +138,19 @@ class Bench:
             for stage in self.stages(Path(folder)):
                 told(stage.name)
                 rows.append(self._row(stage))
+        peaks = self._peaks()
         told("machine")
-        on = self.pipe.device
         whole = rows[-1]
-        return Report(
-            self._machine(),
-            rows,
-            statistics.median(self.first),
-            whole.frames / self.config.fps / whole.seconds,
-            None if self.plain else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _RSS_UNIT,
-            torch.cuda.max_memory_allocated(on) / 1e6 if on.type == "cuda" and not self.plain else None,
-            self._about(),
-        )
+        first, realtime = statistics.median(self.first), whole.frames / self.config.fps / whole.seconds
+        return Report(self._machine(), rows, first, realtime, *peaks, self._about())
+
+    def _peaks(self) -> tuple[float | None, float | None]:
+        """MB of memory so far, and of a GPU's; None of a machine that the plain rendering used too."""
+        if self.plain:
+            return None, None
+        on = self.pipe.device
+        gpu = torch.cuda.max_memory_allocated(on) / 1e6 if on.type == "cuda" else None
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _RSS_UNIT, gpu
 
     def _about(self) -> dict[str, Any]:
         """What was measured, on what."""
@@ -160,6 +162,7 @@ class Bench:
             "weights": str(pipe.weights),
             "device": gpu or str(pipe.device),
             "dtype": str(pipe.dtype).removeprefix("torch."),
+            "batch_size": pipe.batch_size,
             "threads": torch.get_num_threads(),
         }
 
@@ -272,8 +275,11 @@ class Bench:
     def _machine(self) -> Machine:
         """The best of several runs of a matrix product, a 3x3 convolution and a copy."""
         device, dtype = self.pipe.device, self.pipe.dtype
-        square = torch.randn(_WHOLE, _WHOLE, device=device, dtype=dtype)
-        maps = torch.randn(8, _CHANNELS, _MAPS, _MAPS, device=device, dtype=dtype).to(memory_format=torch.channels_last)
+        times = _GPU if device.type == "cuda" else 1
+        whole, many = times * _WHOLE, times * _MANY
+        square = torch.randn(whole, whole, device=device, dtype=dtype)
+        maps = torch.randn(many, _CHANNELS, _MAPS, _MAPS, device=device, dtype=dtype)
+        maps = maps.to(memory_format=torch.channels_last)
         kernel = torch.randn(_CHANNELS, _CHANNELS, 3, 3, device=device, dtype=dtype).to(
             memory_format=torch.channels_last
         )
@@ -284,7 +290,7 @@ class Bench:
 
         with torch.inference_mode(), exactly():
             return Machine(
-                2 * _WHOLE**3 / best(lambda: square @ square) / 1e9,
+                2 * whole**3 / best(lambda: square @ square) / 1e9,
                 18 * maps.numel() * _CHANNELS / best(lambda: F.conv2d(maps, kernel, padding=1)) / 1e9,
                 2 * maps.nbytes / best(lambda: target.copy_(maps)) / 1e9,
             )

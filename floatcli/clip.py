@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import wave
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -34,18 +35,19 @@ class Stages:
 
     begin: Callable[[str], None] = ignore  # told the name of a stage when it begins
     seconds: dict[str, float] = field(default_factory=dict)
-    _nested: float = 0.0  # seconds of stages that were entered within the one at hand
+    _inside: threading.local = field(default_factory=threading.local)  # each thread is in stages of its own
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
         self.begin(name)
-        start, before, self._nested = perf_counter(), self._nested, 0.0
+        before = getattr(self._inside, "seconds", 0.0)  # of stages that were entered within the one around
+        start, self._inside.seconds = perf_counter(), 0.0
         try:
             yield
         finally:
             spent = perf_counter() - start
-            self.seconds[name] = self.seconds.get(name, 0.0) + spent - self._nested
-            self._nested = before + spent
+            self.seconds[name] = self.seconds.get(name, 0.0) + spent - self._inside.seconds
+            self._inside.seconds = before + spent
 
 
 @dataclass

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from floatcli.allocator import release_memory
 from floatcli.device import mixed
 from floatcli.inputs import ARRAYS, Source, read_speech
 from floatcli.media.audio import pieces, speech_blocks
@@ -183,6 +184,7 @@ class Ear:
     def _pieces(self, speech: Speech, padded: Padding) -> Iterator[Piece]:
         rate = speech.sample_rate
         for samples, before, count in pieces(speech.blocks(), PIECE * rate, CONTEXT * rate):
+            release_memory()  # of the frames since the piece before
             waveform = padded(speech.normalised(samples)[None])
             is_last = before + count == len(samples)
             yield Piece(waveform.to(self.device), before, count + is_last * (waveform.shape[1] - len(samples)))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from floatcli.compiling import PAYS_FROM, compile_networks
 from floatcli.config import SampleConfig
-from floatcli.desk import Desk, Service
+from floatcli.desk import Desk, Item, Result, Service
 from floatcli.device import mixed
 from floatcli.flow.sampler import sample_window
 from floatcli.flow.solvers import in_step
@@ -59,8 +59,15 @@ class Networks:
         self._compiles, self._expected = compiles, 0
         self._sampling = Service(self._sampled, lambda item: in_step(item.settings), lambda item: 1, together)
         self._drawing = Service(self._drawn, lambda item: True, lambda item: len(item.motion), batch_size)
-        # Frames first: clips that need a window gather while those that have one go through it.
-        self.desk = Desk(self._drawing, self._sampling) if together > 1 else None
+        self.desks = {} if together == 1 else self._desks(beside=device.type == "cuda")
+
+    def _desks(self, beside: bool) -> dict[Service, Desk]:
+        """Where each service is asked for: at desks of their own where frames are drawn beside motion.
+
+        Else at one, frames first: clips that need a window gather while those that have one go through it.
+        """
+        services = self._drawing, self._sampling
+        return {each: Desk(each) for each in services} if beside else dict.fromkeys(services, Desk(*services))
 
     def expect(self, frames: int) -> None:
         """Told of the frames of a clip to be: after enough of them, networks are compiled if they shall be."""
@@ -75,13 +82,15 @@ class Networks:
 
     def sample(self, condition: WindowCondition, x_0: Tensor, settings: SampleConfig) -> Tensor:
         """Motion (B, L, D) of a window. Raises DeviceError."""
-        window = Window(condition, x_0, settings)
-        return self._sampled([window])[0] if self.desk is None else self.desk.ask(self._sampling, window)
+        return self._ask(self._sampling, Window(condition, x_0, settings))
 
     def draw(self, portrait: Portrait, motion: Tensor) -> np.ndarray:
         """Frames (n, H, W, 3) uint8 of a portrait in motions (n, D). Raises DeviceError."""
-        scene = Scene(portrait, motion)
-        return self._drawn([scene])[0] if self.desk is None else self.desk.ask(self._drawing, scene)
+        return self._ask(self._drawing, Scene(portrait, motion))
+
+    def _ask(self, service: Service[Item, Result], item: Item) -> Result:
+        desk = self.desks.get(service)
+        return service.call([item])[0] if desk is None else desk.ask(service, item)
 
     def _sampled(self, windows: list[Window]) -> list[Tensor]:
         """Motion of windows whose solver goes in step."""

@@ -20,6 +20,7 @@ from floatcli.evaluate.curves import correlations
 from floatcli.evaluate.drawn_faces import Figures
 from floatcli.flow.sampler import noise_windows, sample_motion, sample_window
 from floatcli.models.conditions import WindowCondition
+from floatcli.train.dropout import Dropout
 from floatcli.train.flow_data import FlowData, heard_corpus
 from floatcli.train.flow_stage import FlowPart, train_flow
 from floatcli.train.frozen import named_basis
@@ -70,7 +71,7 @@ class MotionBench:
         config = variant.of(self.base)
         loop = dataclasses.replace(self.scale.loop, seed=seed)
         torch.manual_seed(seed)
-        part = FlowPart(config, self.audio, named_basis(config))
+        part = FlowPart(config, self.audio, named_basis(config), Dropout(emotion_with_audio=True))
         trial = Trial(config, train_flow(part, loop, self.data, run, self.log), self.held_out)
         return {row: trial.figures(sampling) for row, sampling in samplings(variant.name).items()}
 

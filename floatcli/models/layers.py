@@ -320,11 +320,12 @@ class StyledHead(nn.Module):
         self.scale = 1 / math.sqrt(inputs)
 
     def forward(self, x: Tensor, latent: Tensor) -> Tensor:
-        """(N, inputs, H, W) and latent (N, style_dim) to (N, outputs, H, W)."""
-        style = self.style(latent) * self.scale
-        # With so few outputs a weight per sample is cheaper than a modulated copy of the input.
-        weight = self.weight.flatten(1) * style[:, None, :]
-        return per_pixel(x, weight) + self.bias[:, None, None]
+        """(N, inputs, H, W) and latent (N, style_dim) to (N, outputs, H, W), in float32 whatever is around."""
+        with torch.autocast(x.device.type, enabled=False):  # coordinates come of it
+            style = self.style(latent.float()) * self.scale
+            # With so few outputs a weight per sample is cheaper than a modulated copy of the input.
+            weight = self.weight.flatten(1) * style[:, None, :]
+            return per_pixel(x.float(), weight) + self.bias[:, None, None]
 
 
 def fold(part: nn.Module) -> None:

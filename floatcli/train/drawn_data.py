@@ -47,6 +47,11 @@ class DrawnConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}, not at least {least}")
 
     @property
+    def shards(self) -> int:
+        """Files that the identities fill."""
+        return -(-self.identities // self.shard)
+
+    @property
     def clips_folder(self) -> Path:
         """Where clips go that are drawn."""
         return Path(self.folder) / "clips"
@@ -136,8 +141,7 @@ def draw_shards(config: DrawnConfig, log: Callable[[str], None]) -> None:
     if not config.identities:
         return
     _stamp(config)
-    count = -(-config.identities // config.shard)
-    missing = [index for index in range(count) if not _is_drawn(config, index)]
+    missing = [index for index in range(config.shards) if not _is_drawn(config, index)]
     if not missing:
         return
     with multiprocessing.get_context("spawn").Pool(min(len(missing), os.cpu_count() or 1)) as pool:
@@ -156,16 +160,25 @@ def _stamp(config: DrawnConfig) -> None:
 
 
 def _is_drawn(config: DrawnConfig, index: int) -> bool:
-    stems = [f"{index:04d}", *(f"{index:04d}-{version}" for version in range(1, config.restyled + 1))]
-    return all((Path(config.folder) / f"{stem}.pictures.npy").exists() for stem in stems)
+    return all(_there(Path(config.folder), stem) for stem in _stems(config, index))
+
+
+def _there(folder: Path, stem: str) -> bool:
+    return (folder / f"{stem}.pictures.npy").exists()
+
+
+def _stems(config: DrawnConfig, index: int) -> list[str]:
+    """What a shard and its restyled versions are called."""
+    return [f"{index:04d}", *(f"{index:04d}-{version}" for version in range(1, config.restyled + 1))]
 
 
 class DrawnSets:
-    """Random access to the shards that are there, memory-mapped."""
+    """Random access to the shards that settings ask for, as far as they are there, memory-mapped."""
 
     def __init__(self, config: DrawnConfig):
         self.config, folder = config, Path(config.folder)
-        self.shards = [_open(folder, path.name.split(".")[0]) for path in sorted(folder.glob("*.pictures.npy"))]
+        stems = [stem for index in range(config.shards) for stem in _stems(config, index)]
+        self.shards = [_open(folder, stem) for stem in stems if _there(folder, stem)]
         if not self.shards:
             raise InputError(f"no drawn portraits in {folder}", "draw some first: floatcli train draw CONFIG")
 

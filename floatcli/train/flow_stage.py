@@ -27,6 +27,7 @@ from floatcli.models.fmt import VectorField
 from floatcli.models.motion_basis import MotionBasis
 from floatcli.train.audio_stage import train_audio, train_emotion
 from floatcli.train.cached_data import open_cache
+from floatcli.train.dropout import Dropout, dropped
 from floatcli.train.flow_data import EMOTION_SOURCES, MIXED, NONE, FlowBatch, FlowData, MotionData, heard_corpus
 from floatcli.train.frozen import frozen_model, named_basis
 from floatcli.train.initial import begin
@@ -36,7 +37,6 @@ from floatcli.train.sheets import save_curves
 from floatcli.train.speech_clips import SpeechConfig, SpeechCorpus, speech_corpus
 from floatcli.train.speech_visemes import LIPS
 
-_DROP, _DROP_BEFORE = 0.1, 0.5  # chances: reference, audio, emotion, pose; what precedes the window
 _LIP_WEIGHT, _REST_WEIGHT = 2.0, 0.25  # of lip coefficients, and of what lies outside the basis
 _CHANCE = ("lid_left", "lid_right", "gaze_x", "gaze_y", *POSE)  # coefficients that speech does not decide
 
@@ -49,6 +49,7 @@ class FlowSettings:
     audio: LoopConfig = LoopConfig()
     emotion: LoopConfig = LoopConfig()
     field: LoopConfig = LoopConfig()
+    dropout: Dropout = Dropout()
     emotion_from: str = MIXED  # mixed, speech, labels or none: see ``flow_data``
 
     def __post_init__(self) -> None:
@@ -61,9 +62,9 @@ class FlowPart(nn.Module):
 
     weights: Tensor
 
-    def __init__(self, config: ModelConfig, audio: AudioEncoder, basis: MotionBasis):
+    def __init__(self, config: ModelConfig, audio: AudioEncoder, basis: MotionBasis, dropout: Dropout = Dropout()):
         super().__init__()
-        self.config = config
+        self.config, self.dropout = config, dropout
         self.projection, self.norm = copy.deepcopy(audio.projection), copy.deepcopy(audio.norm)
         self.requires_grad_(True)
         self.field = VectorField(config)
@@ -111,28 +112,17 @@ class FlowPart(nn.Module):
         return self.basis.coefficients(given.motion), self.basis.coefficients(torch.cat(list(made), 1))
 
     def _condition(self, batch: FlowBatch, preceding: Tensor) -> WindowCondition:
-        """The batch's conditions with random ones dropped.
-
-        Where audio goes, emotion goes too: guidance asks for neither, for audio alone, and for both, never for
-        emotion alone.
-        """
-        count, before = len(preceding), preceding.shape[1]
-
-        def by_chance(chance: float) -> Tensor:
-            return torch.rand(count, device=preceding.device) < chance
-
-        audio = self.hear(batch.features)
-        no_audio = by_chance(_DROP)
-        no_emotion = no_audio | by_chance(_DROP)
-        alone = batch.first | by_chance(_DROP_BEFORE)
-        return WindowCondition(
-            ref_motion=_kept(batch.ref_motion, by_chance(_DROP)),
-            preceding_motion=_kept(preceding, alone),
-            preceding_audio=_kept(audio[:, :before], alone),
-            audio=_kept(audio[:, before:], no_audio),
-            emotion=_kept(batch.emotion, no_emotion),
-            pose=_kept(self.field.pose_in(batch.pose), by_chance(_DROP)) if self.field.pose_in else None,
+        """The batch's conditions with random ones left out."""
+        audio, before = self.hear(batch.features), preceding.shape[1]
+        condition = WindowCondition(
+            ref_motion=batch.ref_motion,
+            preceding_motion=preceding,
+            preceding_audio=audio[:, :before],
+            audio=audio[:, before:],
+            emotion=batch.emotion,
+            pose=self.field.pose_in(batch.pose) if self.field.pose_in else None,
         )
+        return dropped(condition, batch.first, self.dropout)
 
     def _size(self, error: Tensor) -> Tensor:
         """Size of an error in motion (..., D): L1, as in the paper, where coefficients have no names.
@@ -150,17 +140,12 @@ class FlowPart(nn.Module):
         return sizes.mean() + _REST_WEIGHT * outside.abs().mean()
 
 
-def _kept(values: Tensor, dropped: Tensor) -> Tensor:
-    """Values (B, ...) with zeros where ``dropped`` (B,) is True."""
-    return values * ~dropped.view(-1, *[1] * (values.ndim - 1))
-
-
 def flow_part(
     config: ModelConfig, settings: FlowSettings, audio: AudioEncoder, basis: MotionBasis, init: FloatModel | None
 ) -> FlowPart:
     """What stage 2 starts from: the weights of ``init``, or a new field on the projection of ``audio``."""
     torch.manual_seed(settings.field.seed)
-    part = FlowPart(config, audio, basis)
+    part = FlowPart(config, audio, basis, settings.dropout)
     begin("flow", part, init)
     if settings.emotion_from == NONE:
         part.forget_emotion()

@@ -62,7 +62,7 @@ def test_the_table_has_a_line_for_every_stage(tiny_weights, capsys):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--seconds", "0"], "seconds must lie in 0.1..600"),
+        (["--seconds", "0"], "seconds must lie in 0.1..60"),
         (["--dtype", "int8"], "there is no dtype"),
         (["--weights", "embedded", "--compare", "--seconds", "0.2"], "the plain rendering is of the published model"),
     ],

@@ -76,6 +76,12 @@ def test_batches_are_in_grid_coordinates(settings):
     assert (anchors[..., 0, 0] < anchors[..., 1, 0]).all()  # the left eye is left of the right one
 
 
+def test_only_what_settings_ask_for_is_read(settings):
+    drawn = settings.autoencoder.drawn
+    assert len(DrawnSets(drawn).shards) == 1 + drawn.restyled
+    assert len(DrawnSets(dataclasses.replace(drawn, restyled=0)).shards) == 1
+
+
 def test_no_drawings_is_said(tmp_path):
     with pytest.raises(InputError, match="no drawn portraits"):
         DrawnSets(DrawnConfig(folder=str(tmp_path)))

@@ -23,6 +23,7 @@ from floatcli.models.float_model import FloatModel
 from floatcli.models.motion_basis import MotionBasis
 from floatcli.train.audio_stage import AudioPart, EmotionPart, train_audio, train_emotion
 from floatcli.train.checkpoints import checkpoints
+from floatcli.train.dropout import Dropout
 from floatcli.train.flow_data import FlowBatch, FlowData, heard_corpus
 from floatcli.train.flow_stage import FlowPart, FlowSettings, named_basis, train_encoder, train_flow
 from floatcli.train.loop import LoopConfig
@@ -122,18 +123,62 @@ def test_nothing_precedes_a_first_window(data, part):
     assert not condition.preceding_audio[batch.first].any()
 
 
-def test_conditions_are_dropped_as_often_as_the_paper_says(data):
+def dropped(data, **chances) -> dict[str, torch.Tensor]:
+    """Where each condition of many windows is gone, (B,) bool."""
     batch = data.draw(2000, np.random.default_rng(1))
     torch.manual_seed(0)
-    part = FlowPart(POSED, AudioEncoder(POSED), named_basis(POSED))
+    part = FlowPart(POSED, AudioEncoder(POSED), named_basis(POSED), Dropout(**chances))
     condition = part._condition(batch, batch.motion[:, : CONFIG.preceding])
-    gone = {name: (value.flatten(1) == 0).all(1) for name, value in condition._asdict().items()}
-    assert gone["audio"].float().mean() == pytest.approx(0.1, abs=0.03)
-    assert gone["emotion"].float().mean() == pytest.approx(0.19, abs=0.03)  # with the audio, or alone
-    assert gone["ref_motion"].float().mean() == pytest.approx(0.1, abs=0.03)
-    assert gone["pose"].float().mean() == pytest.approx(0.1, abs=0.03)
+    return {name: (value.flatten(1) == 0).all(1) for name, value in condition._asdict().items()}
+
+
+def test_conditions_are_dropped_as_often_as_the_paper_says(data):
+    gone = dropped(data)
+    for name in ("audio", "emotion", "ref_motion", "pose"):
+        assert gone[name].float().mean() == pytest.approx(0.1, abs=0.03)
     assert gone["preceding_audio"].float().mean() == pytest.approx(0.55, abs=0.04)  # a half, and first windows
+    assert torch.equal(gone["preceding_audio"], gone["preceding_motion"])
+    assert (gone["audio"] & ~gone["emotion"]).any()  # each by itself
+
+
+@pytest.mark.parametrize(
+    ("chance", "condition"),
+    [("reference", "ref_motion"), ("emotion", "emotion"), ("audio", "audio"), ("preceding", "preceding_motion"),
+     ("pose", "pose")],
+)  # fmt: skip
+def test_each_chance_is_that_of_its_condition(data, chance, condition):
+    none = dict.fromkeys(("reference", "emotion", "audio", "preceding", "pose"), 0.0)
+    gone = dropped(data, **none | {chance: 1.0})
+    assert gone.pop(condition).all()
+    assert not any(others.all() for others in gone.values()) or chance == "preceding"
+    with pytest.raises(ValueError, match=f"{chance} is 1.5, not in 0"):
+        Dropout(**{chance: 1.5})
+
+
+def test_emotion_can_go_where_audio_goes(data):
+    gone = dropped(data, emotion_with_audio=True)
     assert not (gone["audio"] & ~gone["emotion"]).any()
+    assert gone["emotion"].float().mean() == pytest.approx(0.19, abs=0.03)
+
+
+def test_the_losses_are_the_papers_where_coefficients_have_no_names(data, monkeypatch):
+    """L1 of the field, of its differences in time, and of what it says of the frames before."""
+    unnamed = dataclasses.replace(CONFIG, coefficient_names=(), coefficient_scales=())
+    part = FlowPart(unnamed, AudioEncoder(CONFIG), named_basis(CONFIG), Dropout(preceding=0.0))
+    batch = data.draw(4, np.random.default_rng(1))
+    x_1, x_0 = batch.motion[:, CONFIG.preceding :], torch.randn_like(batch.motion[:, CONFIG.preceding :])
+    wrong = torch.randn_like(batch.motion)
+    monkeypatch.setattr(torch, "randn_like", lambda x: x_0)
+    truth = torch.cat((batch.motion[:, : CONFIG.preceding], x_1 - x_0), 1)
+    truth[batch.first, : CONFIG.preceding] = 0
+    monkeypatch.setattr(part.field, "forward", lambda t, x_t, condition: truth + wrong)
+    within = wrong[:, CONFIG.preceding :]
+    wanted = (
+        within.abs().mean(),
+        (within[:, 1:] - within[:, :-1]).abs().mean(),
+        wrong[:, : CONFIG.preceding].abs().mean(),
+    )
+    torch.testing.assert_close(part.losses(batch), dict(zip(("field", "velocity", "preceding"), wanted, strict=True)))
 
 
 def test_it_learns_on_other_devices(data, part, monkeypatch):

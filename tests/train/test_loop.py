@@ -120,6 +120,36 @@ def test_each_side_of_a_contest_learns_from_its_own_losses_alone(tmp_path):
         assert all(torch.allclose(parameter.grad, gradient, atol=1e-6) for parameter, gradient in learnt)
 
 
+def test_an_adversary_remembers_no_direction(tmp_path):
+    run = Run("parted", *contest()[:1], CONFIG, tmp_path, contest()[1])
+    _, optimiser = run.learners[1]
+    assert optimiser.defaults["betas"] == (0.0, 0.99)
+    run.train(draw, silent)
+    for parameter in run.adversary.parameters():  # the mean of gradients is the last of them
+        assert torch.equal(optimiser.state[parameter]["exp_avg"], parameter.grad)
+
+
+@pytest.mark.parametrize("longest", [1e-3, 1e-2])
+def test_long_gradients_are_cut(tmp_path, longest):
+    run = Run("p", module(), LoopConfig(steps=1, grad_norm=longest), tmp_path / "cut")
+    run.train(draw, silent)
+    assert torch.cat([p.grad.flatten() for p in run.module.parameters()]).norm().item() == pytest.approx(
+        longest, rel=1e-3
+    )
+
+
+def test_what_is_exported_trails_behind(tmp_path):
+    weights = []
+    run = Run("p", module(), LoopConfig(steps=40, lr=1e-2, warmup=0, ema=0.5), tmp_path)
+    average = module().weight.detach().clone()
+    run.module.register_forward_pre_hook(lambda part, _: weights.append(part.weight.detach().clone()))
+    run.train(draw, silent)
+    for step, now in enumerate([*weights[1:], run.module.weight.detach()]):
+        average += (1 - min(0.5, (step + 1) / (step + 10))) * (now - average)
+    torch.testing.assert_close(run.average.weight, average)
+    assert not torch.allclose(run.average.weight, run.module.weight)
+
+
 def test_both_sides_of_a_contest_are_logged_and_learn(tmp_path):
     part, critic = contest()
     before = critic.weight.detach().clone()

@@ -77,6 +77,15 @@ def test_each_switch_is_one_loss_that_reaches_encoder_basis_and_decoder(switch, 
         assert parameter.grad.abs().sum() > 0
 
 
+@pytest.mark.parametrize("switch", ["l1", "perceptual", "component"])
+def test_a_weight_multiplies_its_loss(switch, pairs, eye):
+    def loss(weight: float) -> torch.Tensor:
+        torch.manual_seed(0)
+        return WarpedPart(MODEL, warped(**{switch: weight}), eye).losses(pairs)[switch].detach()
+
+    torch.testing.assert_close(loss(3.0), 3 * loss(1.0))
+
+
 def test_the_defaults_are_the_papers():
     paper = WarpedSettings()
     assert [getattr(paper, name) for name in LOSSES] == [1, 10, 100, 1, 1, 100, 10]
