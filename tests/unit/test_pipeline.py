@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.dtypes import errors, psnr
 from floatcli import FloatPipeline
 from floatcli.config import CropConfig, RunConfig, SampleConfig
 from floatcli.errors import DeviceError, InputError, UsageError
@@ -166,6 +167,13 @@ def test_sixteen_bits_give_nearly_the_same_frames(pipe, face_file, speech_file, 
     half = FloatPipeline(pipe.model, RunConfig(device="cpu", dtype=dtype))
     ours, theirs = (first_frame(each, face_file, speech_file).astype(float) for each in (pipe, half))
     assert np.abs(ours - theirs).mean() < 6
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_frames_of_the_embedded_set_in_sixteen_bits_are_within_45_db(dtype):
+    error = errors(FloatPipeline.from_weights("embedded", "cpu"), dtype, frames=2)
+    assert error.any()
+    assert psnr(error) > 45
 
 
 @pytest.mark.parametrize(
