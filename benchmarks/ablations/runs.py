@@ -38,27 +38,28 @@ def ablate(scale: Scale, folder: Path, only: Sequence[str], log: Callable[[str],
 
     Args:
         scale: How small.
-        folder: Of the runs.
+        folder: Of the runs, those of motion and those of pictures in one each.
         only: Names of the variants to run; none are all.
         log: Receives what is being done.
 
     Raises:
         InputError: the folder holds runs of another scale.
     """
-    _stamp(scale, folder)
     rows: dict[str, list[Figures]] = {}
-    benches: list[tuple[Sequence[Variant], Callable[[], Bench]]] = [
-        (MOTION, lambda: MotionBench(scale.motion, folder, log)),
-        (PICTURES, lambda: PicturesBench(scale.pictures, folder, log)),
+    kinds: list[tuple[str, MotionScale | PicturesScale, Sequence[Variant], Callable[..., Bench]]] = [
+        ("motion", scale.motion, MOTION, MotionBench),
+        ("pictures", scale.pictures, PICTURES, PicturesBench),
     ]
-    for variants, opened in benches:
+    for kind, size, variants, open_bench in kinds:
         chosen = [variant for variant in variants if not only or variant.name in only]
+        if chosen:
+            _stamp(size, folder / kind)
         bench: Bench | None = None
         for variant in chosen:
             for seed in range(scale.seeds):
-                place = folder / f"{variant.slug}-{seed}" / "figures.json"
+                place = folder / kind / f"{variant.slug}-{seed}" / "figures.json"
                 if not place.exists():
-                    bench = bench or opened()
+                    bench = bench or open_bench(size, folder / kind, log)
                     log(f"{variant.name}, seed {seed}")
                     _write(bench.figures(variant, seed, place.parent), place)
                 for row, figures in json.loads(place.read_text()).items():
@@ -66,10 +67,10 @@ def ablate(scale: Scale, folder: Path, only: Sequence[str], log: Callable[[str],
     return rows
 
 
-def _stamp(scale: Scale, folder: Path) -> None:
-    """Marks the folder with the scale, or finds it marked so. More seeds may come later."""
+def _stamp(size: MotionScale | PicturesScale, folder: Path) -> None:
+    """Marks the runs of one kind with their scale, or finds them marked so. More seeds may come later."""
     made = folder / "made.json"
-    stamp = json.dumps({key: value for key, value in dataclasses.asdict(scale).items() if key != "seeds"})
+    stamp = json.dumps(dataclasses.asdict(size))
     if made.exists() and made.read_text() != stamp:
         raise InputError(f"{folder} holds runs of another scale", "remove it, or name another folder with --run")
     folder.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from floatcli.config import FieldSize, ModelConfig, SampleConfig, Wav2Vec2Size
+from floatcli.config import FieldSize, ModelConfig, SampleConfig
 
 
 @dataclass(frozen=True)
@@ -40,20 +40,13 @@ MOTION = (
     Variant("x0", model={"objective": "x0"}),
 )
 
-_EAR = Wav2Vec2Size(  # a FloatModel has ears, which pictures do not need
-    hidden=16, layers=1, heads=1, intermediate=16, conv_dim=(8,) * 7, position_kernel=4, position_groups=2
-)
-#: Of every auto-encoder but for its differences.
+#: Of every auto-encoder but for its differences; nothing else of the model is made.
 AUTOENCODER = ModelConfig(
     name="ablation",
     image_size=32,
     channels=((4, 64), (8, 64), (16, 32), (32, 16)),
     motion_dim=512,
     basis_size=20,
-    audio=_EAR,
-    audio_dim=16,
-    emotion=_EAR,
-    field=FieldSize(width=16, depth=1, heads=1, time_features=8),
 )
 
 PICTURES = (

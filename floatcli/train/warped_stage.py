@@ -120,8 +120,10 @@ def train_encoder(settings: Settings, folder: Path, log: Log) -> MotionEncoder:
     return train_part("encoder", dataclasses.replace(settings, model=reading), folder, log).encoder  # type: ignore[return-value]
 
 
-def train_autoencoder(settings: Settings, data: str, folder: Path, log: Log, init: FloatModel | None = None) -> None:
-    """Trains motion encoder, basis and decoder."""
+def train_autoencoder(
+    settings: Settings, data: str, folder: Path, log: Log, init: FloatModel | None = None
+) -> WarpedPart:
+    """Trains motion encoder, basis and decoder; their running average."""
     loop = settings.autoencoder.warped
     draw = choose_pairs(settings, data, log)
     perceptual = choose_perceptual(settings, folder, log)
@@ -135,7 +137,9 @@ def train_autoencoder(settings: Settings, data: str, folder: Path, log: Log, ini
         with torch.inference_mode():
             module.sheet(draw(np.random.default_rng(0))[0], path)  # type: ignore[operator]
 
-    Run("autoencoder", part, loop, folder, adversary).train(draw, log, sample, settings.autoencoder.workers)
+    run = Run("autoencoder", part, loop, folder, adversary)
+    run.train(draw, log, sample, settings.autoencoder.workers)
+    return run.average.eval().cpu()  # type: ignore[return-value]
 
 
 def choose_pairs(settings: Settings, data: str, log: Log) -> DrawnPairs | PreparedPairs:

@@ -23,10 +23,10 @@ from floatcli.config import CONDITIONINGS, OBJECTIVES, ModelConfig
 from floatcli.errors import InputError
 from floatcli.train.loop import LoopConfig
 
-LOOP = LoopConfig(steps=1, batch=2, warmup=1, save_every=1, log_every=1)
+LEAST = {"steps": 1, "batch": 2, "warmup": 1, "save_every": 1, "log_every": 1}
 SMALL = Scale(
-    MotionScale(clips=2, held_out_clips=2, seconds=4, loop=LOOP),
-    PicturesScale(identities=2, shard=2, held_out=1, loop=LOOP),
+    MotionScale(clips=2, held_out_clips=2, seconds=4, loop=LoopConfig(**LEAST)),
+    PicturesScale(identities=2, shard=2, held_out=1, loop=dataclasses.replace(PicturesScale().loop, **LEAST)),
 )
 
 
@@ -66,11 +66,17 @@ def test_a_small_run_makes_table_and_plot_and_is_not_done_twice(tmp_path, monkey
     ]  # fmt: skip
     assert all(np.isfinite(value) for found in rows.values() for value in found[0].values())
     assert any(line.startswith("flow 1/1") for line in lines)
+    assert any(line.startswith("autoencoder 1/1  l1 ") and "perceptual" not in line for line in lines)
     lines.clear()
     assert ablate(scale, tmp_path / "run", [], lines.append) == rows
     assert not lines
-    with pytest.raises(InputError, match="another scale"):
+    with pytest.raises(InputError, match="motion holds runs of another scale"):
         ablate(dataclasses.replace(scale, motion=MotionScale()), tmp_path / "run", [], print)
+    larger = dataclasses.replace(scale, pictures=PicturesScale())  # what was learnt of motion stays good
+    assert list(ablate(larger, tmp_path / "run", ["x0"], lines.append)) == ["x0", "x0, nfe 1"]
+    assert not lines
+    with pytest.raises(InputError, match="pictures holds runs of another scale"):
+        ablate(larger, tmp_path / "run", [], print)
 
     (tmp_path / "README.md").write_text(f"# before\n{command._BEGIN}\nstale\n{command._END}\nafter\n")
     monkeypatch.setattr(command, "SCALE", SMALL)

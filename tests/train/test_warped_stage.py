@@ -1,5 +1,6 @@
 """Stage 1 for the published decoder: its switches, where gradients go, who judges, and weights that animate."""
 
+import copy
 import dataclasses
 from pathlib import Path
 
@@ -99,6 +100,7 @@ def test_what_is_switched_off_is_not_made(monkeypatch, tmp_path):
     class Spy(Run):
         def __init__(self, name, module, config, folder, adversary=None):
             made.append((name, module.perceptual, adversary))
+            self.average = copy.deepcopy(module)
 
         def train(self, *given):
             pass
@@ -109,6 +111,19 @@ def test_what_is_switched_off_is_not_made(monkeypatch, tmp_path):
     assert made == [("autoencoder", None, None)]
     warped_stage.train_stage(settings(adversarial=1), (), "drawn", tmp_path, print)
     assert list(made[1][2].judges) == ["full_size", "half_size"]
+
+
+def test_the_running_average_of_what_was_trained_comes_back(monkeypatch, tmp_path):
+    averages = []
+
+    class Spy(Run):
+        def train(self, *given):
+            averages.append(self.average)
+
+    monkeypatch.setattr(warped_stage, "Run", Spy)
+    trained = warped_stage.train_autoencoder(settings(l1=1), "drawn", tmp_path, print)
+    assert averages == [trained]
+    assert not trained.training
 
 
 def test_to_begin_with_the_flow_moves_nothing():
