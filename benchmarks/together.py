@@ -15,8 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import torch
-
 from floatcli import FloatPipeline
 from floatcli.clip import Clip
 from floatcli.config import CropConfig, RunConfig, SampleConfig
@@ -44,8 +42,7 @@ def main() -> None:
     wanted = round(asked.seconds * rate)
     heard = first.hear(samples.repeat(-(-wanted // len(samples)))[:wanted])
     still = first.portrait(EXAMPLES / "portrait.png", CropConfig("none"))
-    name = torch.cuda.get_device_name(first.device) if first.device.type == "cuda" else str(first.device)
-    print(f"{asked.clips} clips of {asked.seconds:g} s, {first.config.name} on {name}")
+    print(f"{asked.clips} clips of {asked.seconds:g} s, {first.config.name} on {first.device}")
     print(f"{'together':>8} {'frames only':>15} {'with video':>15}")
     for together in asked.together:
         run = RunConfig(asked.device, asked.dtype, asked.batch_size, together)
