@@ -26,10 +26,15 @@ def save(state: dict[str, Any], path: Path, keep: int) -> None:
     """Writes a checkpoint; of the part's others, the last ``keep - 1`` stay.
 
     Raises:
-        InputError: It cannot be written, as on a full disk; those before it are as they were.
+        OutputError: It cannot be written, as on a full disk; those before it are as they were.
     """
     with replacing(path) as temporary, temporary.open("wb") as file:
-        torch.save(state, file)  # a file of Python's: its errors tell why
+        try:
+            torch.save(state, file)  # a file of Python's: its errors tell why
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):  # with which a write failed, so that the archive has no end
+                raise error.__context__ from None
+            raise
     name, _, _ = path.stem.rpartition("-")
     for old in checkpoints(path.parent, name)[:-keep]:
         old.unlink(missing_ok=True)

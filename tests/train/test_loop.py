@@ -10,9 +10,11 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
-from floatcli.errors import InputError, TrainingError
+from floatcli.errors import InputError, OutputError, TrainingError
 from floatcli.train import checkpoints
 from floatcli.train.loop import LoopConfig, Run
+from floatcli.train.sheets import save_pictures
+from tests.conftest import small_disk
 
 CONFIG = LoopConfig(steps=12, warmup=3, save_every=4, log_every=4, lr=1e-2)
 
@@ -167,19 +169,26 @@ def test_the_last_checkpoints_are_kept(tmp_path):
     assert [path.name for path in checkpoints.checkpoints(tmp_path, "k")] == [f"k-00000{n}.pt" for n in ("08", 10, 12)]
 
 
-def test_a_full_disk_is_told_and_costs_no_checkpoint(tmp_path, monkeypatch):
-    Run("full", module(), LoopConfig(steps=4, save_every=4), tmp_path).train(draw, silent)
+@pytest.mark.parametrize("room", [0, 1000, 30_000, -1])
+def test_a_full_disk_is_told_and_costs_no_checkpoint(tmp_path, room):
+    part = nn.Sequential(Fit(4, 1), nn.Linear(99, 99))
+    Run("full", part, LoopConfig(steps=4), tmp_path).save()
+    size = (tmp_path / "full-0000000.pt").stat().st_size
+    run = Run("full", part, LoopConfig(keep=1), tmp_path)
+    run.step = 4
+    with small_disk(room % size), pytest.raises(OutputError, match=r"full-0000004\.pt can't be written: File too large"):
+        run.save()
+    assert [path.name for path in tmp_path.iterdir()] == ["full-0000000.pt"]
 
-    save = torch.save
 
-    def full(state, file):
-        with open("/dev/full", "wb") as device:
-            save(state, device)
-
-    monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(InputError, match=r"full-0000008\.pt can't be written: No space left on device"):
-        Run("full", module(), LoopConfig(steps=8, save_every=4, keep=1), tmp_path).train(draw, silent)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["full-0000004.pt", "logs"]
+def test_a_full_disk_for_curves_and_pictures_is_told(tmp_path, capfd):
+    log = LoopConfig(steps=200, log_every=1, save_every=200)
+    with small_disk(5000), pytest.raises(OutputError, match=r"events\..* can't be written: File too large"):
+        Run("full", module(), log, tmp_path).train(draw, silent)
+    assert not capfd.readouterr().err
+    with small_disk(100), pytest.raises(OutputError, match=r"a\.png can't be written: File too large"):
+        save_pictures([torch.rand(2, 3, 64, 64)], tmp_path / "a.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["logs"]
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 nothing of the kind", None])
