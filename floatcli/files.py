@@ -32,7 +32,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def make_folder(path: Path, hint: str) -> None:
-    """Make a folder, and those that it is in, unless it is there. Raises OutputError with a hint where that can't be."""
+    """Make a folder, and those that it is in, unless it is there. Raises OutputError, with the hint."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
