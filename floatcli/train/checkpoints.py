@@ -55,6 +55,16 @@ def load(path: Path) -> dict[str, Any]:
     return state
 
 
+def way_back(folder: Path, name: str, step: int) -> str:
+    """What to do where a part's training has broken down at a step: its weights may have been spoilt before."""
+    there = checkpoints(folder, name)
+    if not there:
+        return "start again with a lower lr, or another seed"
+    if there[-1] == place(folder, name, step):
+        return f"remove {there[-1]}, whose weights are spoilt already, and go on with a lower lr"
+    return f"go on with a lower lr; where that does not help, remove {there[-1]}, to go on from before it"
+
+
 def unfit(path: Path) -> InputError:
     """The word for a checkpoint that this training cannot go on from."""
     said = f"{path} cannot be resumed: it is damaged, or of a model of other sizes"

@@ -192,7 +192,7 @@ class Run:
             for name, kept in self._kept().items():
                 kept.load_state_dict(state[name])
             self.step = state["step"]
-        except (RuntimeError, ValueError, KeyError) as error:
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise checkpoints.unfit(path) from error
 
     def save(self) -> None:
@@ -271,7 +271,7 @@ class Run:
             said = ", ".join(f"{key} {value:g}" for key, value in found.items())
             raise TrainingError(
                 f"{self.name}: a loss is not finite at step {self.step} ({said})",
-                "go on from the last checkpoint with a lower lr, or another seed",
+                checkpoints.way_back(self.folder, self.name, self.step),
             )
         return found
 

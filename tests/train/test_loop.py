@@ -1,6 +1,7 @@
 """The training loop: resumed equals whole, processes add up, bad losses stop it, checkpoints are whole."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -12,6 +13,7 @@ from torch import nn
 
 from floatcli.errors import InputError, OutputError, TrainingError
 from floatcli.train import checkpoints
+from floatcli.train.export import read_average
 from floatcli.train.loop import LoopConfig, Run
 from floatcli.train.sheets import save_pictures
 from tests.conftest import small_disk
@@ -157,9 +159,20 @@ def test_an_infinite_loss_stops_and_keeps_the_last_checkpoint(tmp_path):
 
     with pytest.raises(TrainingError, match="bad: a loss is not finite at step 6") as caught:
         Run("bad", module(), CONFIG, tmp_path).train(breaks, silent)
-    assert "lower lr" in caught.value.hint
+    assert caught.value.hint.startswith("go on with a lower lr; where that does not help, remove ")
     assert Run("bad", module(), CONFIG, tmp_path).step == 4
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad-0000004.pt", "logs"]
+
+
+@pytest.mark.parametrize(("broken", "hint"), [(2, "start again with a lower lr"), (4, "remove .*bad-0000004.pt")])
+def test_what_to_do_after_an_infinite_loss_depends_on_where_it_is(tmp_path, broken, hint):
+    def breaks(rng):
+        x, wanted = draw(rng)
+        return x, wanted * (float("nan") if step_of(rng) == broken else 1.0)
+
+    with pytest.raises(TrainingError) as caught:
+        Run("bad", module(), CONFIG, tmp_path).train(breaks, silent)
+    assert re.match(hint, caught.value.hint)
 
 
 def test_the_last_checkpoints_are_kept(tmp_path):
@@ -198,6 +211,15 @@ def test_a_damaged_checkpoint_is_told(tmp_path, content):
     path.write_bytes(path.read_bytes()[:-200] if content is None else content)
     with pytest.raises(InputError, match="cannot be resumed"):
         Run("d", module(), CONFIG, tmp_path)
+
+
+@pytest.mark.parametrize("state", [{"x": 1}, {"module": 1, "average": 1, "optimiser": 1, "step": 0}, [1]])
+def test_a_checkpoint_of_something_else_is_told(tmp_path, state):
+    torch.save(state, tmp_path / "d-0000001.pt")
+    with pytest.raises(InputError, match="cannot be resumed"):
+        Run("d", module(), CONFIG, tmp_path)
+    with pytest.raises(InputError, match="cannot be resumed"):
+        read_average(tmp_path, "d")
 
 
 def test_a_checkpoint_of_another_model_is_told(tmp_path):

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,10 @@ from floatcli.media.frames import decoded_frames
 from floatcli.train.drawn_data import DrawnAnew, DrawnConfig, DrawnSets, draw_set, draw_shard, draw_shards, drawn_sets
 from floatcli.train.draws import Draws, drawn
 from floatcli.train.pairs import ANCHOR_COLUMNS, DrawnPairs, PreparedPairs
+from floatcli.train.prepare import is_whole
 from floatcli.train.prepare_clips import mp4
-from floatcli.train.prepared_data import PreparedFrames
-from floatcli.train.shards import write_shard
+from floatcli.train.prepared_data import PreparedFrames, read_clip
+from floatcli.train.shards import read_shard, write_shard
 from tests.conftest import small_disk
 
 ANEW = DrawnConfig(identities=0, size=64)
@@ -202,6 +204,31 @@ def test_single_frames_are_those_of_the_whole_clip(prepared):
     assert pictures.shape == (2, SIZE, SIZE, 3)
     assert pictures.mean((1, 2, 3)) == pytest.approx([level(7), level(2)], abs=3)
     assert np.array_equal(boxes[:, 0], [box(7), box(2)])
+
+
+@pytest.mark.parametrize("told", [b"{}", b"garbage", b"[]", b'{"boxes": [1]}', b'{"boxes": "a"}'])
+def test_a_damaged_clip_is_told(prepared, tmp_path, told):
+    shutil.copytree(prepared, tmp_path / "data")
+    (_, sample), *_ = read_shard(shard := tmp_path / "data" / "talk.tar")
+    write_shard(shard, [("talk-0000", {**sample, "json": told})])
+    with pytest.raises(InputError, match=r"talk-0000 is damaged.*prepare its video again"):
+        PreparedFrames(shard.parent).read(0, (0, 1))
+    with pytest.raises(InputError, match=r"talk-0000 is damaged.*prepare its video again"):
+        read_clip("talk-0000", sample | {"json": told})
+
+
+@pytest.mark.parametrize("lacks", ["source", "clips", "key"])
+def test_a_damaged_row_of_a_manifest_is_told_and_made_again(tmp_path, lacks):
+    row = {"source": "a.mp4", "shard": "a.tar", "bytes": 0, "status": "done", "clips": [{"key": "a", "frames": 9}]}
+    (tmp_path / "a.tar").touch()
+    assert is_whole(row, tmp_path)
+    row.pop(lacks, None)
+    if lacks == "key":
+        row["clips"] = [{"frames": 9}]
+    assert not is_whole(row, tmp_path)
+    (tmp_path / "manifest.jsonl").write_text(json.dumps(row))
+    with pytest.raises(InputError, match=r"the row of .* is damaged"):
+        PreparedFrames(tmp_path)
 
 
 def test_a_clip_is_decoded_no_further_than_asked_for(prepared):
