@@ -137,4 +137,4 @@ def _undamaged(key: str) -> Iterator[None]:
     try:
         yield
     except (LookupError, ValueError, TypeError, AttributeError, EOFError, wave.Error) as error:
-        raise InputError(f"{key} is damaged: {error}", "prepare its video again") from error
+        raise InputError(f"{key} is damaged: {str(error) or 'it is cut off'}", "prepare its video again") from error

@@ -85,7 +85,7 @@ def _before(path: Path, log: Callable[[str], None]) -> dict[str, Any] | None:
         error: Exception = ValueError("they are no table")
     except (OSError, ValueError) as found:
         error = found
-    log(f"{path} is damaged, and written anew: {error}")
+    log(f"{path} is damaged, so that what has changed cannot be told: {error}")
     return None
 
 

@@ -51,7 +51,7 @@ def kept_example(folder: Path, log: Callable[[str], None]) -> Example | None:
             sound = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / 32767
         return Example(np.asarray(Image.open(folder / _PICTURE).convert("RGB")), sound)
     except (OSError, EOFError, ValueError, SyntaxError, wave.Error) as error:  # a broken PNG is a SyntaxError
-        log(f"no sample videos: the example in {folder} is damaged: {error or 'it is empty'}")
+        log(f"no sample videos: the example in {folder} is damaged: {str(error) or 'it is cut off'}")
         return None
 
 
