@@ -46,6 +46,10 @@ class InputError(FloatCliError):
     exit_code = ExitCode.INPUT
 
 
+class OutputError(InputError):
+    """A place that cannot be written to, whatever goes in."""
+
+
 class WeightsError(FloatCliError):
     """Weights that are missing, incomplete, misshapen or unsafe."""
 

@@ -16,9 +16,27 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from floatcli.checks import is_there
-from floatcli.errors import InputError, UsageError
+from floatcli.errors import InputError, OutputError, UsageError
 
 _TEMPORARY = re.compile(r"\.floatcli-[0-9a-f]{8}-(?P<process>[0-9]+)-[0-9a-f]{12}(\..+)?")
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Raise OutputError where what is written to ``path`` meanwhile can't be, as on a full disk."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(f"{path} can't be written: {reason}", "make room or choose another place") from error
+
+
+def make_folder(path: Path, hint: str) -> None:
+    """Make a folder, and those that it is in, unless it is there. Raises OutputError, with the hint."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path} can't be used: {error.strerror}", hint) from error
 
 
 @contextmanager
@@ -26,19 +44,17 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """A temporary sibling to write, which takes the place of ``path`` in the end, with the usual permissions.
 
     Raises:
-        InputError: the place can't be written to.
+        OutputError: the place can't be written to.
     """
     path = Path(path)
     temporary = temporary_beside(path)
     try:
-        temporary.touch()
-        mode = temporary.stat().st_mode
-        yield temporary
-        temporary.chmod(mode)  # some writers leave a file to its owner alone
-        os.replace(temporary, path)
-    except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path} can't be written: {reason}", "make room or choose another place") from error
+        with writing(path):
+            temporary.touch()
+            mode = temporary.stat().st_mode
+            yield temporary
+            temporary.chmod(mode)  # some writers leave a file to its owner alone
+            os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 

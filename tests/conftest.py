@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import tempfile
 import wave
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +33,18 @@ TINY = ModelConfig(
     emotion=TINY_AUDIO,
     field=FieldSize(width=32, depth=1, heads=2, time_features=32),
 )
+
+
+@contextmanager
+def small_disk(room: int) -> Iterator[None]:
+    """As on a full disk, no file grows beyond so many bytes meanwhile."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def write_wav(path: Path, seconds: float, rate: int = 16000, seed: int = 0) -> Path:

@@ -22,7 +22,9 @@ from floatcli.evaluate.reading import coefficients, read_latents
 from floatcli.evaluate.settings import ClipsConfig
 from floatcli.grid import save_cells
 from floatcli.pipeline import FloatPipeline
+from floatcli.train.prepare import is_whole
 from floatcli.train.prepare_settings import FPS, PARTS, RATE
+from floatcli.train.prepared_data import prepared_videos
 
 #: What is measured, by the names that its figures stand under.
 RECONSTRUCTION, COPYING, CROSS = "same-identity reconstruction", "the source, unmoved", "cross-identity"
@@ -58,7 +60,7 @@ def evaluate_clips(
         config: How much of it is looked at.
         networks: Files of NETWORKS by name; without one, the columns of the paper that need it are None.
         video: Where to show the first clip beside its reconstruction and what its speech makes of its first frame.
-        log: Told of each clip.
+        log: Told of each clip, and of shards that are damaged, whether they are measured or not.
 
     Returns:
         ``figures`` by group and name, means over clips, and ``by clip`` those of each; None where nothing tells.
@@ -68,6 +70,9 @@ def evaluate_clips(
         WeightsError: the model is for speech or frames of another rate, or a network is not what it should be.
     """
     evaluation = _Evaluation(pipe, Judges(networks, pipe.device), config)
+    for row in prepared_videos(folder):
+        if not is_whole(row, folder):
+            log(f"{folder / row['shard']} is damaged, or not of the manifest: prepare {row['source']} again")
     for number, clip in enumerate(held_out_clips(folder, config.clips)):
         log(f"{clip.key}: {len(clip.frames)} frames")
         take = Performance(pipe, clip)

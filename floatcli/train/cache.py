@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from floatcli.ahead import ahead
 from floatcli.checks import check_source
 from floatcli.device import mixed
-from floatcli.errors import ExitCode, InputError
+from floatcli.errors import ExitCode, InputError, OutputError
 from floatcli.files import replacing
 from floatcli.models.conditions import normalise_waveform, pad_waveform
 from floatcli.models.float_model import FloatModel
@@ -32,9 +32,9 @@ from floatcli.poses import pose_of, tells_pose
 from floatcli.rows import Row
 from floatcli.train.cached_data import INDEX, VERSION, CachedClip, clip_file, read_index
 from floatcli.train.frozen import digest_of, encoders_digest
-from floatcli.train.prepare import SETTINGS, read_manifest
+from floatcli.train.prepare import SETTINGS
 from floatcli.train.prepare_settings import FPS, RATE
-from floatcli.train.prepared_data import PreparedClip, read_clip
+from floatcli.train.prepared_data import PreparedClip, prepared_videos, read_clip
 from floatcli.train.sample_video import Example, keep_example
 from floatcli.train.shards import read_shard
 
@@ -149,18 +149,19 @@ def make_cache(
         The exit code of the first failure, OK where there was none.
 
     Raises:
-        InputError: there are no clips, or the cache can't be written to.
+        InputError: there are no clips.
+        OutputError: the cache can't be written to, and is none then.
         DeviceError: the device has too little memory.
     """
-    videos = [row for row in read_manifest(data).values() if row.get("shard")]
-    if not videos:
-        raise InputError(f"no clips are in {data}", "prepare some first: floatcli train prepare VIDEOS -o DATA")
+    videos = prepared_videos(data)
     before = _begin(cache)
     settings = (data / SETTINGS).read_text() if (data / SETTINGS).exists() else ""
     clips, code = list[CachedClip](), ExitCode.OK
     for number, row in enumerate(videos, 1):
         try:
             made = _encode_video(data / row["shard"], cache, row, encoders, encoders.stamp(json.dumps(row) + settings))
+        except OutputError:
+            raise
         except InputError as error:
             log(f"failed: {row['source']}: {error}")
             code = code or error.exit_code
@@ -189,10 +190,10 @@ def _begin(cache: Path) -> set[str]:
         cache.mkdir(parents=True, exist_ok=True)
         keys = set[str]()
         with contextlib.suppress(InputError):
-            keys = {CachedClip(*clip).key for clip in read_index(cache)["clips"]}
+            keys = {clip.key for clip in read_index(cache)["clips"]}
         (cache / INDEX).unlink(missing_ok=True)
     except OSError as error:
-        raise InputError(f"{cache} can't be used: {error.strerror}", "name another folder with -o") from error
+        raise OutputError(f"{cache} can't be used: {error.strerror}", "name another folder with -o") from error
     return keys
 
 

@@ -47,7 +47,7 @@ def clip_file(folder: Path, key: str) -> Path:
 
 
 def read_index(folder: Path) -> dict[str, Any]:
-    """What a cache's index says: digest of the encoders, whether there are poses, and a row for every clip.
+    """What a cache's index says: ``encoders``, their digest; whether there is a ``pose``; ``clips``, a CachedClip each.
 
     Raises:
         InputError: there is none, or it can't be read.
@@ -60,7 +60,11 @@ def read_index(folder: Path) -> dict[str, Any]:
         raise InputError(f"{folder / INDEX} can't be read: {error}", AGAIN) from error
     if not isinstance(index, dict) or index.get("version") != VERSION:
         raise InputError(f"{folder} is a cache of another version", AGAIN)
-    return index
+    try:
+        clips = [CachedClip(str(key), int(frames), emotion) for key, frames, emotion in index["clips"]]
+        return {"encoders": index["encoders"], "pose": index["pose"], "clips": clips}
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{folder / INDEX} is damaged: {type(error).__name__}: {error}", AGAIN) from error
 
 
 def open_cache(folder: Path, model: FloatModel, emotion_from: str) -> CachedClips:
@@ -79,7 +83,7 @@ def open_cache(folder: Path, model: FloatModel, emotion_from: str) -> CachedClip
         raise InputError(f"{folder} was made with other encoders than this run's", AGAIN)
     if config.field.pose and not index["pose"]:
         raise InputError(f"{folder} holds no poses", "have them read: floatcli train cache ... --pose-from embedded")
-    clips = [clip for row in index["clips"] if (clip := CachedClip(*row)).frames >= config.window]
+    clips = [clip for clip in index["clips"] if clip.frames >= config.window]
     if len(clips) < 2:
         said = f"{folder} has {len(clips)} clips of at least {config.window} frames, a window of the field"
         raise InputError(said, "two are the fewest: one to learn from, one held out")

@@ -26,10 +26,15 @@ def save(state: dict[str, Any], path: Path, keep: int) -> None:
     """Writes a checkpoint; of the part's others, the last ``keep - 1`` stay.
 
     Raises:
-        InputError: It cannot be written, as on a full disk; those before it are as they were.
+        OutputError: It cannot be written, as on a full disk; those before it are as they were.
     """
     with replacing(path) as temporary, temporary.open("wb") as file:
-        torch.save(state, file)  # a file of Python's: its errors tell why
+        try:
+            torch.save(state, file)  # a file of Python's: its errors tell why
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):  # with which a write failed, so that the archive has no end
+                raise error.__context__ from None
+            raise
     name, _, _ = path.stem.rpartition("-")
     for old in checkpoints(path.parent, name)[:-keep]:
         old.unlink(missing_ok=True)
@@ -48,6 +53,16 @@ def load(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict):
         raise unfit(path)
     return state
+
+
+def way_back(folder: Path, name: str, step: int) -> str:
+    """What to do where a part's training has broken down at a step: its weights may have been spoilt before."""
+    there = checkpoints(folder, name)
+    if not there:
+        return "start again with a lower lr, or another seed"
+    if there[-1] == place(folder, name, step):
+        return f"remove {there[-1]}, whose weights are spoilt already, and go on with a lower lr"
+    return f"go on with a lower lr; where that does not help, remove {there[-1]}, to go on from before it"
 
 
 def unfit(path: Path) -> InputError:

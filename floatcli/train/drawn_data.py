@@ -18,6 +18,8 @@ from torch import Tensor
 
 from floatcli.config import ANCHORS, POSE
 from floatcli.errors import InputError
+from floatcli.files import make_folder, replacing
+from floatcli.train.arrays import filling, mapped
 from floatcli.train.augment import augment
 from floatcli.train.drawn import LANDMARKS, draw, random_identity, random_parameters
 from floatcli.train.parameters import INDEX
@@ -108,14 +110,12 @@ def draw_set(
 
 def draw_shard(config: DrawnConfig, index: int) -> None:
     """Draws shard ``index`` and its restyled versions, as far as they are not there: three .npy files each."""
-    folder = Path(config.folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    stem = f"{index:04d}"
-    if not (folder / f"{stem}.pictures.npy").exists():
+    folder, stem = Path(config.folder), f"{index:04d}"
+    if not _is_whole(folder, stem):
         sets = [draw_set(np.random.default_rng((config.seed, index, k)), config.size) for k in range(config.shard)]
         _save(folder, stem, [np.stack(column) for column in zip(*sets, strict=True)])
     for version in range(1, config.restyled + 1):
-        if not (folder / f"{stem}-{version}.pictures.npy").exists():
+        if not _is_whole(folder, f"{stem}-{version}"):
             drawn = zip(*_open(folder, stem), strict=True)
             rngs = [np.random.default_rng((config.seed, index, k, version)) for k in range(config.shard)]
             sets = [(*augment(p, m, rng), row) for (p, m, row), rng in zip(drawn, rngs, strict=True)]
@@ -123,21 +123,34 @@ def draw_shard(config: DrawnConfig, index: int) -> None:
 
 
 def _save(folder: Path, stem: str, columns: list[np.ndarray]) -> None:
-    """Writes Batch's columns, the pictures last: where they are, the shard is whole."""
-    for name, column in reversed(list(zip(Batch._fields, columns, strict=True))):
-        part = folder / f"{stem}.{name}.part"
-        with part.open("wb") as file:
-            np.save(file, column if name == "pictures" else column.astype(np.float32))
-        os.replace(part, folder / f"{stem}.{name}.npy")
+    """Writes Batch's columns, the pictures last: where they are, the shard is whole, unless it is damaged."""
+    kinds = [np.uint8, np.float32, np.float32]
+    shapes = [column.shape for column in columns]
+    names = [f"{stem}.{name}" for name in Batch._fields]
+    with filling(folder, dict(zip(names, zip(kinds, shapes, strict=True), strict=True))) as files:
+        for file, column in zip(files.values(), columns, strict=True):
+            file[:] = column
 
 
 def _open(folder: Path, stem: str) -> list[np.ndarray]:
-    """Batch's columns, mapped from disk."""
-    return [np.load(folder / f"{stem}.{name}.npy", mmap_mode="r") for name in Batch._fields]
+    """Batch's columns, mapped from disk. Raises InputError where they are damaged."""
+    return [mapped(folder / f"{stem}.{name}.npy", f"remove {folder}/{stem}.*") for name in Batch._fields]
+
+
+def _is_whole(folder: Path, stem: str) -> bool:
+    """Whether a shard is there, undamaged."""
+    try:
+        return bool(_open(folder, stem))
+    except InputError:
+        return False
 
 
 def draw_shards(config: DrawnConfig, log: Callable[[str], None]) -> None:
-    """Draws every shard that is missing, on all cores. Raises InputError where others are in the folder."""
+    """Draws every shard that is missing or damaged, on all cores.
+
+    Raises:
+        InputError: Others are in the folder, or it can't be written to.
+    """
     if not config.identities:
         return
     _stamp(config)
@@ -155,16 +168,13 @@ def _stamp(config: DrawnConfig) -> None:
     stamp = json.dumps({"seed": config.seed, "size": config.size, "shard": config.shard})
     if made.exists() and made.read_text() != stamp:
         raise InputError(f"{config.folder} holds drawings of other settings", "remove it, or name another folder")
-    made.parent.mkdir(parents=True, exist_ok=True)
-    made.write_text(stamp)
+    make_folder(made.parent, "name another folder under [autoencoder.drawn]")
+    with replacing(made) as temporary:
+        temporary.write_text(stamp)
 
 
 def _is_drawn(config: DrawnConfig, index: int) -> bool:
-    return all(_there(Path(config.folder), stem) for stem in _stems(config, index))
-
-
-def _there(folder: Path, stem: str) -> bool:
-    return (folder / f"{stem}.pictures.npy").exists()
+    return all(_is_whole(Path(config.folder), stem) for stem in _stems(config, index))
 
 
 def _stems(config: DrawnConfig, index: int) -> list[str]:
@@ -177,8 +187,8 @@ class DrawnSets:
 
     def __init__(self, config: DrawnConfig):
         self.config, folder = config, Path(config.folder)
-        stems = [stem for index in range(config.shards) for stem in _stems(config, index)]
-        self.shards = [_open(folder, stem) for stem in stems if _there(folder, stem)]
+        stems = (stem for index in range(config.shards) for stem in _stems(config, index))
+        self.shards = [_open(folder, stem) for stem in stems if (folder / f"{stem}.pictures.npy").exists()]
         if not self.shards:
             raise InputError(f"no drawn portraits in {folder}", "draw some first: floatcli train draw CONFIG")
 

@@ -46,13 +46,16 @@ def read_average(run: Path, part: str) -> dict[str, Tensor]:
     """The running average that a part's checkpoint holds.
 
     Raises:
-        InputError: The part has no checkpoint yet.
+        InputError: The part has no checkpoint yet, or a damaged one.
     """
     there = checkpoints.checkpoints(run, part)
     if not there:
         said = f"{run} has no checkpoint of {part}"
         raise InputError(said, f"train it first: floatcli train autoencoder|flow ... --run {run}")
-    return checkpoints.load(there[-1])["average"]
+    average = checkpoints.load(there[-1]).get("average")
+    if not isinstance(average, dict):
+        raise checkpoints.unfit(there[-1])
+    return average
 
 
 def part_of(model: FloatModel, part: str) -> dict[str, Tensor]:

@@ -6,21 +6,21 @@ Clips of videos are kept, and drawn from, by ``cached_data``.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
-from numpy.lib.format import open_memmap
 from torch import Tensor
 
 from floatcli.config import POSE, ModelConfig
+from floatcli.files import replacing
 from floatcli.models.audio_encoder import AudioEncoder
 from floatcli.models.conditions import normalise_waveform
 from floatcli.models.emotion_encoder import EmotionEncoder
 from floatcli.models.motion_basis import MotionBasis
+from floatcli.train.arrays import filling, mapped
 from floatcli.train.parameters import INDEX, SCALE
 from floatcli.train.speech_clips import SpeechCorpus
 
@@ -117,19 +117,17 @@ def heard_corpus(
     corpus: SpeechCorpus, audio: AudioEncoder, emotion: EmotionEncoder, folder: Path, log: Callable[[str], None]
 ) -> Heard:
     """What ``hear`` finds, kept in ``folder`` for as long as encoders and corpus are the same."""
-    places = [folder / f"heard_{name}.npy" for name in Heard._fields]
+    names = [f"heard_{name}" for name in Heard._fields]
     stamp, made = fingerprint(corpus, audio, emotion), folder / "heard.sha256"
     if not (made.exists() and made.read_text() == stamp):
         clips, frames = corpus.phones.shape
         width, emotions = audio.projection.in_features, emotion.output.out_features
         kinds = (np.float16, (clips, frames, width)), (np.float32, (clips, emotions))
-        parts = [place.with_suffix(".part") for place in places]
-        into = (open_memmap(part, "w+", *kind) for part, kind in zip(parts, kinds, strict=True))
-        hear(corpus, audio, emotion, Heard(*into), log)
-        for part, place in zip(parts, places, strict=True):
-            os.replace(part, place)
-        made.write_text(stamp)
-    return Heard(*(np.load(place, mmap_mode="r") for place in places))
+        with filling(folder, dict(zip(names, kinds, strict=True))) as into:
+            hear(corpus, audio, emotion, Heard(*into.values()), log)
+        with replacing(made) as temporary:
+            temporary.write_text(stamp)
+    return Heard(*(mapped(folder / f"{name}.npy", f"remove {made}, and it is made again") for name in names))
 
 
 class FlowData:

@@ -253,5 +253,5 @@ def train_on_clips(
     frozen = frozen_model(config, folder, init)
     data = open_cache(cache, frozen, settings.emotion_from)
     part = flow_part(config, settings, frozen.audio_encoder, frozen.basis, init)
-    video = SampleVideo(config, folder, init, kept_example(cache))
+    video = SampleVideo(config, folder, init, kept_example(cache, log))
     train_flow(part, settings.field, data, folder, log, video)

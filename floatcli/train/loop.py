@@ -15,11 +15,11 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import send_to_device
 from torch import Tensor, nn
-from torch.utils.tensorboard import SummaryWriter
 
 from floatcli.device import memory_told
 from floatcli.errors import TrainingError
 from floatcli.train import checkpoints
+from floatcli.train.board import Board
 from floatcli.train.draws import Draw, Draws, Place, drawn
 
 Losses = dict[str, Tensor]
@@ -199,11 +199,11 @@ class Run:
             for name, kept in self._kept().items():
                 kept.load_state_dict(state[name])
             self.step = state["step"]
-        except (RuntimeError, ValueError, KeyError) as error:
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise checkpoints.unfit(path) from error
 
     def save(self) -> None:
-        """Writes a checkpoint of the last step. Raises InputError."""
+        """Writes a checkpoint of the last step. Raises OutputError."""
         state = {name: kept.state_dict() for name, kept in self._kept().items()} | {"step": self.step}
         checkpoints.save(state, checkpoints.place(self.folder, self.name, self.step), self.config.keep)
 
@@ -227,10 +227,10 @@ class Run:
         Raises:
             TrainingError: A loss is not finite; the last checkpoint is kept.
             DeviceError: The device is out of memory.
-            InputError: A checkpoint cannot be written.
+            OutputError: A checkpoint or what tells of the training cannot be written.
         """
         first = self.accelerator.is_main_process
-        board = SummaryWriter(str(self.folder / "logs" / self.name), purge_step=self.step) if first else None
+        board = Board(self.folder / "logs" / self.name, self.step) if first else None
         totals: dict[str, float] = {}
         batches = drawn(Draws(draw, self.config.seed), self._places(), workers)
         since = time.monotonic()
@@ -252,8 +252,6 @@ class Run:
                     if sample:
                         sample(copy.deepcopy(self.average).cpu(), self.folder / f"{self.name}-{self.step:06d}.png")
                 self.accelerator.wait_for_everyone()
-        if board:
-            board.close()
 
     def _places(self) -> Iterator[Place]:
         """Of this process's batches from here to the end."""
@@ -280,7 +278,7 @@ class Run:
             said = ", ".join(f"{key} {value:g}" for key, value in found.items())
             raise TrainingError(
                 f"{self.name}: a loss is not finite at step {self.step} ({said})",
-                "go on from the last checkpoint with a lower lr, or another seed",
+                checkpoints.way_back(self.folder, self.name, self.step),
             )
         return found
 
@@ -318,8 +316,7 @@ class Run:
             for kept, now in zip(self.average.parameters(), self.module.parameters(), strict=True):
                 kept.lerp_(now, 1 - decay)
 
-    def _report(self, board: SummaryWriter, means: dict[str, float], pace: float, log: Callable[[str], None]) -> None:
+    def _report(self, board: Board, means: dict[str, float], pace: float, log: Callable[[str], None]) -> None:
         rate = self.config.rate(self.step - 1)
         log(Report(self.name, self.step, self.config.steps, means, rate, pace))
-        for key, value in {**means, "rate": rate, "seconds": pace}.items():
-            board.add_scalar(key, value, self.step)
+        board.add(self.step, {**means, "rate": rate, "seconds": pace})

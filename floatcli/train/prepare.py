@@ -110,10 +110,16 @@ def _source(video: Path) -> str:
 
 def is_whole(row: Row, folder: Path) -> bool:
     """Whether a video was prepared, and what was made of it is still there."""
-    if row.get("status") != DONE:
+    if row.get("status") != DONE or not names_clips(row):
         return False
     shard = row.get("shard")
     return shard is None or ((folder / shard).is_file() and (folder / shard).stat().st_size == row.get("bytes"))
+
+
+def names_clips(row: Row) -> bool:
+    """Whether a row names a source and its clips, with the frames of each, as it should."""
+    clips = row.get("clips") if "source" in row else None
+    return isinstance(clips, list) and all(isinstance(clip, dict) and {"key", "frames"} <= set(clip) for clip in clips)
 
 
 def _prepared(video: Path, last: Row | None, folder: Path, config: PrepareConfig, device: str) -> Ended:

@@ -6,6 +6,7 @@ import io
 import json
 import wave
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -14,7 +15,7 @@ import numpy as np
 from floatcli.errors import InputError
 from floatcli.media.frames import decoded_frames
 from floatcli.rows import Row
-from floatcli.train.prepare import read_manifest
+from floatcli.train.prepare import MANIFEST, names_clips, read_manifest
 from floatcli.train.shards import Sample, read_sample, read_shard
 
 _Item = TypeVar("_Item")
@@ -81,16 +82,21 @@ class PreparedFrames:
         Raises:
             InputError: the clip can't be read.
         """
-        sample = read_sample(*self._clips[clip], "mp4", "json")
-        boxes = np.array(json.loads(sample["json"])["boxes"], np.float32)
-        return decoded_frames(sample["mp4"], frames), boxes[list(frames)]
+        shard, key = self._clips[clip]
+        sample = read_sample(shard, key, "mp4", "json")
+        with _undamaged(key):
+            return decoded_frames(sample["mp4"], frames), _told(sample)[1][list(frames)]
 
 
 def prepared_videos(folder: Path) -> list[Row]:
-    """The manifest's rows of videos that have clips. Raises InputError where there are none."""
+    """The manifest's rows of videos that have clips. Raises InputError where there are none, or a row is damaged."""
     rows = [row for row in read_manifest(folder).values() if row.get("shard")]
     if not rows:
         raise InputError(f"no clips are in {folder}", "prepare some first: floatcli train prepare VIDEOS -o DATA")
+    for row in rows:
+        if not names_clips(row):
+            said = f"{folder / MANIFEST}: the row of {row.get('source')} is damaged"
+            raise InputError(said, "remove it, and prepare that video again")
     return rows
 
 
@@ -111,11 +117,24 @@ def read_clip(key: str, sample: Sample) -> PreparedClip:
     Raises:
         InputError: they are no clip's.
     """
-    try:
-        told = json.loads(sample["json"])
-        boxes = np.array(told.pop("boxes"), np.float32)
+    with _undamaged(key):
+        told, boxes = _told(sample)
         with wave.open(io.BytesIO(sample["wav"])) as file:
             sound = np.frombuffer(file.readframes(file.getnframes()), "<i2")
         return PreparedClip(key, decoded_frames(sample["mp4"]), sound.astype(np.float32) / 32768, boxes, told)
-    except (KeyError, ValueError, EOFError, wave.Error) as error:
-        raise InputError(f"{key} is damaged: {error}", "prepare its video again") from error
+
+
+def _told(sample: Sample) -> tuple[Row, np.ndarray]:
+    """What a clip's file tells of it, and the boxes of its parts, (F, 3, 4)."""
+    told = json.loads(sample["json"])
+    boxes = np.array(told.pop("boxes"), np.float32)
+    return told, boxes
+
+
+@contextmanager
+def _undamaged(key: str) -> Iterator[None]:
+    """Raise InputError where the files of a clip, read meanwhile, are none of a clip's."""
+    try:
+        yield
+    except (LookupError, ValueError, TypeError, AttributeError, EOFError, wave.Error) as error:
+        raise InputError(f"{key} is damaged: {str(error) or 'it is cut off'}", "prepare its video again") from error

@@ -15,7 +15,7 @@ import torch
 
 from floatcli.config import build
 from floatcli.errors import InputError
-from floatcli.files import replacing
+from floatcli.files import make_folder, replacing
 from floatcli.rows import append_row
 from floatcli.train.loop import processes
 from floatcli.train.settings import Settings
@@ -34,18 +34,14 @@ def record(settings: Settings, run: Path, command: Sequence[str], log: Callable[
         log: Told what has changed.
 
     Raises:
-        InputError: the folder can't be written to.
+        OutputError: the folder can't be written to.
     """
     accelerator = processes()
     if not accelerator.is_main_process:
         return
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{run} can't be used: {error.strerror}", "name another folder with --run") from error
+    make_folder(run, "name another folder with --run")
     resolved = json.loads(json.dumps(dataclasses.asdict(settings)))
-    before = json.loads((run / RESOLVED).read_text()) if (run / RESOLVED).exists() else resolved
-    changed = sorted(_differences(before, resolved))
+    changed = sorted(_differences(_before(run / RESOLVED, log) or resolved, resolved))
     if changed:
         log(f"settings of {run} have changed: {', '.join(changed)}")
     with replacing(run / RESOLVED) as temporary:
@@ -76,7 +72,21 @@ def recorded(run: Path) -> Settings:
     except FileNotFoundError:
         raise InputError(f"{run} is no run: there is no {path}", "train first: floatcli train all CONFIG") from None
     except (OSError, TypeError, ValueError) as error:
-        raise InputError(f"{path} can't be used: {error}", "start the run again, which writes it anew") from error
+        hint = "remove it, and start the run again, which writes it anew"
+        raise InputError(f"{path} can't be used: {error}", hint) from error
+
+
+def _before(path: Path, log: Callable[[str], None]) -> dict[str, Any] | None:
+    """The settings of the start before; None where there was none, or where they are damaged, which is told."""
+    try:
+        settings = json.loads(path.read_text()) if path.exists() else None
+        if settings is None or isinstance(settings, dict):
+            return settings
+        error: Exception = ValueError("they are no table")
+    except (OSError, ValueError) as found:
+        error = found
+    log(f"{path} is damaged, so that what has changed cannot be told: {error}")
+    return None
 
 
 def commit_of(folder: Path) -> str | None:

@@ -33,8 +33,8 @@ class Example(NamedTuple):
 
 
 def keep_example(folder: Path, example: Example) -> None:
-    """Puts an example beside cached clips, unless they have one."""
-    if kept_example(folder) is not None:
+    """Puts an example beside cached clips, unless they have one. Raises OutputError."""
+    if kept_example(folder, lambda line: None) is not None:
         return
     with replacing(folder / _PICTURE) as temporary:
         Image.fromarray(example.picture).save(temporary, "png")
@@ -42,13 +42,17 @@ def keep_example(folder: Path, example: Example) -> None:
         temporary.write_bytes(wav(np.round(example.sound[: SECONDS * RATE] * 32767).astype(np.int16)))
 
 
-def kept_example(folder: Path) -> Example | None:
-    """The example of a cache; None where it has none."""
+def kept_example(folder: Path, log: Callable[[str], None]) -> Example | None:
+    """The example of a cache; None where it has none, or a damaged one, which is told."""
     if not (folder / _PICTURE).exists() or not (folder / _SOUND).exists():
         return None
-    with wave.open(str(folder / _SOUND)) as file:
-        sound = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / 32767
-    return Example(np.asarray(Image.open(folder / _PICTURE).convert("RGB")), sound)
+    try:
+        with wave.open(str(folder / _SOUND)) as file:
+            sound = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / 32767
+        return Example(np.asarray(Image.open(folder / _PICTURE).convert("RGB")), sound)
+    except (OSError, EOFError, ValueError, SyntaxError, wave.Error) as error:  # a broken PNG is a SyntaxError
+        log(f"no sample videos: the example in {folder} is damaged: {str(error) or 'it is cut off'}")
+        return None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from floatcli.files import replacing
+
 _CELL = (6, 4)  # pixels of one coefficient in one frame: height, width
 _RANGE = 3.0  # coefficients that show in full colour
 
@@ -48,6 +50,7 @@ def _coloured(values: Tensor) -> Tensor:
 
 
 def _save(picture: Tensor, path: Path) -> None:
-    """Writes a picture (3, H, W) in [-1, 1]."""
+    """Writes a picture (3, H, W) in [-1, 1]. Raises OutputError."""
     array = ((picture.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
-    Image.fromarray(array).save(path)
+    with replacing(path) as temporary:
+        Image.fromarray(array).save(temporary, "png")

@@ -14,6 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from floatcli.config import EMOTIONS
+from floatcli.files import make_folder, replacing
+from floatcli.train.arrays import Kinds, filling, mapped
 from floatcli.train.parameters import PARAMETERS
 from floatcli.train.speech_emotions import draw_emotion, draw_prosody
 from floatcli.train.speech_engine import ENGINE_RATE, Phone, SpeechEngine, VoiceSettings
@@ -200,7 +202,7 @@ class SpeechCorpus:
 
     def __init__(self, folder: Path):
         for name in Clip._fields:
-            setattr(self, name, np.load(folder / f"{name}.npy", mmap_mode="r"))
+            setattr(self, name, mapped(folder / f"{name}.npy", f"remove {folder}, and it is made again"))
 
     def __len__(self) -> int:
         return len(self.waveform)
@@ -218,31 +220,25 @@ def speech_corpus(config: SpeechConfig, split: str, log: Callable[[str], None] =
     if made.exists() and made.read_text() == stamp:
         return SpeechCorpus(place)
     count = config.clips if split == "train" else config.held_out_clips
-    place.mkdir(parents=True, exist_ok=True)
-    arrays = _empty_arrays(config, count, place)
-    with multiprocessing.get_context("spawn").Pool() as pool:
+    make_folder(place, "name another folder under [flow.speech]")
+    with filling(place, _kinds(config, count)) as arrays, multiprocessing.get_context("spawn").Pool() as pool:
         for index, clip in enumerate(pool.imap(partial(make_clip, config, split), range(count), chunksize=4)):
             for name, value in clip._asdict().items():
                 arrays[name][index] = np.round(value * 32767) if name == "waveform" else value
             if (index + 1) % 200 == 0:
                 log(f"speech ({split}): {index + 1} of {count} clips")
-    for values in arrays.values():
-        values.flush()
-    made.write_text(stamp)
+    with replacing(made) as temporary:
+        temporary.write_text(stamp)
     return SpeechCorpus(place)
 
 
-def _empty_arrays(config: SpeechConfig, count: int, place: Path) -> dict[str, np.memmap]:
-    """Files of ``SpeechCorpus`` to be filled in."""
-    shapes: dict[str, tuple[type, tuple[int, ...]]] = {
+def _kinds(config: SpeechConfig, count: int) -> Kinds:
+    """What ``SpeechCorpus`` is made of."""
+    return {
         "waveform": (np.int16, (count, config.samples)),
         "motion": (np.float32, (count, config.frames, len(PARAMETERS))),
         "portrait": (np.float32, (count, len(PARAMETERS))),
         "emotion": (np.int64, (count,)),
         "manner": (np.int64, (count,)),
         "phones": (np.int64, (count, config.frames)),
-    }
-    return {
-        name: np.lib.format.open_memmap(place / f"{name}.npy", "w+", kind, shape)
-        for name, (kind, shape) in shapes.items()
     }

@@ -85,13 +85,14 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         samples, clips = [], []
         for number in range(2):
             curve = syllables(26, 2 * video + number)
-            told = {"key": f"{video}-{number}", "source": f"{video}.mp4"}
+            told = {"key": f"{video}-{number}", "source": f"{video}.mp4", "frames": 26}
             frames = np.stack([painted(opening, shut=k in (9, 10)) for k, opening in enumerate(curve)])
             frames[..., 2] += np.uint8(40 * video)
             samples.append((told["key"], files_of(frames, sound_of(curve), told, tmp_path_factory.mktemp("clip"))))
             clips.append(told | ({"emotion": "Happy"} if number else {}))
-        write_shard(folder / f"{video}.tar", samples)
-        rows.append({"source": f"{video}.mp4", "status": "done", "shard": f"{video}.tar", "clips": clips})
+        write_shard(shard := folder / f"{video}.tar", samples)
+        about = {"source": f"{video}.mp4", "status": "done", "shard": shard.name, "bytes": shard.stat().st_size}
+        rows.append(about | {"clips": clips})
     (folder / "manifest.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return folder
 

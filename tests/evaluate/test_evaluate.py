@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -127,7 +128,19 @@ def test_emotion_is_judged_where_the_manifest_names_one(prepared: Path, tiny_wei
 def test_of_one_video_nothing_is_cross_identity(prepared: Path, tiny_weights: Path, tmp_path: Path, capsys):
     figures = measured(prepared, tiny_weights, tmp_path, "--clips", "1")["figures"]
     assert figures[CROSS] == {}
-    assert "all clips are of one video" in capsys.readouterr().err
+    assert "all clips are of one video" in (said := capsys.readouterr().err)
+    assert "damaged" not in said
+
+
+def test_a_damaged_shard_is_told_even_where_none_of_it_is_measured(
+    prepared: Path, tiny_weights: Path, tmp_path: Path, capsys
+):
+    shutil.copytree(prepared, tmp_path / "data")
+    (clip,) = held_out_clips(prepared, 1)
+    shard = tmp_path / "data" / {"0.mp4": "1.tar", "1.mp4": "0.tar"}[clip.told["source"]]
+    shard.write_bytes(shard.read_bytes()[:3000])
+    measured(tmp_path / "data", tiny_weights, tmp_path, "--clips", "1")
+    assert f"{shard} is damaged" in capsys.readouterr().err
 
 
 def test_on_drawn_faces_settings_arrive_and_every_figure_is_written(tmp_path: Path, monkeypatch, capsys):

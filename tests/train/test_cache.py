@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import errno
 import json
+import os
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +28,7 @@ from floatcli.train.initial import initial_model
 from floatcli.train.loop import LoopConfig
 from floatcli.train.prepare_clips import mp4, wav
 from floatcli.train.prepared_data import PreparedClips
+from floatcli.train.sample_video import Example, keep_example, kept_example
 from floatcli.train.shards import write_shard
 from tests.conftest import TINY
 from tests.unit.test_anchored import CONFIG as ANCHORED
@@ -351,6 +355,40 @@ def test_missing_pieces_are_told(made: Path, data: Path, tmp_path: Path, capsys)
     (folder / "cache" / INDEX).write_text('{"version": 99}')
     with pytest.raises(InputError, match="of another version"):
         read_index(folder / "cache")
+
+
+@pytest.mark.parametrize("text", ["{}", '{"version": 1}', '{"version": 1, "encoders": 1, "pose": 1, "clips": [1]}'])
+def test_a_damaged_index_is_told(tmp_path: Path, text: str):
+    (tmp_path / INDEX).write_text(text)
+    with pytest.raises(InputError, match=r"cache\.json is damaged|another version") as caught:
+        read_index(tmp_path)
+    assert "floatcli train cache" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["example.png", "example.wav"])
+@pytest.mark.parametrize("content", [b"", b"no", None])
+def test_a_damaged_example_is_told_and_replaced(tmp_path: Path, name: str, content: bytes | None):
+    example, lines = Example(np.full((8, 8, 3), 9, np.uint8), np.zeros(640, np.float32)), list[str]()
+    keep_example(tmp_path, example)
+    whole = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(whole[:30] if content is None else content)
+    assert kept_example(tmp_path, lines.append) is None
+    assert len(lines) == 1
+    assert re.match(f"no sample videos: the example in {tmp_path} is damaged: .", lines[0])
+    keep_example(tmp_path, example)
+    assert (tmp_path / name).read_bytes() == whole
+
+
+def test_a_full_disk_leaves_no_cache(made: Path, data: Path, tmp_path: Path, monkeypatch, capsys):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    folder = again(made, tmp_path)
+    monkeypatch.setattr(cache_module, "save_file", full)
+    assert run(command(folder, data, weights(made), cache="new")) == 3
+    assert "can't be written: No space left on device" in capsys.readouterr().err.splitlines()[-2]
+    assert not list((folder / "new").glob("*.safetensors"))
+    assert not (folder / "new" / INDEX).exists()
 
 
 def test_poses_are_the_encoders_own_where_they_have_names(data: Path, tmp_path: Path):

@@ -15,6 +15,7 @@ import torch
 from accelerate.utils import send_to_device
 
 from floatcli.config import OBJECTIVES, FieldSize, ModelConfig, Wav2Vec2Size
+from floatcli.errors import InputError
 from floatcli.evaluate.curves import correlations
 from floatcli.evaluate.speech_quality import blink_count, evaluate_speech, seam, speaker
 from floatcli.models.audio_encoder import AudioEncoder
@@ -75,6 +76,9 @@ def test_a_corpus_is_heard_once_until_an_encoder_changes(corpus, tmp_path):
     written = said.stat().st_mtime_ns
     heard_corpus(corpus, audio, emotion, tmp_path, print)
     assert said.stat().st_mtime_ns == written
+    said.unlink()
+    with pytest.raises(InputError, match=r"heard_features\.npy can't be read"):
+        heard_corpus(corpus, audio, emotion, tmp_path, print)
     other = heard_corpus(corpus, AudioEncoder(CONFIG).eval(), emotion, tmp_path, print)
     assert not np.array_equal(first.features, other.features)
     assert np.array_equal(first.emotion, other.emotion)

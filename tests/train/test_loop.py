@@ -1,6 +1,7 @@
 """The training loop: resumed equals whole, processes add up, bad losses stop it, checkpoints are whole."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -10,9 +11,12 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
-from floatcli.errors import InputError, TrainingError
+from floatcli.errors import InputError, OutputError, TrainingError
 from floatcli.train import checkpoints
+from floatcli.train.export import read_average
 from floatcli.train.loop import LoopConfig, Run
+from floatcli.train.sheets import save_pictures
+from tests.conftest import small_disk
 
 CONFIG = LoopConfig(steps=12, warmup=3, save_every=4, log_every=4, lr=1e-2)
 
@@ -185,9 +189,20 @@ def test_an_infinite_loss_stops_and_keeps_the_last_checkpoint(tmp_path):
 
     with pytest.raises(TrainingError, match="bad: a loss is not finite at step 6") as caught:
         Run("bad", module(), CONFIG, tmp_path).train(breaks, silent)
-    assert "lower lr" in caught.value.hint
+    assert caught.value.hint.startswith("go on with a lower lr; where that does not help, remove ")
     assert Run("bad", module(), CONFIG, tmp_path).step == 4
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad-0000004.pt", "logs"]
+
+
+@pytest.mark.parametrize(("broken", "hint"), [(2, "start again with a lower lr"), (4, "remove .*bad-0000004.pt")])
+def test_what_to_do_after_an_infinite_loss_depends_on_where_it_is(tmp_path, broken, hint):
+    def breaks(rng):
+        x, wanted = draw(rng)
+        return x, wanted * (float("nan") if step_of(rng) == broken else 1.0)
+
+    with pytest.raises(TrainingError) as caught:
+        Run("bad", module(), CONFIG, tmp_path).train(breaks, silent)
+    assert re.match(hint, caught.value.hint)
 
 
 def test_the_last_checkpoints_are_kept(tmp_path):
@@ -197,19 +212,26 @@ def test_the_last_checkpoints_are_kept(tmp_path):
     assert [path.name for path in checkpoints.checkpoints(tmp_path, "k")] == [f"k-00000{n}.pt" for n in ("08", 10, 12)]
 
 
-def test_a_full_disk_is_told_and_costs_no_checkpoint(tmp_path, monkeypatch):
-    Run("full", module(), LoopConfig(steps=4, save_every=4), tmp_path).train(draw, silent)
+@pytest.mark.parametrize("room", [0, 1000, 30_000, -1])
+def test_a_full_disk_is_told_and_costs_no_checkpoint(tmp_path, room):
+    part = nn.Sequential(Fit(4, 1), nn.Linear(99, 99))
+    Run("full", part, LoopConfig(steps=4), tmp_path).save()
+    size = (tmp_path / "full-0000000.pt").stat().st_size
+    run = Run("full", part, LoopConfig(keep=1), tmp_path)
+    run.step = 4
+    with small_disk(room % size), pytest.raises(OutputError, match=r"4\.pt can't be written: File too large"):
+        run.save()
+    assert [path.name for path in tmp_path.iterdir()] == ["full-0000000.pt"]
 
-    save = torch.save
 
-    def full(state, file):
-        with open("/dev/full", "wb") as device:
-            save(state, device)
-
-    monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(InputError, match=r"full-0000008\.pt can't be written: No space left on device"):
-        Run("full", module(), LoopConfig(steps=8, save_every=4, keep=1), tmp_path).train(draw, silent)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["full-0000004.pt", "logs"]
+def test_a_full_disk_for_curves_and_pictures_is_told(tmp_path, capfd):
+    log = LoopConfig(steps=200, log_every=1, save_every=200)
+    with small_disk(5000), pytest.raises(OutputError, match=r"events\..* can't be written: File too large"):
+        Run("full", module(), log, tmp_path).train(draw, silent)
+    assert not capfd.readouterr().err
+    with small_disk(100), pytest.raises(OutputError, match=r"a\.png can't be written: File too large"):
+        save_pictures([torch.rand(2, 3, 64, 64)], tmp_path / "a.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["logs"]
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 nothing of the kind", None])
@@ -219,6 +241,15 @@ def test_a_damaged_checkpoint_is_told(tmp_path, content):
     path.write_bytes(path.read_bytes()[:-200] if content is None else content)
     with pytest.raises(InputError, match="cannot be resumed"):
         Run("d", module(), CONFIG, tmp_path)
+
+
+@pytest.mark.parametrize("state", [{"x": 1}, {"module": 1, "average": 1, "optimiser": 1, "step": 0}, [1]])
+def test_a_checkpoint_of_something_else_is_told(tmp_path, state):
+    torch.save(state, tmp_path / "d-0000001.pt")
+    with pytest.raises(InputError, match="cannot be resumed"):
+        Run("d", module(), CONFIG, tmp_path)
+    with pytest.raises(InputError, match="cannot be resumed"):
+        read_average(tmp_path, "d")
 
 
 def test_a_checkpoint_of_another_model_is_told(tmp_path):

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +14,16 @@ pytest.importorskip("skia", exc_type=ImportError)
 
 from floatcli.cli.app import run as cli
 from floatcli.config import ANCHORS
-from floatcli.errors import DeviceError, ExitCode, InputError
+from floatcli.errors import DeviceError, ExitCode, InputError, OutputError
 from floatcli.media.frames import decoded_frames
-from floatcli.train.drawn_data import DrawnAnew, DrawnConfig, DrawnSets, draw_set, draw_shards, drawn_sets
+from floatcli.train.drawn_data import DrawnAnew, DrawnConfig, DrawnSets, draw_set, draw_shard, draw_shards, drawn_sets
 from floatcli.train.draws import Draws, drawn
 from floatcli.train.pairs import ANCHOR_COLUMNS, DrawnPairs, PreparedPairs
+from floatcli.train.prepare import is_whole
 from floatcli.train.prepare_clips import mp4
-from floatcli.train.prepared_data import PreparedFrames
-from floatcli.train.shards import write_shard
+from floatcli.train.prepared_data import PreparedFrames, read_clip
+from floatcli.train.shards import read_shard, write_shard
+from tests.conftest import small_disk
 
 ANEW = DrawnConfig(identities=0, size=64)
 
@@ -61,6 +64,30 @@ def test_without_limit_nothing_is_drawn_beforehand(tmp_path, capsys):
     (tmp_path / "a.toml").write_text(f"[autoencoder.drawn]\nidentities = 0\nfolder = '{folder}'")
     assert cli(["train", "draw", str(tmp_path / "a.toml")]) == ExitCode.OK
     assert "drawn while training" in capsys.readouterr().err
+
+
+def test_a_damaged_shard_is_drawn_again(tmp_path):
+    config = DrawnConfig(str(tmp_path), identities=2, shard=2, restyled=1, size=32)
+    draw_shards(config, lambda line: None)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    (tmp_path / "0000.landmarks.npy").write_bytes(b"")
+    (tmp_path / "0000-1.pictures.npy").write_bytes(before["0000-1.pictures.npy"][:-9])
+    with pytest.raises(InputError, match="can't be read") as caught:
+        DrawnSets(config)
+    assert caught.value.hint.startswith(f"remove {tmp_path}/0000")
+    draw_shards(config, lambda line: None)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_full_disk_and_a_file_in_place_of_the_folder_are_told(tmp_path):
+    (tmp_path / "a").mkdir()
+    config = DrawnConfig(str(tmp_path / "a"), identities=1, shard=1, restyled=0, size=32)
+    with small_disk(2000), pytest.raises(OutputError, match=r"0000\.pictures\.npy can't be written: File too large"):
+        draw_shard(config, 0)
+    assert not list((tmp_path / "a").iterdir())
+    (tmp_path / "b").touch()
+    with pytest.raises(OutputError, match="b can't be used: File exists"):
+        draw_shards(dataclasses.replace(config, folder=str(tmp_path / "b")), print)
 
 
 @pytest.mark.parametrize("change", [{"identities": -1}, {"shard": 0}, {"restyled": -1}, {"size": 8}])
@@ -177,6 +204,31 @@ def test_single_frames_are_those_of_the_whole_clip(prepared):
     assert pictures.shape == (2, SIZE, SIZE, 3)
     assert pictures.mean((1, 2, 3)) == pytest.approx([level(7), level(2)], abs=3)
     assert np.array_equal(boxes[:, 0], [box(7), box(2)])
+
+
+@pytest.mark.parametrize("told", [b"{}", b"garbage", b"[]", b'{"boxes": [1]}', b'{"boxes": "a"}'])
+def test_a_damaged_clip_is_told(prepared, tmp_path, told):
+    shutil.copytree(prepared, tmp_path / "data")
+    (_, sample), *_ = read_shard(shard := tmp_path / "data" / "talk.tar")
+    write_shard(shard, [("talk-0000", {**sample, "json": told})])
+    with pytest.raises(InputError, match=r"talk-0000 is damaged.*prepare its video again"):
+        PreparedFrames(shard.parent).read(0, (0, 1))
+    with pytest.raises(InputError, match=r"talk-0000 is damaged.*prepare its video again"):
+        read_clip("talk-0000", sample | {"json": told})
+
+
+@pytest.mark.parametrize("lacks", ["source", "clips", "key"])
+def test_a_damaged_row_of_a_manifest_is_told_and_made_again(tmp_path, lacks):
+    row = {"source": "a.mp4", "shard": "a.tar", "bytes": 0, "status": "done", "clips": [{"key": "a", "frames": 9}]}
+    (tmp_path / "a.tar").touch()
+    assert is_whole(row, tmp_path)
+    row.pop(lacks, None)
+    if lacks == "key":
+        row["clips"] = [{"frames": 9}]
+    assert not is_whole(row, tmp_path)
+    (tmp_path / "manifest.jsonl").write_text(json.dumps(row))
+    with pytest.raises(InputError, match=r"the row of .* is damaged"):
+        PreparedFrames(tmp_path)
 
 
 def test_a_clip_is_decoded_no_further_than_asked_for(prepared):

@@ -325,7 +325,8 @@ def many(prepared: Path, tmp_path: Path) -> Path:
     with (tmp_path / "manifest.jsonl").open("w") as manifest:
         for shard in range(4):
             write_shard(tmp_path / f"{shard}.tar", ((f"{shard}-{k}", sample) for k in range(4)))
-            manifest.write(json.dumps({"source": str(shard), "status": "done", "shard": f"{shard}.tar"}) + "\n")
+            row = {"source": str(shard), "status": "done", "shard": f"{shard}.tar", "clips": []}
+            manifest.write(json.dumps(row) + "\n")
     return tmp_path
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from floatcli.errors import InputError
+from floatcli.errors import InputError, OutputError
 from floatcli.rows import read_rows
 from floatcli.train.loop import LoopConfig
 from floatcli.train.record import RESOLVED, STARTS, commit_of, record, recorded
@@ -60,3 +60,24 @@ def test_a_folder_that_is_no_run_is_told(tmp_path: Path, text: str | None, said:
         (tmp_path / RESOLVED).write_text(text)
     with pytest.raises(InputError, match=said):
         recorded(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff", b"[]"])
+def test_damaged_settings_are_written_anew_when_the_run_is_started_again(tmp_path: Path, content: bytes):
+    (tmp_path / RESOLVED).write_bytes(content)
+    lines: list[str] = []
+    with pytest.raises(InputError, match=r"settings\.json can't be used") as caught:
+        recorded(tmp_path)
+    assert "start the run again" in caught.value.hint
+    record(SETTINGS, tmp_path, ["train", "flow"], lines.append)
+    (line,) = lines
+    assert line.startswith(f"{tmp_path / RESOLVED} is damaged, so that what has changed cannot be told: ")
+    assert recorded(tmp_path) == SETTINGS
+
+
+def test_a_folder_in_place_of_settings_is_told(tmp_path: Path):
+    (tmp_path / RESOLVED).mkdir()
+    with pytest.raises(InputError, match=r"settings\.json can't be used"):
+        recorded(tmp_path)
+    with pytest.raises(OutputError, match=r"settings\.json can't be written: Is a directory"):
+        record(SETTINGS, tmp_path, ["train", "flow"], print)

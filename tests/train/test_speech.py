@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ pytest.importorskip("espeakng_loader")
 
 
 from floatcli.config import EMOTIONS
+from floatcli.errors import InputError, OutputError
 from floatcli.train.parameters import HIGH, INDEX, LOW
 from floatcli.train.speech_clips import SpeechConfig, make_clip, speech_corpus
 from floatcli.train.speech_emotions import PROSODY, emotion_face
@@ -20,6 +22,7 @@ from floatcli.train.speech_face import blinks, draw_pose, face_motion, portrait_
 from floatcli.train.speech_text import HELD_OUT_SENTENCES, made_up_sentence, something_to_say, wide_sentence
 from floatcli.train.speech_visemes import LIPS, PHONE_CLASSES, lip_curves, phone_classes, phone_shapes, speech_spans
 from floatcli.train.speech_voice import change_speed, coloured_noise, record, reshape_voice, roughen, tremble
+from tests.conftest import small_disk
 
 JAW, ROUND, PRESS = LIPS.index("jaw"), LIPS.index("round"), LIPS.index("lip_press")
 AH, SILENCE = Phone("ɑː", 1.0, 1.4, True), Phone("", 1.4, 2.4)
@@ -178,6 +181,19 @@ def test_a_corpus_is_made_once(tmp_path):
     assert (tmp_path / "voices" / "waveform.npy").stat().st_mtime_ns == stamp
     assert np.array_equal(made.motion, again.motion)
     assert np.abs(again.sound(0)).max() <= 1
+    os.truncate(tmp_path / "voices" / "waveform.npy", 2000)
+    with pytest.raises(InputError, match=r"waveform\.npy can't be read"):
+        speech_corpus(config, "voices")
+
+
+def test_a_corpus_that_has_no_place_is_told_and_leaves_nothing(tmp_path):
+    config = dataclasses.replace(SMALL, folder=str(tmp_path / "file"))
+    with small_disk(2000), pytest.raises(OutputError, match=r"waveform\.npy can't be written: File too large"):
+        speech_corpus(dataclasses.replace(config, folder=str(tmp_path)), "voices")
+    assert not list((tmp_path / "voices").iterdir())
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="can't be used: Not a directory"):
+        speech_corpus(config, "voices")
 
 
 def test_the_example_is_quiet_at_its_ends_and_in_the_middle():
