@@ -7,6 +7,7 @@ frozen, but for the audio projection, which trains on with the vector field (SPE
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from floatcli.config import ModelConfig
+from floatcli.config import EMOTIONS, ModelConfig
+from floatcli.errors import InputError
 from floatcli.models.audio_encoder import AudioEncoder
 from floatcli.models.conditions import normalise_waveform
 from floatcli.models.emotion_encoder import EmotionEncoder
@@ -24,7 +26,7 @@ from floatcli.train.initial import begin
 from floatcli.train.loop import LoopConfig, Losses, Run
 from floatcli.train.parameters import INDEX, SCALE
 from floatcli.train.sheets import save_curves
-from floatcli.train.speech_clips import SpeechCorpus
+from floatcli.train.speech_clips import SpeechAnew, SpeechCorpus
 from floatcli.train.speech_visemes import LIPS, PHONE_CLASSES
 from floatcli.train.speech_voice import disturb
 
@@ -110,13 +112,45 @@ def _frames(
     return min(int(rng.choice([*lengths, whole], p=chances)), whole)
 
 
+@dataclass(frozen=True)
+class DrawLips:
+    """What the audio encoder learns from: excerpts with their lips and phonemes."""
+
+    speech: SpeechCorpus | SpeechAnew
+    batch: int
+
+    def __call__(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """A batch, as ``AudioPart.losses`` takes it."""
+        corpus = self.speech.among(self.batch, rng)
+        frames = _frames(corpus, rng, (50, 75, 100, 150), (0.15, 0.25, 0.3, 0.2, 0.1))
+        clips, start, waveform = _draw(corpus, self.batch, frames, rng)
+        lips = torch.from_numpy(corpus.motion[clips, start : start + frames][..., _LIPS])
+        return waveform, lips, torch.from_numpy(corpus.phones[clips, start : start + frames])
+
+
+@dataclass(frozen=True)
+class DrawManner:
+    """What the emotion encoder learns from: excerpts with their manner of speaking."""
+
+    speech: SpeechCorpus | SpeechAnew
+    batch: int
+
+    def __call__(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """A batch, as ``EmotionPart.losses`` takes it."""
+        corpus = self.speech.among(self.batch, rng)
+        frames = _frames(corpus, rng, (75, 100, 150), (0.25, 0.35, 0.25, 0.15))
+        clips, _, waveform = _draw(corpus, self.batch, frames, rng)
+        return waveform, torch.from_numpy(corpus.manner[clips])
+
+
 def train_audio(
     config: ModelConfig,
     loop: LoopConfig,
-    corpus: SpeechCorpus,
+    speech: SpeechCorpus | SpeechAnew,
     folder: Path,
     log: Callable[[str], None],
     init: FloatModel | None = None,
+    workers: int = 0,
 ) -> AudioEncoder:
     """Pre-trains the audio encoder; resumes from its last checkpoint in ``folder`` and returns its running average."""
     torch.manual_seed(loop.seed)
@@ -124,40 +158,37 @@ def train_audio(
     begin("audio", part, init)
     run = Run("audio", part, loop, folder)
 
-    def draw(rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        frames = _frames(corpus, rng, (50, 75, 100, 150), (0.15, 0.25, 0.3, 0.2, 0.1))
-        clips, start, waveform = _draw(corpus, loop.batch, frames, rng)
-        lips = torch.from_numpy(corpus.motion[clips, start : start + frames][..., _LIPS])
-        return waveform, lips, torch.from_numpy(corpus.phones[clips, start : start + frames])
-
     def sample(part: nn.Module, path: Path) -> None:
+        corpus = speech.examples(3)
         waveform = normalise_waveform(torch.from_numpy(np.stack([corpus.sound(k) for k in range(3)])))
         lips = torch.from_numpy(corpus.motion[:3][..., _LIPS]) / _LIP_SCALES
         with torch.inference_mode():
             save_curves(lips, part.lips(part.encoder(waveform, lips.shape[1])), path)  # type: ignore[operator]
 
-    run.train(draw, log, sample)
+    run.train(DrawLips(speech, loop.batch), log, sample, workers)
     return run.average.encoder.eval().cpu()  # type: ignore[union-attr, return-value, operator]
 
 
 def train_emotion(
     config: ModelConfig,
     loop: LoopConfig,
-    corpus: SpeechCorpus,
+    speech: SpeechCorpus | SpeechAnew,
     folder: Path,
     log: Callable[[str], None],
     init: FloatModel | None = None,
+    workers: int = 0,
 ) -> EmotionEncoder:
-    """Trains the emotion encoder; resumes from its last checkpoint in ``folder`` and returns its running average."""
+    """Trains the emotion encoder; resumes from its last checkpoint in ``folder`` and returns its running average.
+
+    Raises:
+        InputError: The model tells other emotions than those of synthetic speech.
+    """
+    if config.emotions != EMOTIONS:
+        said = f"synthetic speech has {len(EMOTIONS)} emotions, and [model] emotions are {', '.join(config.emotions)}"
+        raise InputError(said, "leave emotions out of [model], or train the field alone, from weights that tell these")
     torch.manual_seed(loop.seed)
     part = EmotionPart(config)
     begin("emotion", part, init)
     run = Run("emotion", part, loop, folder)
-
-    def draw(rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        frames = _frames(corpus, rng, (75, 100, 150), (0.25, 0.35, 0.25, 0.15))
-        clips, _, waveform = _draw(corpus, loop.batch, frames, rng)
-        return waveform, torch.from_numpy(corpus.manner[clips])
-
-    run.train(draw, log)
+    run.train(DrawManner(speech, loop.batch), log, workers=workers)
     return run.average.encoder.eval().cpu()  # type: ignore[union-attr, return-value, operator]

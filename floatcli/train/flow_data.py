@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from floatcli.models.emotion_encoder import EmotionEncoder
 from floatcli.models.motion_basis import MotionBasis
 from floatcli.train.arrays import filling, mapped
 from floatcli.train.parameters import INDEX, SCALE
-from floatcli.train.speech_clips import SpeechCorpus
+from floatcli.train.speech_clips import SpeechAnew, SpeechCorpus
 
 _AT_ONCE = 8  # clips that are heard together
 _REF_NOISE = 0.15  # coefficients of a portrait are read by a network, not known
@@ -174,3 +174,53 @@ class FlowData:
         pose = self.corpus.motion[clips[:, None], rows][..., [INDEX[name] for name in POSE]]
         arrays = (values.astype(np.float32) for values in (motion, ref_motion, features, emotion))
         return FlowBatch(*map(torch.from_numpy, (*arrays, first, pose)))
+
+
+class FlowAnew:
+    """Windows of speech without end. What its clips sound like to the encoders is worked out as they are drawn.
+
+    That is done where they are drawn, so that processes that draw ahead take it off the one that trains.
+    """
+
+    held_out = None
+
+    def __init__(
+        self,
+        speech: SpeechAnew,
+        audio: AudioEncoder,
+        emotion: EmotionEncoder,
+        basis: MotionBasis,
+        config: ModelConfig,
+        emotion_from: str = MIXED,
+    ):
+        self.speech, self.audio, self.emotion, self.basis = speech, audio, emotion, basis
+        self.config, self.emotion_from = config, emotion_from
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        states = tuple(part.state_dict() for part in (self.audio, self.emotion, self.basis))
+        return _rebuilt, (self.speech, states, self.config, self.emotion_from)  # parametrised parts can't be pickled
+
+    def draw(self, batch: int, rng: np.random.Generator) -> FlowBatch:
+        """Windows at random places of as many new clips."""
+        return self._among(self.speech.among(batch, rng)).draw(batch, rng)
+
+    def examples(self) -> FlowBatch:
+        """The beginnings of the first clips, the same ones every time."""
+        return self._among(self.speech.examples(3)).examples()
+
+    def _among(self, corpus: SpeechCorpus) -> FlowData:
+        clips, frames = corpus.phones.shape
+        width, emotions = self.audio.projection.in_features, self.emotion.output.out_features
+        heard = Heard(np.empty((clips, frames, width), np.float16), np.empty((clips, emotions), np.float32))
+        hear(corpus, self.audio, self.emotion, heard, lambda line: None)
+        return FlowData(corpus, heard, self.basis, self.config, self.emotion_from)
+
+
+def _rebuilt(
+    speech: SpeechAnew, states: tuple[dict[str, Tensor], ...], config: ModelConfig, emotion_from: str
+) -> FlowAnew:
+    parts = AudioEncoder(config), EmotionEncoder(config), MotionBasis(config)
+    for part, state in zip(parts, states, strict=True):
+        part.load_state_dict(state)
+        part.eval()
+    return FlowAnew(speech, *parts, config, emotion_from)

@@ -28,13 +28,22 @@ from floatcli.models.motion_basis import MotionBasis
 from floatcli.train.audio_stage import train_audio, train_emotion
 from floatcli.train.cached_data import open_cache
 from floatcli.train.dropout import Dropout, dropped
-from floatcli.train.flow_data import EMOTION_SOURCES, MIXED, NONE, FlowBatch, FlowData, MotionData, heard_corpus
+from floatcli.train.flow_data import (
+    EMOTION_SOURCES,
+    MIXED,
+    NONE,
+    FlowAnew,
+    FlowBatch,
+    FlowData,
+    MotionData,
+    heard_corpus,
+)
 from floatcli.train.frozen import frozen_model, named_basis
 from floatcli.train.initial import begin
 from floatcli.train.loop import LoopConfig, Losses, Run, processes
 from floatcli.train.sample_video import Example, SampleVideo, kept_example
 from floatcli.train.sheets import save_curves
-from floatcli.train.speech_clips import SpeechConfig, SpeechCorpus, speech_corpus
+from floatcli.train.speech_clips import SpeechAnew, SpeechConfig, SpeechCorpus, training_speech
 from floatcli.train.speech_visemes import LIPS
 
 _LIP_WEIGHT, _REST_WEIGHT = 2.0, 0.25  # of lip coefficients, and of what lies outside the basis
@@ -51,8 +60,11 @@ class FlowSettings:
     field: LoopConfig = LoopConfig()
     dropout: Dropout = Dropout()
     emotion_from: str = MIXED  # mixed, speech, labels or none: see ``flow_data``
+    workers: int = 0  # processes that make speech without end (``speech.clips`` = 0) ahead
 
     def __post_init__(self) -> None:
+        if self.workers < 0:
+            raise ValueError(f"workers are {self.workers}, not 0 or more")
         if self.emotion_from not in EMOTION_SOURCES:
             raise ValueError(f"emotion_from is {self.emotion_from!r}, not one of {', '.join(EMOTION_SOURCES)}")
 
@@ -152,6 +164,18 @@ def flow_part(
     return part
 
 
+@dataclass(frozen=True)
+class DrawWindows:
+    """What the field learns from: windows of motion, and what is said meanwhile."""
+
+    data: MotionData
+    batch: int
+
+    def __call__(self, rng: np.random.Generator) -> tuple[FlowBatch]:
+        """A batch, as ``FlowPart.losses`` takes it."""
+        return (self.data.draw(self.batch, rng),)
+
+
 def train_flow(
     part: FlowPart,
     loop: LoopConfig,
@@ -159,12 +183,10 @@ def train_flow(
     folder: Path,
     log: Callable[[str], None],
     video: SampleVideo | None = None,
+    workers: int = 0,
 ) -> FlowPart:
     """Trains field and projection; resumes from its last checkpoint in ``folder`` and returns the running average."""
     run = Run("flow", part, loop, folder)
-
-    def draw(rng: np.random.Generator) -> tuple[FlowBatch]:
-        return (data.draw(loop.batch, rng),)
 
     def sample(part: nn.Module, path: Path) -> None:
         truth, made = part.samples(data)  # type: ignore[operator]
@@ -174,7 +196,7 @@ def train_flow(
         if data.held_out is not None:
             log(f"flow, held out: {_told(part, data.held_out, loop.batch)}")
 
-    run.train(draw, log, sample)
+    run.train(DrawWindows(data, loop.batch), log, sample, workers)
     return run.average.eval().cpu()  # type: ignore[return-value]
 
 
@@ -199,7 +221,8 @@ def train_encoder(
 ) -> None:
     """Trains one of the networks that listen, "audio" or "emotion", on the synthetic corpus."""
     train = {"audio": train_audio, "emotion": train_emotion}[name]
-    train(config, getattr(settings, name), _corpus(settings, folder, log), folder, log, init)
+    speech = _speech(settings, folder, log)
+    train(config, getattr(settings, name), speech, folder, log, init, _ahead(settings))
 
 
 def train_on_corpus(
@@ -210,15 +233,19 @@ def train_on_corpus(
     init: FloatModel | None = None,
 ) -> None:
     """Stage 2 on the synthetic corpus's curves, for a basis that the renderer's parameters are named after."""
-    corpus = _corpus(settings, folder, log)
-    audio = train_audio(config, settings.audio, corpus, folder, log, init)
-    emotion = train_emotion(config, settings.emotion, corpus, folder, log, init)
-    with processes().main_process_first():
-        heard = heard_corpus(corpus, audio, emotion, folder, log)
+    speech, workers = _speech(settings, folder, log), _ahead(settings)
+    audio = train_audio(config, settings.audio, speech, folder, log, init, workers)
+    emotion = train_emotion(config, settings.emotion, speech, folder, log, init, workers)
     basis = named_basis(config)
-    data = FlowData(corpus, heard, basis, config, settings.emotion_from)
-    video = SampleVideo(config, folder, init, _said_by_a_drawing(corpus))
-    train_flow(flow_part(config, settings, audio, basis, init), settings.field, data, folder, log, video)
+    data: MotionData
+    if isinstance(speech, SpeechAnew):
+        data = FlowAnew(speech, audio, emotion, basis, config, settings.emotion_from)
+    else:
+        with processes().main_process_first():
+            heard = heard_corpus(speech, audio, emotion, folder, log)
+        data = FlowData(speech, heard, basis, config, settings.emotion_from)
+    video = SampleVideo(config, folder, init, _said_by_a_drawing(speech.examples(1)))
+    train_flow(flow_part(config, settings, audio, basis, init), settings.field, data, folder, log, video, workers)
 
 
 def _said_by_a_drawing(corpus: SpeechCorpus) -> Example | None:
@@ -231,10 +258,15 @@ def _said_by_a_drawing(corpus: SpeechCorpus) -> Example | None:
     return Example(face.picture, corpus.sound(0))
 
 
-def _corpus(settings: FlowSettings, folder: Path, log: Callable[[str], None]) -> SpeechCorpus:
+def _speech(settings: FlowSettings, folder: Path, log: Callable[[str], None]) -> SpeechCorpus | SpeechAnew:
     folder.mkdir(parents=True, exist_ok=True)
     with processes().main_process_first():  # the others find it made
-        return speech_corpus(settings.speech, "train", log)
+        return training_speech(settings.speech, log)
+
+
+def _ahead(settings: FlowSettings) -> int:
+    """Processes that make speech ahead; what lies on disk is there at once."""
+    return 0 if settings.speech.clips else settings.workers
 
 
 def train_on_clips(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from floatcli.errors import InputError
+from floatcli.errors import InputError, UsageError
 from floatcli.models.float_model import FloatModel
 from floatcli.train.cache import Encoders, make_cache
 from floatcli.train.cached_data import INDEX
@@ -57,6 +57,9 @@ def train_stage(settings: Settings, data: str, run: Path, log: Log, init: FloatM
 def _drawn(settings: Settings, log: Log) -> Path:
     """The folder of drawn clips, of which there are as many as the corpus has."""
     drawn, speech = settings.autoencoder.drawn, settings.flow.speech
+    if not speech.clips:
+        said = "clips = 0 under [flow.speech] is speech without end, and clips that a motion encoder reads are so many"
+        raise UsageError(said, "say how many, or make a folder of them: floatcli train draw CONFIG --clips N -o DATA")
     with processes().main_process_first():
         draw_clips(DrawnClips(drawn, speech), speech.clips, drawn.clips_folder, log)
     return drawn.clips_folder

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import multiprocessing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -70,13 +70,19 @@ class SpeechConfig:
 
     folder: str = "runs/speech"
     seed: int = 1
-    clips: int = 8000
+    clips: int = 8000  # 0: others all the time, made while training learns from them
     held_out_clips: int = 60  # of each of the three held-out splits
     seconds: int = 8
     fps: int = 25
     sample_rate: int = 16000
     quiet_share: float = 0.04  # training clips without speech: room noise or digital silence
     faces_apart: float = 0.5  # training clips whose face shows another emotion than the voice
+
+    def __post_init__(self) -> None:
+        least = {"seed": 0, "clips": 0, "held_out_clips": 1, "seconds": 1, "fps": 1, "sample_rate": 1}
+        for name, value in least.items():
+            if getattr(self, name) < value:
+                raise ValueError(f"{name} is {getattr(self, name)}, not at least {value}")
 
     @property
     def frames(self) -> int:
@@ -191,7 +197,7 @@ def _loudness(waveform: np.ndarray, frames: int) -> np.ndarray:
 
 
 class SpeechCorpus:
-    """Clips of one split as arrays mapped from disk; motion and portrait in renderer parameters."""
+    """Clips of one split as arrays, mostly mapped from disk; motion and portrait in renderer parameters."""
 
     waveform: np.ndarray  # (clips, samples) int16
     motion: np.ndarray  # (clips, frames, 20) float32
@@ -200,9 +206,21 @@ class SpeechCorpus:
     manner: np.ndarray  # (clips,) int64, of the voice
     phones: np.ndarray  # (clips, frames) int64
 
-    def __init__(self, folder: Path):
+    def __init__(self, arrays: Mapping[str, np.ndarray]):
         for name in Clip._fields:
-            setattr(self, name, mapped(folder / f"{name}.npy", f"remove {folder}, and it is made again"))
+            setattr(self, name, arrays[name])
+
+    @classmethod
+    def on_disk(cls, folder: Path) -> SpeechCorpus:
+        """What ``speech_corpus`` made. Raises InputError where it is damaged."""
+        hint = f"remove {folder}, and it is made again"
+        return cls({name: mapped(folder / f"{name}.npy", hint) for name in Clip._fields})
+
+    @classmethod
+    def of(cls, clips: Sequence[Clip]) -> SpeechCorpus:
+        """Clips that are held in memory."""
+        columns = dict(zip(Clip._fields, map(np.stack, zip(*clips, strict=True)), strict=True))
+        return cls(columns | {"waveform": _as_kept(columns["waveform"])})
 
     def __len__(self) -> int:
         return len(self.waveform)
@@ -211,6 +229,39 @@ class SpeechCorpus:
         """Waveform (samples,) float32 in [-1, 1]."""
         return self.waveform[index].astype(np.float32) / 32767
 
+    def among(self, count: int, rng: np.random.Generator) -> SpeechCorpus:
+        """The clips of which ``count`` are to be drawn."""
+        return self
+
+    def examples(self, count: int) -> SpeechCorpus:
+        """Clips of which the first ``count`` are the same every time."""
+        return self
+
+
+class SpeechAnew:
+    """Speech without end: training clips that nobody has heard, made when they are asked for (0.1 s each)."""
+
+    def __init__(self, config: SpeechConfig):
+        self.config = config
+
+    def among(self, count: int, rng: np.random.Generator) -> SpeechCorpus:
+        """``count`` new clips."""
+        return SpeechCorpus.of([make_clip(self.config, "train", int(rng.integers(2**62))) for _ in range(count)])
+
+    def examples(self, count: int) -> SpeechCorpus:
+        """The first ``count``, the same every time."""
+        return SpeechCorpus.of([make_clip(self.config, "train", index) for index in range(count)])
+
+
+def training_speech(config: SpeechConfig, log: Callable[[str], None]) -> SpeechCorpus | SpeechAnew:
+    """What training learns from: clips that are made first, or without end."""
+    return speech_corpus(config, "train", log) if config.clips else SpeechAnew(config)
+
+
+def _as_kept(waveform: np.ndarray) -> np.ndarray:
+    """Samples as int16."""
+    return np.round(waveform * 32767).astype(np.int16)
+
 
 def speech_corpus(config: SpeechConfig, split: str, log: Callable[[str], None] = lambda line: None) -> SpeechCorpus:
     """The corpus in ``config.folder/split``; made first (about 0.1 s a clip) unless the same one is there already."""
@@ -218,18 +269,18 @@ def speech_corpus(config: SpeechConfig, split: str, log: Callable[[str], None] =
     stamp = json.dumps({key: value for key, value in dataclasses.asdict(config).items() if key != "folder"})
     made = place / "made.json"
     if made.exists() and made.read_text() == stamp:
-        return SpeechCorpus(place)
+        return SpeechCorpus.on_disk(place)
     count = config.clips if split == "train" else config.held_out_clips
     make_folder(place, "name another folder under [flow.speech]")
     with filling(place, _kinds(config, count)) as arrays, multiprocessing.get_context("spawn").Pool() as pool:
         for index, clip in enumerate(pool.imap(partial(make_clip, config, split), range(count), chunksize=4)):
             for name, value in clip._asdict().items():
-                arrays[name][index] = np.round(value * 32767) if name == "waveform" else value
+                arrays[name][index] = _as_kept(value) if name == "waveform" else value
             if (index + 1) % 200 == 0:
                 log(f"speech ({split}): {index + 1} of {count} clips")
     with replacing(made) as temporary:
         temporary.write_text(stamp)
-    return SpeechCorpus(place)
+    return SpeechCorpus.on_disk(place)
 
 
 def _kinds(config: SpeechConfig, count: int) -> Kinds:

@@ -15,21 +15,36 @@ import torch
 from accelerate.utils import send_to_device
 
 from floatcli.config import OBJECTIVES, FieldSize, ModelConfig, Wav2Vec2Size
-from floatcli.errors import InputError
+from floatcli.errors import InputError, UsageError
 from floatcli.evaluate.curves import correlations
 from floatcli.evaluate.speech_quality import blink_count, evaluate_speech, seam, speaker
 from floatcli.models.audio_encoder import AudioEncoder
 from floatcli.models.emotion_encoder import EmotionEncoder
 from floatcli.models.float_model import FloatModel
 from floatcli.models.motion_basis import MotionBasis
+from floatcli.train import motion_stage
 from floatcli.train.audio_stage import AudioPart, EmotionPart, train_audio, train_emotion
 from floatcli.train.checkpoints import checkpoints
 from floatcli.train.dropout import Dropout
 from floatcli.train.flow_data import FlowBatch, FlowData, heard_corpus
-from floatcli.train.flow_stage import FlowPart, FlowSettings, named_basis, train_encoder, train_flow
+from floatcli.train.flow_stage import (
+    FlowPart,
+    FlowSettings,
+    named_basis,
+    train_encoder,
+    train_flow,
+    train_on_corpus,
+)
 from floatcli.train.loop import LoopConfig
 from floatcli.train.parameters import INDEX, NAMES, SCALE
-from floatcli.train.speech_clips import SpeechConfig, SpeechCorpus, speech_corpus
+from floatcli.train.settings import Settings
+from floatcli.train.speech_clips import (
+    SpeechAnew,
+    SpeechConfig,
+    SpeechCorpus,
+    speech_corpus,
+    training_speech,
+)
 
 EAR = Wav2Vec2Size(
     hidden=16, layers=1, heads=2, intermediate=16, conv_dim=(8,) * 7, position_kernel=4, position_groups=2
@@ -322,3 +337,50 @@ def test_a_network_that_listens_is_trained_alone(corpus, tmp_path):
     train_encoder("emotion", bare, settings, tmp_path, print)
     assert checkpoints(tmp_path, "emotion")
     assert not checkpoints(tmp_path, "audio")
+
+
+ANEW = SpeechConfig("no folder", seed=5, clips=0, seconds=4)
+
+
+def test_speech_without_end_is_never_the_same_and_never_on_disk(corpus):
+    speech, rng = training_speech(ANEW, print), np.random.default_rng(1)
+    first, second = speech.among(2, rng), speech.among(2, rng)
+    assert not np.array_equal(first.waveform[0], second.waveform[0])
+    assert not Path(ANEW.folder).exists()
+    again = speech.among(2, np.random.default_rng(1))
+    assert np.array_equal(again.motion, first.motion)  # the hiss of a voice escapes the seed
+    same = dataclasses.replace(ANEW, clips=3)
+    assert np.array_equal(SpeechAnew(same).examples(2).motion, corpus.motion[:2])  # clips by the same seed
+    assert SpeechAnew(same).examples(2).waveform.dtype == corpus.waveform.dtype
+
+
+def test_stage_2_learns_from_speech_without_end_ahead_or_not(tmp_path):
+    def trained(folder: Path, workers: int) -> list[dict]:
+        settings = FlowSettings(ANEW, LOOP, LOOP, LOOP, workers=workers)
+        train_on_corpus(CONFIG, settings, folder, lambda line: None)
+        return [torch.load(checkpoints(folder, name)[-1])["average"] for name in ("audio", "emotion", "flow")]
+
+    alone, ahead = trained(tmp_path / "alone", 0), trained(tmp_path / "ahead", 1)
+    for one, other in zip(alone, ahead, strict=True):
+        for name, tensor in one.items():
+            torch.testing.assert_close(tensor, other[name], msg=name)
+
+
+@pytest.mark.parametrize("change", [{"clips": -1}, {"seconds": 0}, {"fps": 0}, {"held_out_clips": 0}, {"seed": -1}])
+def test_speech_that_cannot_be_meant_is_told(change):
+    with pytest.raises(ValueError, match=f"{next(iter(change))} is "):
+        SpeechConfig(**change)
+
+
+def test_other_emotions_than_those_of_synthetic_speech_are_told(corpus, tmp_path):
+    other = dataclasses.replace(CONFIG, emotions=("calm", "cross"))
+    with pytest.raises(InputError, match=r"7 emotions, and \[model\] emotions are calm, cross"):
+        train_emotion(other, LOOP, corpus, tmp_path, print)
+
+
+def test_a_motion_encoder_is_asked_to_read_so_many_drawn_clips(monkeypatch, tmp_path):
+    monkeypatch.setattr(motion_stage, "check_encoder", lambda *given: None)
+    settings = Settings(dataclasses.replace(CONFIG, coefficient_names=()), flow=FlowSettings(ANEW))
+    with pytest.raises(UsageError, match="speech without end") as told:
+        motion_stage.train_stage(settings, "drawn", tmp_path, print)
+    assert "--clips N" in told.value.hint
