@@ -19,7 +19,7 @@ from torch import Tensor
 from floatcli.config import ANCHORS, POSE
 from floatcli.errors import InputError
 from floatcli.train.augment import augment
-from floatcli.train.drawn import LANDMARKS, draw, random_identity, random_parameters
+from floatcli.train.drawn import LANDMARKS, draw, portrait_parameters, random_identity, random_parameters
 from floatcli.train.parameters import INDEX
 
 POSE_COLUMNS = [INDEX[name] for name in POSE]
@@ -78,9 +78,8 @@ def resized(pictures: Tensor, size: int) -> Tensor:
 def set_parameters(rng: np.random.Generator, draw_one: Callable[[np.random.Generator], np.ndarray]) -> np.ndarray:
     """Parameters (FRAMES, 20) of one set, in the roles above."""
     rows = np.stack([draw_one(rng) for _ in range(FRAMES)])
-    if rng.random() < 0.3:  # a source at rest, as most portraits are
-        expression = np.setdiff1d(np.arange(rows.shape[1]), POSE_COLUMNS)
-        rows[SOURCE, expression] *= rng.uniform(0, 0.2)
+    if rng.random() < 0.4:  # a source that looks at the camera, as most portraits do
+        rows[SOURCE] = portrait_parameters(rng)
     rows[EXPRESSIONS, POSE_COLUMNS] = rows[SOURCE, POSE_COLUMNS]
     if rng.random() < 0.15:  # nothing changes where nothing is asked for
         rows[EXPRESSIONS.start] = rows[SOURCE]

@@ -7,30 +7,6 @@ import skia
 from scipy.sparse import csr_matrix
 
 from floatcli.train.drawn.brush import points
-from floatcli.train.drawn.identity import Identity
-
-
-class Light:
-    """One key light over an ambient one; dark sides of skin keep some red, as light wanders under it."""
-
-    def __init__(self, identity: Identity) -> None:
-        self.direction = np.array(identity.light)
-        self.half = self.direction + np.array([0.0, 0.0, 1.0])
-        self.half /= np.linalg.norm(self.half)
-        self.key = np.array(identity.key)
-        self.ambient, self.gloss = identity.ambient, identity.gloss
-
-    def shade(self, normals: np.ndarray, warmth: float = 0.0) -> np.ndarray:
-        """Light (N, 3), 0 to 1, that falls on unit normals (N, 3)."""
-        facing = np.clip((normals @ self.direction + 0.45) / 1.45, 0, 1)
-        sky = self.ambient * (0.86 - 0.14 * normals[:, 1] + 0.08 * normals[:, 2])
-        red = facing ** (1.0 - 0.25 * warmth)
-        light = np.stack([red, facing ** (1 + 0.1 * warmth), facing ** (1 + 0.2 * warmth)], 1)
-        return np.clip(sky[:, None] + (0.97 - 0.94 * self.ambient) * light * self.key, 0, 1)
-
-    def shine(self, normals: np.ndarray) -> np.ndarray:
-        """Highlight (N,), 0 to 1."""
-        return 0.5 * self.gloss * np.clip(normals @ self.half, 0, 1) ** 22
 
 
 class Sheet:
@@ -74,12 +50,12 @@ class Sheet:
         """The texture of ``paint`` times ``light`` (V, 3) at pixels ``xy`` (V, 2)."""
         self._draw(canvas, xy, triangles, light, paint, skia.BlendMode.kModulate)
 
-    def gleam(self, canvas: skia.Canvas, xy: np.ndarray, triangles: np.ndarray, shine: np.ndarray) -> None:
-        """Highlights (V,) added where there are any."""
-        lit = triangles[shine[triangles].max(1) > 0.03]
+    def gleam(self, canvas: skia.Canvas, xy: np.ndarray, triangles: np.ndarray, shine: np.ndarray,
+              paint: skia.Paint) -> None:  # fmt: skip
+        """Highlights (V, 3) added where there are any, as far as the texture of ``paint``, which adds, lets them be."""
+        lit = triangles[shine.max(1)[triangles].max(1) > 0.03]
         if len(lit):
-            paint = skia.Paint(BlendMode=skia.BlendMode.kPlus)
-            self._draw(canvas, xy, lit, np.repeat(shine[:, None], 3, 1), paint, skia.BlendMode.kDst)
+            self._draw(canvas, xy, lit, shine, paint, skia.BlendMode.kModulate)
 
     def _draw(self, canvas: skia.Canvas, xy: np.ndarray, triangles: np.ndarray, light: np.ndarray,
               paint: skia.Paint, blend: skia.BlendMode) -> None:  # fmt: skip
