@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from torch import Tensor
 from floatcli.config import ANCHORS, POSE
 from floatcli.errors import InputError
 from floatcli.train.augment import augment
-from floatcli.train.drawn import LANDMARKS, draw, portrait_parameters, random_identity, random_parameters
+from floatcli.train.drawn import LANDMARKS, Identity, draw, portrait_parameters, random_identity, random_parameters
 from floatcli.train.parameters import INDEX
 
 POSE_COLUMNS = [INDEX[name] for name in POSE]
@@ -98,6 +98,13 @@ def draw_set(
     drawings = [draw(identity, row, size) for row in parameters]
     pictures = np.stack([drawing.picture for drawing in drawings])
     return pictures, np.stack([drawing.landmarks for drawing in drawings]), parameters
+
+
+def identities(config: DrawnConfig) -> Iterator[Identity]:
+    """Who is in the shards, in their order; where people are drawn without end, a thousand of their kind."""
+    for index in range(-(-(config.identities or 1000) // config.shard)):
+        for k in range(config.shard):
+            yield random_identity(np.random.default_rng((config.seed, index, k)))
 
 
 def draw_shard(config: DrawnConfig, index: int) -> None:

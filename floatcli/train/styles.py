@@ -19,18 +19,21 @@ def _oil(rng: np.random.Generator, height: int) -> Filter:
     """Strokes of paint: every pixel takes the mean of its calmest quarter (Kuwahara's filter)."""
     reach = max(round(rng.uniform(1.0, 3.5) * height / 256), 1)
 
+    def quarter(values: np.ndarray, x: int, y: int) -> np.ndarray:
+        size = (reach + 1, reach + 1)
+        return np.asarray(cv2.boxFilter(values, -1, size, anchor=(x, y), borderType=cv2.BORDER_REFLECT))
+
     def change(picture: np.ndarray) -> np.ndarray:
         values = picture.astype(np.float32)
         grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
         best, least = values, np.full(grey.shape, np.inf, np.float32)
         for x in (0, reach):
             for y in (0, reach):
-                box = {"ksize": (reach + 1, reach + 1), "anchor": (x, y), "borderType": cv2.BORDER_REFLECT}
-                mean = cv2.boxFilter(grey, -1, **box)
-                spread = cv2.boxFilter(grey * grey, -1, **box) - mean * mean
+                mean = quarter(grey, x, y)
+                spread = quarter(grey * grey, x, y) - mean * mean
                 calmer = spread < least
                 least = np.where(calmer, spread, least)
-                best = np.where(calmer[..., None], cv2.boxFilter(values, -1, **box), best)
+                best = np.where(calmer[..., None], quarter(values, x, y), best)
         return np.clip(best, 0, 255).astype(np.uint8)
 
     return change

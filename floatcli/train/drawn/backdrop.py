@@ -1,4 +1,4 @@
-"""What is behind a drawn person: places made of noise and simple shapes, out of focus as a portrait lens leaves them."""
+"""What is behind a drawn person: places of noise and simple shapes, out of focus as portrait lenses leave them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,9 @@ def _falloff(rng: np.random.Generator, side: int) -> np.ndarray:
     return (1 + rng.uniform(0, 0.3) * (np.cos(angle) * x + np.sin(angle) * y))[..., None]
 
 
-def clouds(rng: np.random.Generator, side: int, coarsest: int = 3, fade: float = 0.55, stretch: float = 1) -> np.ndarray:
+def clouds(
+    rng: np.random.Generator, side: int, coarsest: int = 3, fade: float = 0.55, stretch: float = 1
+) -> np.ndarray:
     """Noise of many sizes, (side, side), about 0 and mostly within -1 to 1."""
     total, weight, cells = np.zeros((side, side), np.float32), 1.0, coarsest
     while cells < side / 2:
@@ -182,7 +184,9 @@ def _street(rng: np.random.Generator, side: int, one: Colour, two: Colour) -> np
             x += wide
         canvas.drawRect(_box(0, 0.8, 1, 0.2), fill(mix((0.42, 0.42, 0.43), BLACK, dim)))
         for _ in range(int(rng.integers(1, 5))):
-            canvas.drawRect(_box(rng.uniform(-0.1, 0.9), 0.7, 0.25, 0.13), fill(mix(vivid(rng, 0.1, 0.9, 0.8), BLACK, dim)))
+            canvas.drawRect(
+                _box(rng.uniform(-0.1, 0.9), 0.7, 0.25, 0.13), fill(mix(vivid(rng, 0.1, 0.9, 0.8), BLACK, dim))
+            )
         for _ in range(int(rng.integers(6, 30)) if night else int(rng.integers(0, 6))):
             lamp = clipped(np.array([1, rng.uniform(0.4, 1), rng.uniform(0.1, 0.9)]))
             canvas.drawCircle(*rng.uniform(0.02, 0.98, 2).tolist(), rng.uniform(0.003, 0.012), fill(lamp))
@@ -225,7 +229,11 @@ def _lights(rng: np.random.Generator, side: int, one: Colour, two: Colour) -> np
     def paint(canvas: skia.Canvas) -> None:
         warm = rng.random() < 0.6
         for _ in range(int(rng.integers(20, 90))):
-            tone = clipped(np.array([1, rng.uniform(0.55, 0.9), rng.uniform(0.2, 0.6)])) if warm else vivid(rng, 0.7, 1, 0.8)
+            tone = (
+                clipped(np.array([1, rng.uniform(0.55, 0.9), rng.uniform(0.2, 0.6)]))
+                if warm
+                else vivid(rng, 0.7, 1, 0.8)
+            )
             canvas.drawCircle(*rng.uniform(0, 1, 2).tolist(), rng.uniform(0.003, 0.014), fill(tone))
 
     return _on(picture, paint)
@@ -235,7 +243,9 @@ def _plain(rng: np.random.Generator, side: int, one: Colour, two: Colour) -> np.
     """Flat or graded, as in pictures that have been cut out, passports and drawings."""
     x, y = np.meshgrid(np.linspace(0, 1, side), np.linspace(0, 1, side))
     angle = rng.uniform(0, 2 * np.pi)
-    return _blend(one, two if rng.random() < 0.5 else one, 0.5 + (np.cos(angle) * (x - 0.5) + np.sin(angle) * (y - 0.5)))
+    return _blend(
+        one, two if rng.random() < 0.5 else one, 0.5 + (np.cos(angle) * (x - 0.5) + np.sin(angle) * (y - 0.5))
+    )
 
 
 PLACES = {"studio": _studio, "wall": _wall, "room": _room, "street": _street, "foliage": _foliage,

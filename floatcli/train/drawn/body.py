@@ -19,7 +19,8 @@ from floatcli.train.drawn.pose import Framing, Pose
 
 NECK = 1.32  # y of the base of the neck
 SEAT = np.array([0.0, NECK + 1.2, 0.0])  # about which the shoulders tilt
-SHIFT, LEAN, GROW, SWING = 0.55, 0.14, 0.6, 0.05  # how far they follow shift, roll and zoom; their step aside for a yaw
+SHIFT, LEAN, GROW = 0.55, 0.14, 0.6  # how far they follow shift, roll and zoom
+SWING, NOD = 0.05, 0.02  # how far they move for yaw and pitch, head units
 
 
 class Body:
@@ -30,7 +31,7 @@ class Body:
         self.scale = 1 + GROW * POSE_ZOOM * p["zoom"]
         self.matrix = self.scale * np.array([[cos(lean), -sin(lean)], [sin(lean), cos(lean)]])
         self.shift = SHIFT * POSE_SHIFT / framing.scale * np.array([p["shift_x"], p["shift_y"]])
-        self.shift = self.shift + (SWING * p["yaw"], 0.02 * p["pitch"])
+        self.shift += np.array([SWING * p["yaw"], NOD * p["pitch"]])
 
     def move(self, points: np.ndarray) -> np.ndarray:
         """Points (..., 3) of the body where the motion puts them, head coordinates."""
@@ -106,7 +107,9 @@ def _paint(identity: Identity, width: int, height: int) -> skia.Image:
     shader = skia.GradientShader.MakeLinear(ends, [argb(dark), argb(mix(skin, dark, 0.15))])
     canvas.drawPaint(skia.Paint(Shader=shader))
     x, y = np.meshgrid(np.linspace(-1, 1, width), np.linspace(0, 1, height))
-    sinew = np.exp(-(((np.abs(x) - 0.42 + 0.3 * y) / 0.07) ** 2)) - np.exp(-(((np.abs(x) - 0.30 + 0.3 * y) / 0.10) ** 2))
+    sinew = np.exp(-(((np.abs(x) - 0.42 + 0.3 * y) / 0.07) ** 2)) - np.exp(
+        -(((np.abs(x) - 0.30 + 0.3 * y) / 0.10) ** 2)
+    )
     rings = sum(np.exp(-(((y - at - 0.05 * x * x) / 0.012) ** 2)) for at in (0.62, 0.75, 0.86))
     relief = 1 + 0.09 * sinew * y - (0.015 + 0.08 * identity.age) * rings
     factor = complexion(identity, width, height) * relief[..., None]

@@ -17,14 +17,18 @@ SIDE = 768  # of the pictures of noise, pixels
 def _noise(number: int) -> tuple[np.ndarray, np.ndarray]:
     """One of a few reliefs of skin (SIDE, SIDE), fine, and a map of its spots, coarse; both of about unit size."""
     rng = np.random.default_rng(number)
-    pores = sum(weight * _layer(rng, cells) for cells, weight in ((150, 0.3), (260, 0.7), (480, 0.9)))
-    spots = sum(weight * _layer(rng, cells) for cells, weight in ((7, 0.5), (18, 0.6), (50, 0.5), (130, 0.4)))
+    pores = _sum(rng, ((150, 0.3), (260, 0.7), (480, 0.9)))
+    spots = _sum(rng, ((7, 0.5), (18, 0.6), (50, 0.5), (130, 0.4)))
     return np.minimum(pores, 0.6), spots  # pores are pits in a plain
 
 
-def _layer(rng: np.random.Generator, cells: int) -> np.ndarray:
-    grid = rng.standard_normal((cells, cells)).astype(np.float32)
-    return cv2.resize(grid, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
+def _sum(rng: np.random.Generator, layers: tuple[tuple[int, float], ...]) -> np.ndarray:
+    """Noise of so many cells a side, each with its weight."""
+    total = np.zeros((SIDE, SIDE), np.float32)
+    for cells, weight in layers:
+        grid = rng.standard_normal((cells, cells)).astype(np.float32)
+        total += weight * cv2.resize(grid, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
+    return total
 
 
 def complexion(identity: Identity, width: int, height: int) -> np.ndarray:

@@ -119,7 +119,7 @@ class Stage:
         self.canvas.restore()
 
     def eyes(self, xy: np.ndarray, shade: np.ndarray, p: dict[str, float]) -> None:
-        """Eyeballs behind the lids; ``xy`` are the pixels of the skin's vertices, ``shade`` (V, 3) the light on them."""
+        """Eyeballs behind the lids; ``xy`` are pixels of the skin's vertices, ``shade`` (V, 3) the light on them."""
         for side, sign in SIDES.items():
             opening = xy[ring(self.groups, f"lid_up_{side}", f"lid_low_{side}")]
             around = ring(self.groups, f"crease_up_{side}", f"lid_low_{side}")
@@ -211,7 +211,7 @@ class Stage:
         )
         self.put("lower", np.array([0, low + 0.035, 0.53 - 0.05 * jaw]), np.array([0.2, 0, 0]), np.array([0, 0.06, 0]))
         self.put("upper", np.array([0, y - 0.022, 0.56]), np.array([0.205, 0, 0]), np.array([0, 0.066, 0]))
-        self.canvas.drawPath(path, fill((0.08, 0.01, 0.01), min(self.gloom + 0.5 * p["round"], 0.9)))
+        self.canvas.drawPath(path, fill((0.08, 0.01, 0.01), min(0.7 * self.gloom + 0.5 * p["round"], 0.9)))
         upper, lower = xy[self.groups["inner_up"]], xy[self.groups["inner_low"]]
         wide = float(np.linalg.norm(lower - upper, axis=1).max())  # shadows no wider than the opening allows
         for share, alpha in ((0.7, 0.25), (0.35, 0.3)):

@@ -50,10 +50,14 @@ class Glasses:
         wave = np.stack([np.cos(_TURN), np.sin(_TURN)], 1)
         rim = np.sign(wave) * np.abs(wave) ** frame.power * frame.size * rng.uniform(0.9, 1.1)
         out, down = np.clip(rim[:, 0] / frame.size[0], 0, 1), np.clip(rim[:, 1], 0, None)
-        rim[:, 1] += frame.drop * down / frame.size[1] * out - frame.rise * out**2 * (rim[:, 1] < 0)
+        rim[:, 1] += frame.drop * down / frame.size[1] * out - frame.rise * out**2 * np.clip(
+            0.5 - 0.5 * rim[:, 1] / frame.size[1], 0, 1
+        )
         self.rim, self.x, self.y = rim, shape.eye_x + rng.uniform(-0.005, 0.02), shape.eye_y + rng.uniform(0.01, 0.06)
         tinted = rng.random() < 0.15
-        self.tint = (mix((0.25, 0.18, 0.12), WHITE, rng.uniform(0, 0.4)), rng.uniform(0.15, 0.5)) if tinted else (WHITE, 0.04)
+        self.tint = (
+            (mix((0.25, 0.18, 0.12), WHITE, rng.uniform(0, 0.4)), rng.uniform(0.15, 0.5)) if tinted else (WHITE, 0.04)
+        )
         self.panes = rng.uniform((-0.6, -0.8), (0.6, 0.1), (2, 2)), rng.uniform(0.25, 0.7, 2)
         self.key = np.array(identity.lighting.lamps[0].direction)
 
@@ -82,12 +86,20 @@ class Glasses:
             lit = polyline(seen[24:34] - (0, 0.2 * line * unit))
             canvas.drawPath(lit, stroke(mix(colour, WHITE, 0.6), 0.22 * line * unit, 0.7))
             hinge = self.x + self.frame.size[0]
-            arm = np.array([[sign * hinge, self.y - 0.05, _BEFORE - 0.35 * hinge**2], [sign * 0.66, -0.02, 0.2], [sign * 0.70, 0.0, -0.1]])
+            arm = np.array(
+                [
+                    [sign * hinge, self.y - 0.05, _BEFORE - 0.35 * hinge**2],
+                    [sign * 0.66, -0.02, 0.2],
+                    [sign * 0.70, 0.0, -0.1],
+                ]
+            )
             canvas.drawPath(polyline(place(arm)), stroke(mix(colour, BLACK, 0.3), max(line, 0.012) * unit))
         inner = self.x - self.frame.size[0]
         for rise in (0.02, -0.05) if self.kind == "aviator" else (0.0,):
             x = np.array([-inner, -0.4 * inner, 0.4 * inner, inner])
-            bridge = np.stack([x, self.y - 0.035 + rise - np.array([0, 0.025, 0.025, 0]), np.full(4, _BEFORE + 0.01)], 1)
+            bridge = np.stack(
+                [x, self.y - 0.035 + rise - np.array([0, 0.025, 0.025, 0]), np.full(4, _BEFORE + 0.01)], 1
+            )
             canvas.drawPath(polyline(place(bridge)), stroke(colour, max(0.8 * line, 0.012) * unit))
 
     def _lenses(self) -> list[np.ndarray]:
@@ -112,6 +124,7 @@ class Glasses:
         for at, wide in zip(*self.panes, strict=True):
             low = middle + half * (at - 2.5 * ahead - (0.5 * wide, 0.3))
             high = low + half * (wide, 1.1)
-            pane = np.array([low, (high[0], low[1]), high + (0.25 * half[0], 0), (low[0] + 0.25 * half[0], high[1])])
+            slant = 0.25 * half[0]
+            pane = np.array([low, (high[0], low[1]), (high[0] + slant, high[1]), (low[0] + slant, high[1])])
             canvas.drawPath(polygon(pane), fill(mix(WHITE, (0.7, 0.85, 1.0), 0.5), 0.5 * glare**1.5))
         canvas.restore()

@@ -135,7 +135,9 @@ class HairShells:
         if not len(triangles):
             return
         normals = sheet.normals(moved)
-        sheet.draw(view.canvas, xy, triangles, view.light.shade(normals) * (0.55 if seen == "inside" else 1.0), shell.paint)
+        normals *= np.where(normals[:, 2:] < 0, -1, 1)  # the side that is seen
+        shade = view.light.shade(normals) * (0.55 if seen == "inside" else 1.0)
+        sheet.draw(view.canvas, xy, triangles, shade, shell.paint)
         if seen == "outside":
             along = np.gradient(moved.reshape(ROWS, COLUMNS, 3), axis=0).reshape(-1, 3)
             along /= np.linalg.norm(along, axis=1, keepdims=True) + 1e-9
@@ -150,7 +152,9 @@ class HairShells:
         light = view.light.shade(outward) + view.light.strand_shine(0 * outward, outward)
         for group in np.array_split(np.argsort(moved[0, :, 0]), 8):
             if len(group):
-                colour: Colour = tuple((np.array(mix(self.hair.colour, (0.5, 0.45, 0.4), 0.12)) * light[group].mean(0)).tolist())
+                colour: Colour = tuple(
+                    (np.array(mix(self.hair.colour, (0.5, 0.45, 0.4), 0.12)) * light[group].mean(0)).tolist()
+                )
                 paint = stroke(colour, 0.0048 * view.unit, 0.55)
                 hairs(view.canvas, xy[:-1, group].reshape(-1, 2), xy[1:, group].reshape(-1, 2), paint)
 

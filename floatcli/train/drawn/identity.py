@@ -18,6 +18,7 @@ HAIRS = ((18, 15, 14), (38, 26, 20), (62, 40, 27), (92, 60, 36), (128, 86, 50), 
          (228, 202, 152), (150, 66, 32), (112, 44, 28), (140, 138, 136), (196, 194, 190), (232, 230, 226))  # fmt: skip
 IRISES = ((52, 30, 18), (78, 48, 26), (104, 70, 38), (120, 104, 60), (86, 110, 78), (82, 118, 148), (110, 150, 184),
           (120, 128, 134))  # fmt: skip
+STYLES = ("crop", "short", "bob", "long", "curly", "afro", "bun", "beanie", "bald", "ring")  # of hair
 CLOTHES = ("crew", "vee", "shirt", "suit", "polo", "hoodie")
 PLACES = ("studio", "wall", "room", "street", "foliage", "open air", "lights", "plain")
 _PLACE_ODDS = (0.2, 0.12, 0.22, 0.12, 0.12, 0.1, 0.05, 0.07)
@@ -28,8 +29,7 @@ GLASSES = ("none", "round", "square", "half", "rimless", "aviator", "cat-eye", "
 
 @dataclass(frozen=True)
 class Hair:
-    """Hair of the head: ``style`` is bald, fringe_of_hair (a ring around a bald crown), crop, short, bob, long,
-    curly, afro, bun or beanie; lengths in head units."""
+    """Hair of the head, of one of STYLES (ring: around a bald crown); lengths in head units."""
 
     style: str
     colour: Colour
@@ -88,15 +88,14 @@ def _traits(rng: np.random.Generator) -> tuple[float, ...]:
 
 
 def _hair(rng: np.random.Generator, woman: bool, age: float, skin_at: float) -> Hair:
-    styles = ("crop", "short", "bob", "long", "curly", "afro", "bun", "beanie", "bald", "ring")
     odds = np.array(
         [1, 3, 4, 7, 2.5, 0.6, 2, 0.5, 0.1, 0] if woman else [5, 8, 0.4, 1, 2, 0.8, 0.4, 0.8, 2, 1 + 2 * age]
     )
     if skin_at > 0.6:
         odds[5] *= 3
-    style = str(rng.choice(styles, p=odds / odds.sum()))
+    style = str(rng.choice(STYLES, p=odds / odds.sum()))
     grey = age > 0.6 and rng.random() < 0.75
-    natural = rng.uniform(0, 0.25) if skin_at > 0.45 else rng.uniform(0, 0.75)
+    natural = rng.uniform(0, 0.25) if skin_at > 0.45 else rng.uniform(0, 0.82)
     colour = ramp(HAIRS, rng.uniform(0.83, 1) if grey else natural, rng, 0.08)
     if rng.random() < 0.03:
         colour = vivid(rng, 0.4, 0.9, 0.9)
@@ -128,7 +127,11 @@ def random_identity(rng: np.random.Generator) -> Identity:
     Args:
         rng: Where the chance comes from; the same state gives the same identity.
     """
-    woman, age, skin_at = bool(rng.random() < 0.5), float(rng.beta(1.0, 1.15)), float(rng.uniform(0, 1))
+    woman, age, skin_at = (
+        bool(rng.random() < 0.5),
+        float(rng.beta(1.0, 1.15)),
+        float(np.clip(rng.uniform(-0.06, 1.06), 0, 1)),
+    )
     skin = ramp(SKINS, skin_at, rng, 0.05)
     makeup = float(rng.uniform(0.2, 1)) if woman and rng.random() < 0.6 else 0.0
     rose = clipped(np.array(skin) * np.array([0.86, 0.60, 0.60]) + np.array([0.04, 0.0, 0.01]))
@@ -159,7 +162,8 @@ def random_identity(rng: np.random.Generator) -> Identity:
         glasses=glasses, glasses_colour=vivid(rng, 0.03, 0.45, 0.6), glare=float(rng.beta(1, 2)),
         earring=float(rng.uniform(0.015, 0.04)) if woman and rng.random() < 0.4 else 0.0,
         clothes=str(rng.choice(CLOTHES)), cloth=vivid(rng, 0.05, 0.95, 0.7), trim=vivid(rng, 0.1, 1.0, 0.5),
-        shoulders=float(rng.uniform(1.15, 1.35) if woman else rng.uniform(1.3, 1.6)), place=str(rng.choice(PLACES, p=_PLACE_ODDS)),
+        shoulders=float(rng.uniform(1.15, 1.35) if woman else rng.uniform(1.3, 1.6)),
+        place=str(rng.choice(PLACES, p=_PLACE_ODDS)),
         walls=(wall, mix(wall, vivid(rng, 0.1, 0.95, 0.6), rng.uniform(0.2, 0.9))), blur=round(blur, 4),
         lighting=random_lighting(rng), camera=random_camera(rng), gloss=float(rng.uniform(0.08, 0.45) + 0.25 * skin_at),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Light on a drawn person: kinds of rooms and skies as lamps over an ambient hemisphere, and what they do to a surface."""
+"""Light on a drawn person: lamps over an ambient hemisphere, of many kinds, and what they do to a surface."""
 
 from __future__ import annotations
 
@@ -109,14 +109,16 @@ class Light:
         self.wraps = np.array([lamp.wrap for lamp in lighting.lamps])
         self.ahead = self.directions[:, 2] > RIM
         self.sky, self.ground = np.array(lighting.sky), np.array(lighting.ground)
-        half = self.directions + (0, 0, 1)
+        half = self.directions + np.array([0, 0, 1])
         self.halves = half / np.linalg.norm(half, axis=1, keepdims=True)
         self.gain = lighting.exposure / float(np.quantile(self._light(_front(), 0).mean(1), 0.9))
 
     def _light(self, normals: np.ndarray, warmth: float) -> np.ndarray:
         up = 0.5 - 0.5 * normals[:, 1:2]
         total = (self.ground + (self.sky - self.ground) * up) * (0.88 + 0.12 * normals[:, 2:3])
-        facing = np.clip((normals @ self.directions[self.ahead].T + self.wraps[self.ahead]) / (1 + self.wraps[self.ahead]), 0, 1)
+        facing = np.clip(
+            (normals @ self.directions[self.ahead].T + self.wraps[self.ahead]) / (1 + self.wraps[self.ahead]), 0, 1
+        )
         for k in range(3):
             total[:, k] += (facing ** (1.25 - warmth * (0.25 - 0.16 * k))) @ self.colours[self.ahead, k]
         return total
@@ -136,7 +138,7 @@ class Light:
     def strand_shine(self, tangents: np.ndarray, normals: np.ndarray) -> np.ndarray:
         """Highlights (N, 3), 0 to 1, along hair that runs by unit tangents (N, 3)."""
         across = 1 - np.clip(tangents @ self.halves.T, -1, 1) ** 2
-        lobes = 0.34 * across**14 * np.clip(normals @ self.directions.T + 0.35, 0, 1)
+        lobes = 0.24 * across**14 * np.clip(normals @ self.directions.T + 0.35, 0, 1)
         rims = 0.8 * np.clip(1 - normals[:, 2:3], 0, 1) ** 1.6 * np.clip(normals @ self.directions.T + 0.1, 0, 1)
         return np.clip(self.gain * np.where(self.ahead, lobes, rims) @ self.colours, 0, 1)
 

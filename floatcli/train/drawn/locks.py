@@ -44,9 +44,7 @@ class Locks:
         self.identity, self.hair, self.bottom = identity, identity.hair, bottom
         self.rng = np.random.default_rng(identity.seed + 1)
 
-    def textures(
-        self, reach: float, scale: np.ndarray, size: np.ndarray, back: bool
-    ) -> tuple[skia.Image, skia.Image]:
+    def textures(self, reach: float, scale: np.ndarray, size: np.ndarray, back: bool) -> tuple[skia.Image, skia.Image]:
         """The painted shell, and where its strands shine: pictures of ``size`` at ``scale`` pixels a unit."""
         pixels = np.zeros((int(size[1]), int(size[0]), 4), np.uint8)
         canvas = skia.Surface(pixels, colorType=skia.kRGBA_8888_ColorType).getCanvas()

@@ -30,7 +30,7 @@ _EMOTIONS = (
     {"smile": 0.8, "upper_lip": 0.6, "lower_lip": 0.5, "jaw": 0.15},
 )
 # Faces that people make for a portrait, and how often.
-_PORTRAITS = (
+_PORTRAITS: tuple[tuple[dict[str, float], float], ...] = (
     ({}, 0.35), ({"smile": 0.45}, 0.2), ({"smile": 0.85, "upper_lip": 0.7, "lower_lip": 0.2, "lids": 0.1}, 0.25),
     ({"smile": 0.7, "upper_lip": 0.6, "lower_lip": 0.4, "jaw": 0.12, "lids": 0.15}, 0.2),
 )  # fmt: skip

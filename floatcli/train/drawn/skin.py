@@ -32,6 +32,9 @@ _LINES = (
     (((0.46, 0.0), (0.52, 0.02), (0.57, 0.05)), 0.22, 0.45), (((0.45, 0.03), (0.50, 0.07), (0.54, 0.12)), 0.18, 0.5),
     (((0.27, 0.72), (0.30, 0.79), (0.31, 0.86)), 0.22, 0.5),
 )  # fmt: skip
+# Shadows that light from above casts: x, y, radii, strength.
+_FROM_ABOVE = ((0.0, 0.485, 0.15, 0.08, 0.6), (0.0, 0.84, 0.17, 0.07, 0.4), (0.24, -0.10, 0.16, 0.09, 0.35))
+# What shines more than the rest: place, radii, how much more.
 _GLOSS = (((0.0, 0.33), (0.09, 0.12), 0.9), ((0.0, -0.5), (0.4, 0.2), 0.35), ((0.42, 0.17), (0.15, 0.1), 0.4),
           ((0.0, 0.95), (0.12, 0.08), 0.3))  # fmt: skip
 _FOREHEAD = (-0.33, -0.42, -0.51)
@@ -113,9 +116,10 @@ class SkinPainter:
         blob(self.canvas, nose, (0.09, 0.17), deep, 0.75 * hard * abs(x), core=0.2)
         socket = to_sheet(np.array(-0.19 * np.sign(x)), np.array(-0.02))
         blob(self.canvas, socket, (0.10, 0.15), deep, 0.6 * hard * abs(x))
-        for at, radii, strength in (((0.0, 0.485), (0.15, 0.08), 0.6), ((0.0, 0.84), (0.17, 0.07), 0.4),
-                                    ((-0.24, -0.10), (0.16, 0.09), 0.35), ((0.24, -0.10), (0.16, 0.09), 0.35)):  # fmt: skip
-            blob(self.canvas, to_sheet(np.array(at[0]), np.array(at[1])), radii, deep, strength * below * (0.4 + hard))
+        for x, y, wide, high, strength in _FROM_ABOVE:
+            for sign in (1, -1) if x else (1,):
+                at = to_sheet(np.array(sign * x), np.array(y))
+                blob(self.canvas, at, (wide, high), deep, strength * below * (0.4 + hard))
 
     def _grain(self) -> None:
         rgb = self.pixels[..., :3]
@@ -129,7 +133,9 @@ class SkinPainter:
                 for line in self._both(curve):
                     self.canvas.drawPath(crescent(line, 0.05), soften(fill(deep, 0.4 * shown), 0.010))
                     self.canvas.drawPath(crescent(line, 0.012), soften(fill(deep, 0.75 * shown), 0.002))
-                    self.canvas.drawPath(crescent(line + (0, 0.014), 0.014), soften(fill(pale, 0.35 * shown), 0.004))
+                    self.canvas.drawPath(
+                        crescent(line + np.array([0, 0.014]), 0.014), soften(fill(pale, 0.35 * shown), 0.004)
+                    )
         for y in _FOREHEAD:
             if age > 0.45:
                 x = np.linspace(-0.33, 0.33, 13) * self.rng.uniform(0.7, 1.1)

@@ -58,15 +58,15 @@ def _tooth(canvas: skia.Canvas, width: float, bottom: float, shade: Colour) -> N
     path.cubicTo(half, 0.0, 1.02 * half, bottom - 0.35, 0.98 * half, bottom - 0.16)
     path.cubicTo(0.95 * half, bottom + 0.02, -0.95 * half, bottom + 0.02, -0.98 * half, bottom - 0.16)
     path.cubicTo(-1.02 * half, bottom - 0.35, -half, 0.0, -0.72 * half, top + 0.22)
-    tones = [mix(shade, (0.72, 0.52, 0.40), 0.35), mix(shade, WHITE, 0.10), shade, mix(shade, (0.62, 0.64, 0.68), 0.3)]
+    tones = [mix(shade, (0.72, 0.52, 0.40), 0.35), mix(shade, WHITE, 0.10), shade, mix(shade, (0.70, 0.70, 0.72), 0.25)]
     ends = [skia.Point(0, top), skia.Point(0, bottom)]
     body = skia.GradientShader.MakeLinear(ends, [argb(tone) for tone in tones], [0.0, 0.42, 0.85, 1.0])
     canvas.drawPath(path, skia.Paint(Shader=body, AntiAlias=True))
     sides = skia.GradientShader.MakeLinear([skia.Point(-half, 0), skia.Point(half, 0)],
-                                           [argb(_DARK, 0.22), argb(_DARK, 0), argb(_DARK, 0), argb(_DARK, 0.22)],
+                                           [argb(_DARK, 0.13), argb(_DARK, 0), argb(_DARK, 0), argb(_DARK, 0.13)],
                                            [0.0, 0.28, 0.72, 1.0])  # fmt: skip
     canvas.drawPath(path, skia.Paint(Shader=sides, AntiAlias=True))
-    canvas.drawPath(path, stroke((0.28, 0.14, 0.10), 0.010, 0.22))
+    canvas.drawPath(path, stroke((0.28, 0.14, 0.10), 0.009, 0.16))
     blob(canvas, (-0.12 * half, 0.05), (0.34 * half, 0.36), WHITE, 0.5)
 
 
