@@ -28,6 +28,7 @@ ANCHOR_COLUMNS = [LANDMARKS.index(name) for name in ANCHORS]  # where they are a
 # The frames of a set: a source; others in its pose; others with its expression; others in everything.
 SOURCE, EXPRESSIONS, POSES, OTHERS = 0, slice(1, 4), slice(4, 6), slice(6, 8)
 FRAMES = 8
+LOOK = 2  # of the drawings; another number where the same settings draw other pictures
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ def draw_shards(config: DrawnConfig, log: Callable[[str], None]) -> None:
 def _stamp(config: DrawnConfig) -> None:
     """Marks the folder with how its drawings are made, or finds it marked so."""
     made = Path(config.folder) / "made.json"
-    stamp = json.dumps({"seed": config.seed, "size": config.size, "shard": config.shard})
+    stamp = json.dumps({"look": LOOK, "seed": config.seed, "size": config.size, "shard": config.shard})
     if made.exists() and made.read_text() != stamp:
         raise InputError(f"{config.folder} holds drawings of other settings", "remove it, or name another folder")
     made.parent.mkdir(parents=True, exist_ok=True)

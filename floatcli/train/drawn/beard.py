@@ -14,7 +14,7 @@ from floatcli.train.drawn.colour import BLACK, WHITE, mix
 from floatcli.train.drawn.identity import Identity
 from floatcli.train.drawn.pose import Pose
 
-_ROOTS = 3000  # places at which a whisker may grow
+_ROOTS = 2200  # places at which a whisker may grow
 _OVER_LIPS = (0.50, 0.60)  # y between which whiskers reach the lips
 _REACH = {"moustache": 0.0, "goatee": 0.07, "full": 0.09, "long": 0.30}  # length of whiskers on the chin
 
@@ -27,8 +27,8 @@ def paint_beard(canvas: skia.Canvas, identity: Identity, rng: np.random.Generato
     at = rng.uniform((-0.95, 0.25), (0.95, 1.28), (9000, 2))
     at = at[rng.random(len(at)) < beard_density(at, kind)]
     ground = mix(colour, identity.skin, 0.45)
-    strong = 0.09 if kind == "stubble" else 0.32
-    for spot in at[:400]:
+    strong = 0.14 if kind == "stubble" else 0.45
+    for spot in at[:220]:
         blob(canvas, spot, (0.07, 0.06), ground, strong)
     length = 0.012 if kind == "stubble" else 0.05
     lean = np.stack([0.25 * at[:, 0] + rng.normal(0, 0.25, len(at)), np.full(len(at), 1.0)], 1)

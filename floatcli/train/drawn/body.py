@@ -102,7 +102,7 @@ def _paint(identity: Identity, width: int, height: int) -> skia.Image:
     """Skin in the chin's shadow, with its sinews and the lines of age."""
     pixels = np.zeros((height, width, 4), np.uint8)
     canvas = skia.Surface(pixels, colorType=skia.kRGBA_8888_ColorType).getCanvas()
-    skin, dark = identity.skin, mix(identity.skin, fold_tone(identity.skin), 0.75)
+    skin, dark = identity.skin, mix(identity.skin, fold_tone(identity.skin), 0.55)
     ends = [skia.Point(0, 0.42 * height), skia.Point(0, 0.95 * height)]
     shader = skia.GradientShader.MakeLinear(ends, [argb(dark), argb(mix(skin, dark, 0.15))])
     canvas.drawPaint(skia.Paint(Shader=shader))

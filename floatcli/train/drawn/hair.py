@@ -137,11 +137,10 @@ class HairShells:
         normals = sheet.normals(moved)
         normals *= np.where(normals[:, 2:] < 0, -1, 1)  # the side that is seen
         shade = view.light.shade(normals) * (0.55 if seen == "inside" else 1.0)
-        sheet.draw(view.canvas, xy, triangles, shade, shell.paint)
-        if seen == "outside":
-            along = np.gradient(moved.reshape(ROWS, COLUMNS, 3), axis=0).reshape(-1, 3)
-            along /= np.linalg.norm(along, axis=1, keepdims=True) + 1e-9
-            sheet.gleam(view.canvas, xy, triangles, view.light.strand_shine(along, normals), shell.glints)
+        along = np.gradient(moved.reshape(ROWS, COLUMNS, 3), axis=0).reshape(-1, 3)
+        along /= np.linalg.norm(along, axis=1, keepdims=True) + 1e-9
+        shine = view.light.strand_shine(along, normals) if seen == "outside" else None
+        sheet.draw(view.canvas, xy, triangles, shade, shell.paint, shine, shell.glints)
 
     def _draw_strays(self, view: View) -> None:
         """Single hairs in the light of where they grow, from left to right in groups."""

@@ -99,7 +99,7 @@ def _hair(rng: np.random.Generator, woman: bool, age: float, skin_at: float) -> 
     colour = ramp(HAIRS, rng.uniform(0.83, 1) if grey else natural, rng, 0.08)
     if rng.random() < 0.03:
         colour = vivid(rng, 0.4, 0.9, 0.9)
-    volume = {"crop": 0.02, "short": 0.06, "curly": 0.13, "afro": 0.24, "beanie": 0.05, "ring": 0.02}.get(style, 0.055)
+    volume = {"crop": 0.02, "short": 0.085, "curly": 0.13, "afro": 0.24, "beanie": 0.05, "ring": 0.02}.get(style, 0.075)
     length = {
         "bob": rng.uniform(0.55, 1.0),
         "long": rng.uniform(1.1, 1.75),
@@ -108,7 +108,7 @@ def _hair(rng: np.random.Generator, woman: bool, age: float, skin_at: float) -> 
     fringe = rng.random() < (0.22 if style in ("bob", "long", "short", "curly") else 0.0)
     line = rng.uniform(-0.42, -0.22) if fringe else rng.uniform(-0.72, -0.56)
     parting = float(rng.choice([0.0, 0.35, -0.35, 0.55, -0.55]) + rng.normal(0, 0.06))
-    return Hair(style, colour, volume * rng.uniform(0.8, 1.3), float(length.get(style, 0.12)), float(line), parting,
+    return Hair(style, colour, volume * rng.uniform(0.7, 1.6), float(length.get(style, 0.12)), float(line), parting,
                 float(rng.uniform(0, 1)), not fringe and bool(rng.random() < 0.75))  # fmt: skip
 
 

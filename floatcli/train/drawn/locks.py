@@ -58,10 +58,20 @@ class Locks:
         if self.hair.style not in ("bald", "beanie") and not (back and self.hair.style == "ring"):
             lit = pixels[..., :3] * np.clip(1 + 0.26 * streaks, 0.4, 1.8)[..., None]
             pixels[..., :3] = np.minimum(lit, pixels[..., 3:])  # colours are premultiplied
+        if self.hair.swept and not back and self.hair.style not in ("beanie", "afro", "curly"):
+            self._thin(pixels, streaks, reach, scale)
         grey = pixels[..., 3] * np.clip(0.5 + 0.42 * streaks, 0, 1) * (0.15 if self.hair.style == "beanie" else 1)
         shine = np.dstack([grey] * 3 + [np.full_like(grey, 255)]).astype(np.uint8)
         kind = skia.kRGBA_8888_ColorType
         return skia.Image.fromarray(pixels, colorType=kind), skia.Image.fromarray(shine, colorType=kind)
+
+    def _thin(self, pixels: np.ndarray, streaks: np.ndarray, reach: float, scale: np.ndarray) -> None:
+        """Hair combed back begins strand by strand: thin and clear at the hairline above the forehead."""
+        height, width = streaks.shape
+        angle, v = np.linspace(-reach, reach, width), TOP + np.arange(height)[:, None] / scale[1]
+        inside = (self.line(angle) - v) / 0.09 + 0.28 * streaks + 0.1
+        brow = np.clip((1.0 - np.abs(angle)) / 0.15, 0, 1)  # not beside the face
+        pixels[...] = pixels * (1 - brow * (1 - np.clip(inside, 0, 1)))[..., None]
 
     def _streaks(self, reach: float, scale: np.ndarray, size: np.ndarray) -> np.ndarray:
         """Locks and strands as noise that runs along the hair, of about unit size."""
@@ -125,9 +135,9 @@ class Locks:
             canvas.drawPath(polygon(area), stroke(tones[1], 0.06, 0.3))
             canvas.drawPath(polygon(area), skia.Paint(Color=argb(tones[1], 0.85), AntiAlias=True))
         if self.hair.style in ("curly", "afro"):
-            self._curls(canvas, area, 1500 if self.hair.style == "afro" else 800)
+            self._curls(canvas, area, 900 if self.hair.style == "afro" else 500)
         else:
-            self._strands(canvas, self.line, 1.75, 760)
+            self._strands(canvas, self.line, 1.75, 440)
         self._sheen(canvas)
         if self.hair.style == "ring":  # bald above
             ends = [skia.Point(0, -0.66), skia.Point(0, -0.36)]
@@ -146,9 +156,9 @@ class Locks:
         area = np.array([(-1.7, top), (1.7, top), (1.7, end), (-1.7, end)])
         canvas.drawPath(polygon(area), skia.Paint(Color=argb(tones[1]), AntiAlias=True))
         if self.hair.style in ("curly", "afro"):
-            self._curls(canvas, area, 600)
+            self._curls(canvas, area, 320)
         elif self.hair.style != "ring":
-            self._strands(canvas, lambda a: np.full(len(a), end + 0.02), 1.6, 260, dark=0.3)
+            self._strands(canvas, lambda a: np.full(len(a), end + 0.02), 1.6, 150, dark=0.3)
         for sign in (-1, 1):  # darker towards the neck
             blob(
                 canvas, (sign * 0.35, 0.6), (0.95, 1.1), mix(self.hair.colour, BLACK, 0.8), 0.5, skia.BlendMode.kSrcATop
@@ -160,7 +170,7 @@ class Locks:
         ends = rng.uniform(-reach, reach, count)
         over = (-0.01, 0.010) if self.hair.swept else (0.015, 0.03)
         low = line(ends) + rng.normal(*over, count)
-        t = np.linspace(0, 1, 9)[:, None]
+        t = np.linspace(0, 1, 7)[:, None]
         root = hair.parting + 0.45 * (ends - hair.parting)
         sway = 0.05 * hair.wave * np.sin(7 * t * (low + 1.2) + rng.normal(0, 0.5, count) + 3 * ends) * t
         angle = root + (ends - root) * np.sqrt(t) + sway

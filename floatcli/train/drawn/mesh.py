@@ -8,6 +8,8 @@ from scipy.sparse import csr_matrix
 
 from floatcli.train.drawn.brush import points
 
+FAINT = 0.04  # highlights that nobody sees
+
 
 class Sheet:
     """A mesh with a texture.
@@ -45,25 +47,26 @@ class Sheet:
         front = self.triangles[area < 0 if inside else area > 0]
         return front[np.argsort(depth[front].sum(1), kind="stable")]
 
-    def draw(self, canvas: skia.Canvas, xy: np.ndarray, triangles: np.ndarray, light: np.ndarray,
-             paint: skia.Paint) -> None:  # fmt: skip
-        """The texture of ``paint`` times ``light`` (V, 3) at pixels ``xy`` (V, 2)."""
-        self._draw(canvas, xy, triangles, light, paint, skia.BlendMode.kModulate)
+    def draw(self, canvas: skia.Canvas, xy: np.ndarray, triangles: np.ndarray, light: np.ndarray, paint: skia.Paint,
+             shine: np.ndarray | None = None, glints: skia.Paint | None = None) -> None:  # fmt: skip
+        """The texture of ``paint`` times ``light`` (V, 3) at pixels ``xy`` (V, 2).
 
-    def gleam(self, canvas: skia.Canvas, xy: np.ndarray, triangles: np.ndarray, shine: np.ndarray,
+        Highlights ``shine`` (V, 3) go on top as far as the texture of ``glints``, which adds, lets them be.
+        """
+        places = points(xy)
+        self._draw(canvas, places, triangles, light, paint)
+        if shine is not None and glints is not None:
+            lit = triangles[shine.max(1)[triangles].max(1) > FAINT]
+            if len(lit):
+                self._draw(canvas, places, lit, shine, glints)
+
+    def _draw(self, canvas: skia.Canvas, places: list[skia.Point], triangles: np.ndarray, light: np.ndarray,
               paint: skia.Paint) -> None:  # fmt: skip
-        """Highlights (V, 3) added where there are any, as far as the texture of ``paint``, which adds, lets them be."""
-        lit = triangles[shine.max(1)[triangles].max(1) > 0.03]
-        if len(lit):
-            self._draw(canvas, xy, lit, shine, paint, skia.BlendMode.kModulate)
-
-    def _draw(self, canvas: skia.Canvas, xy: np.ndarray, triangles: np.ndarray, light: np.ndarray,
-              paint: skia.Paint, blend: skia.BlendMode) -> None:  # fmt: skip
         rgb = (light * 255 + 0.5).astype(np.int64)
         colours = ((255 << 24) | (rgb[:, 0] << 16) | (rgb[:, 1] << 8) | rgb[:, 2]).tolist()
         mode = skia.Vertices.VertexMode.kTriangles_VertexMode
-        vertices = skia.Vertices(mode, points(xy), self.texture_points, colours, triangles.ravel().tolist())
-        canvas.drawVertices(vertices, paint, blend)
+        vertices = skia.Vertices(mode, places, self.texture_points, colours, triangles.ravel().tolist())
+        canvas.drawVertices(vertices, paint, skia.BlendMode.kModulate)
 
 
 def _painted(texture_points: np.ndarray, triangles: np.ndarray, image: skia.Image) -> np.ndarray:

@@ -31,8 +31,8 @@ _EMOTIONS = (
 )
 # Faces that people make for a portrait, and how often.
 _PORTRAITS: tuple[tuple[dict[str, float], float], ...] = (
-    ({}, 0.35), ({"smile": 0.45}, 0.2), ({"smile": 0.85, "upper_lip": 0.7, "lower_lip": 0.2, "lids": 0.1}, 0.25),
-    ({"smile": 0.7, "upper_lip": 0.6, "lower_lip": 0.4, "jaw": 0.12, "lids": 0.15}, 0.2),
+    ({}, 0.35), ({"smile": 0.45}, 0.2), ({"smile": 0.9, "upper_lip": 0.9, "lower_lip": 0.4, "lids": 0.1}, 0.25),
+    ({"smile": 0.8, "upper_lip": 0.8, "lower_lip": 0.5, "jaw": 0.12, "lids": 0.15}, 0.2),
 )  # fmt: skip
 _PAIRS = {"lids": ("lid_left", "lid_right"), "brows": ("brow_left", "brow_right")}
 
