@@ -132,7 +132,7 @@ class Light:
         cosine = np.clip(normals @ self.halves.T, 0, 1)
         lobes = (0.42 * cosine**34 + 0.2 * cosine**9) * self.gloss * np.reshape(gloss, (-1, 1))
         edge = np.clip(1 - normals[:, 2:3], 0, 1) ** 2.2
-        rims = 0.75 * edge * np.clip(normals @ self.directions.T, 0, 1)
+        rims = 0.75 * edge * np.clip(normals @ self.directions.T, 0, 1) * np.clip(np.reshape(gloss, (-1, 1)), 0, 1)
         return np.clip(self.gain * np.where(self.ahead, lobes, rims) @ self.colours, 0, 1)
 
     def strand_shine(self, tangents: np.ndarray, normals: np.ndarray) -> np.ndarray:

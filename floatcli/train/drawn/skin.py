@@ -34,9 +34,9 @@ _LINES = (
 )  # fmt: skip
 # Shadows that light from above casts: x, y, radii, strength.
 _FROM_ABOVE = ((0.0, 0.485, 0.15, 0.08, 0.6), (0.0, 0.84, 0.17, 0.07, 0.4), (0.24, -0.10, 0.16, 0.09, 0.35))
-# What shines more than the rest: place, radii, how much more.
+# What shines more than the rest, or less where the chin folds: place, radii, how much.
 _GLOSS = (((0.0, 0.33), (0.09, 0.12), 0.9), ((0.0, -0.5), (0.4, 0.2), 0.35), ((0.42, 0.17), (0.15, 0.1), 0.4),
-          ((0.0, 0.95), (0.12, 0.08), 0.3))  # fmt: skip
+          ((0.0, 0.97), (0.28, 0.12), -0.6))  # fmt: skip
 _FOREHEAD = (-0.33, -0.42, -0.51)
 
 
