@@ -76,16 +76,25 @@ def draw(
             show_default="beside portraits",
         ),
     ] = None,
+    counts: Annotated[
+        bool, typer.Option("--counts", help="Draw nothing: count the people of these settings by skin, age, hair ...")
+    ] = False,
 ) -> None:
     """Draw the portraits that stage 1 learns from, or clips for both stages, as far as they are not there yet."""
+    if counts and clips is not None:
+        raise UsageError("--counts is for portraits", "leave out --clips")
     if output is not None and clips is None:
         raise UsageError("--output is for clips", "say how many with --clips; portraits go where the settings say")
+    from floatcli.train.drawn.census import census, table
     from floatcli.train.drawn_clips import DrawnClips, draw_clips
-    from floatcli.train.drawn_data import draw_shards
+    from floatcli.train.drawn_data import draw_shards, identities
     from floatcli.train.settings import load_settings
 
     settings = load_settings(config)
     drawn = settings.autoencoder.drawn
+    if counts:
+        typer.echo(table(census(identities(drawn))))
+        return
     if clips is not None:
         draw_clips(DrawnClips(drawn, settings.flow.speech), clips, output or drawn.clips_folder, console.say)
         return

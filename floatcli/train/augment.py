@@ -6,12 +6,10 @@ only sensor noise and compression differ from picture to picture, as they do in 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import cv2
 import numpy as np
 
-Filter = Callable[[np.ndarray], np.ndarray]
+from floatcli.train.styles import Filter, random_style
 
 
 def augment(
@@ -114,6 +112,7 @@ def _looks(rng: np.random.Generator, height: int, width: int) -> list[Filter]:
         (0.75, _tones(rng)),
         (0.60, _mixing(rng)),
         (0.12, _posterise(rng)),
+        (0.30, random_style(rng, height)),
         (0.35, _focus(rng, height)),
         (0.50, _noise(rng)),
         (0.45, _compression(rng)),

@@ -16,7 +16,7 @@ from floatcli.config import EMOTIONS, TURN_DEGREES
 from floatcli.face.landmarks import box_sides
 from floatcli.rows import Row, append_row
 from floatcli.train.drawn import draw, random_identity
-from floatcli.train.drawn_data import ANCHOR_COLUMNS, DrawnConfig
+from floatcli.train.drawn_data import ANCHOR_COLUMNS, LOOK, DrawnConfig
 from floatcli.train.parameters import INDEX
 from floatcli.train.prepare import MANIFEST, is_whole, read_manifest, stamp
 from floatcli.train.prepare_clips import around, level, mp4, rounded, wav
@@ -87,7 +87,7 @@ def draw_clips(clips: DrawnClips, count: int, folder: Path, log: Callable[[str],
     Raises:
         InputError: the folder can't be written to, or holds others.
     """
-    stamp(folder, {"drawn": asdict(clips.drawn), "speech": asdict(clips.speech)})
+    stamp(folder, {"look": LOOK, "drawn": asdict(clips.drawn), "speech": asdict(clips.speech)})
     rows = read_manifest(folder)
     people = range(-(-count // SAID))
     missing = [k for k in people if not is_whole(rows.get(_source(k), {}), folder)]

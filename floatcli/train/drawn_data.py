@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from floatcli.errors import InputError
 from floatcli.files import make_folder, replacing
 from floatcli.train.arrays import filling, mapped
 from floatcli.train.augment import augment
-from floatcli.train.drawn import LANDMARKS, draw, random_identity, random_parameters
+from floatcli.train.drawn import LANDMARKS, Identity, draw, portrait_parameters, random_identity, random_parameters
 from floatcli.train.parameters import INDEX
 
 POSE_COLUMNS = [INDEX[name] for name in POSE]
@@ -30,6 +30,7 @@ ANCHOR_COLUMNS = [LANDMARKS.index(name) for name in ANCHORS]  # where they are a
 # The frames of a set: a source; others in its pose; others with its expression; others in everything.
 SOURCE, EXPRESSIONS, POSES, OTHERS = 0, slice(1, 4), slice(4, 6), slice(6, 8)
 FRAMES = 8
+LOOK = 2  # of the drawings; another number where the same settings draw other pictures
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,8 @@ def resized(pictures: Tensor, size: int) -> Tensor:
 def set_parameters(rng: np.random.Generator, draw_one: Callable[[np.random.Generator], np.ndarray]) -> np.ndarray:
     """Parameters (FRAMES, 20) of one set, in the roles above."""
     rows = np.stack([draw_one(rng) for _ in range(FRAMES)])
-    if rng.random() < 0.3:  # a source at rest, as most portraits are
-        expression = np.setdiff1d(np.arange(rows.shape[1]), POSE_COLUMNS)
-        rows[SOURCE, expression] *= rng.uniform(0, 0.2)
+    if rng.random() < 0.4:  # a source that looks at the camera, as most portraits do
+        rows[SOURCE] = portrait_parameters(rng)
     rows[EXPRESSIONS, POSE_COLUMNS] = rows[SOURCE, POSE_COLUMNS]
     if rng.random() < 0.15:  # nothing changes where nothing is asked for
         rows[EXPRESSIONS.start] = rows[SOURCE]
@@ -106,6 +106,13 @@ def draw_set(
     drawings = [draw(identity, row, size) for row in parameters]
     pictures = np.stack([drawing.picture for drawing in drawings])
     return pictures, np.stack([drawing.landmarks for drawing in drawings]), parameters
+
+
+def identities(config: DrawnConfig) -> Iterator[Identity]:
+    """Who is in the shards, in their order; where people are drawn without end, a thousand of their kind."""
+    for index in range(-(-(config.identities or 1000) // config.shard)):
+        for k in range(config.shard):
+            yield random_identity(np.random.default_rng((config.seed, index, k)))
 
 
 def draw_shard(config: DrawnConfig, index: int) -> None:
@@ -165,7 +172,7 @@ def draw_shards(config: DrawnConfig, log: Callable[[str], None]) -> None:
 def _stamp(config: DrawnConfig) -> None:
     """Marks the folder with how its drawings are made, or finds it marked so."""
     made = Path(config.folder) / "made.json"
-    stamp = json.dumps({"seed": config.seed, "size": config.size, "shard": config.shard})
+    stamp = json.dumps({"look": LOOK, "seed": config.seed, "size": config.size, "shard": config.shard})
     if made.exists() and made.read_text() != stamp:
         raise InputError(f"{config.folder} holds drawings of other settings", "remove it, or name another folder")
     make_folder(made.parent, "name another folder under [autoencoder.drawn]")

@@ -52,7 +52,7 @@ def test_sets_keep_their_roles():
     assert (rows[OTHERS] != rows[SOURCE]).any(1).all()
 
 
-def test_shards_are_drawn_once_and_the_same_again(settings, tmp_path):
+def test_shards_are_drawn_once_and_the_same_again(settings, tmp_path, monkeypatch):
     drawn = settings.autoencoder.drawn
     files = sorted(Path(drawn.folder).glob("*.npy"))
     assert [file.name for file in files if "pictures" in file.name] == ["0000-1.pictures.npy", "0000.pictures.npy"]
@@ -61,6 +61,9 @@ def test_shards_are_drawn_once_and_the_same_again(settings, tmp_path):
     assert [file.stat().st_mtime_ns for file in files] == before
     with pytest.raises(InputError, match="drawings of other settings"):
         draw_shards(dataclasses.replace(drawn, seed=drawn.seed + 1), lambda line: None)
+    monkeypatch.setattr("floatcli.train.drawn_data.LOOK", 1)
+    with pytest.raises(InputError, match="drawings of other settings"):
+        draw_shards(drawn, lambda line: None)
     again = dataclasses.replace(drawn, folder=str(tmp_path))
     draw_shards(again, lambda line: None)
     for file in files:

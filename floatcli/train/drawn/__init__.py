@@ -2,7 +2,8 @@
 
 from floatcli.train.drawn.identity import Identity, random_identity
 from floatcli.train.drawn.landmarks import LANDMARKS, STILL
-from floatcli.train.drawn.motions import random_parameters
+from floatcli.train.drawn.motions import portrait_parameters, random_parameters
 from floatcli.train.drawn.render import Drawing, draw
 
-__all__ = ["LANDMARKS", "STILL", "Drawing", "Identity", "draw", "random_identity", "random_parameters"]
+__all__ = ["LANDMARKS", "STILL", "Drawing", "Identity", "draw", "portrait_parameters",
+           "random_identity", "random_parameters"]  # fmt: skip

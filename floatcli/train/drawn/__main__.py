@@ -1,6 +1,7 @@
 """Draws one person at rest, or a sheet of people in random motions, to a picture file.
 
-``python -m floatcli.train.drawn OUT [--seed N] [--size PIXELS] [--sheet]``; ``examples/portrait.png`` is seed 420.
+``python -m floatcli.train.drawn OUT [--seed N] [--size PIXELS] [--sheet]``; ``examples/portrait.png`` is seed 420 as it
+looked before LOOK 2 (``floatcli.train.drawn_data``).
 """
 
 from __future__ import annotations

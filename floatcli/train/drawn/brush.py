@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 import skia
 
-from floatcli.train.drawn.identity import Colour
+from floatcli.train.drawn.colour import Colour
 
 
 def argb(colour: Colour, alpha: float = 1.0) -> int:

@@ -7,7 +7,8 @@ import skia
 
 from floatcli.train.drawn.anatomy import SIDES, Template
 from floatcli.train.drawn.brush import crescent, fill, smooth
-from floatcli.train.drawn.identity import Identity, mix
+from floatcli.train.drawn.colour import mix
+from floatcli.train.drawn.identity import Identity
 
 # Frontal points, width, and the parameters that deepen the line; "*" stands for both sides.
 _CREASES: dict[str, tuple[tuple[tuple[float, float], ...], float, dict[str, float]]] = {

@@ -1,8 +1,9 @@
-"""What shows through the skin's openings and what sits on the head: eyes, teeth, tongue, ears, glasses."""
+"""What shows through the skin's openings and what sits on the head: eyes, mouth and ears."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from math import cos, radians, sin
 
 import numpy as np
@@ -10,20 +11,23 @@ import skia
 
 from floatcli.train.drawn.anatomy import SIDES, Template, ring
 from floatcli.train.drawn.brush import argb, blob, crescent, fill, hairs, polygon, polyline, stroke
+from floatcli.train.drawn.colour import BLACK, WHITE, Colour, mix
 from floatcli.train.drawn.expression import Shape, jaw_drop
-from floatcli.train.drawn.identity import Colour, Identity, mix
+from floatcli.train.drawn.glasses import Glasses
+from floatcli.train.drawn.identity import Identity
+from floatcli.train.drawn.light import Light
 from floatcli.train.drawn.pose import Pose
+from floatcli.train.drawn.teeth import paint_lower_teeth, paint_tongue, paint_upper_teeth
 
-BLACK, WHITE = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 IRIS = 0.056  # radius
 EAR = (0.655, 0.13, -0.13)
 
 
-def sprite(paint: Callable[[skia.Canvas, Identity], None], identity: Identity) -> skia.Picture:
+def sprite(paint: Callable[[skia.Canvas], None]) -> skia.Picture:
     """A drawing in the square -1 .. 1, recorded once."""
     recorder = skia.PictureRecorder()
     canvas = recorder.beginRecording(skia.Rect.MakeLTRB(-1.5, -1.5, 1.5, 1.5))
-    paint(canvas, identity)
+    paint(canvas)
     return recorder.finishRecordingAsPicture()
 
 
@@ -43,54 +47,8 @@ def paint_iris(canvas: skia.Canvas, identity: Identity) -> None:
     canvas.drawCircle(0, 0, float(rng.uniform(0.3, 0.46)), fill((0.02, 0.02, 0.025)))
 
 
-def paint_upper_teeth(canvas: skia.Canvas, identity: Identity) -> None:
-    """Eight upper teeth hanging from the gum: the square's bottom is their edge at the middle."""
-    _teeth(canvas, identity, ((0.0, 0.23), (0.23, 0.20), (0.43, 0.20), (0.63, 0.17), (0.80, 0.15)), 1.0, 0.5)
-
-
-def paint_lower_teeth(canvas: skia.Canvas, identity: Identity) -> None:
-    """Eight lower teeth: the square's top is their edge."""
-    canvas.scale(1, -1)
-    _teeth(canvas, identity, ((0.0, 0.16), (0.16, 0.16), (0.32, 0.18), (0.50, 0.18), (0.68, 0.16)), 0.8, 0.12)
-
-
-def _teeth(
-    canvas: skia.Canvas, identity: Identity, table: tuple[tuple[float, float], ...], brightness: float, arch: float
-) -> None:
-    rng = np.random.default_rng(identity.seed + 3)
-    gum = (0.62 * brightness, 0.30 * brightness, 0.30 * brightness)
-    canvas.drawRect(skia.Rect.MakeLTRB(-1, -1.2, 1, -0.35), fill(gum))
-    for x, width in table:
-        far = x + width / 2
-        shade = mix(identity.teeth, (0.25, 0.12, 0.10), min(far**2 * 0.75, 0.8) + (1 - brightness) * 0.5)
-        bottom = 0.97 - arch * far**2 - (0.07 if 0.2 < x < 0.3 else 0)
-        for sign in (-1, 1):
-            left, right = sorted((sign * (x + 0.006), sign * (x + width - 0.006)))
-            top = -0.72 + 0.1 * float(rng.uniform(-1, 1))
-            box = skia.RRect()
-            corners = [skia.Point(0.09, 0.35)] * 2 + [skia.Point(0.05, 0.12)] * 2
-            box.setRectRadii(skia.Rect.MakeLTRB(left, top, right, bottom), corners)
-            canvas.drawRRect(box, fill(mix(shade, WHITE, 0.04 * float(rng.uniform(-1, 1)))))
-    for x, width in table[:4]:
-        for sign in (-1, 1):
-            blob(canvas, (sign * (x + width / 2), 0.05), (width * 0.32, 0.5), WHITE, 0.28 * brightness)
-    ends = [skia.Point(0, -1.2), skia.Point(0, -0.2)]
-    shadow = skia.GradientShader.MakeLinear(ends, [argb((0.15, 0.03, 0.03), 0.75), argb((0.15, 0.03, 0.03), 0.0)])
-    canvas.drawRect(skia.Rect.MakeLTRB(-1, -1.2, 1, -0.3), skia.Paint(Shader=shadow))
-
-
-def paint_tongue(canvas: skia.Canvas, identity: Identity) -> None:
-    """A tongue, lit in front."""
-    del identity
-    tongue = (0.72, 0.33, 0.33)
-    canvas.drawOval(skia.Rect.MakeLTRB(-1, -1, 1, 1.2), fill(mix(tongue, BLACK, 0.35)))
-    blob(canvas, (0, 0.15), (0.95, 0.9), tongue, 0.9)
-    canvas.drawLine(0, -0.6, 0, 0.5, stroke((0.45, 0.15, 0.17), 0.07, 0.4))
-
-
-def paint_ear(canvas: skia.Canvas, identity: Identity) -> None:
-    """A right ear seen from the front: its left edge joins the head."""
-    skin = identity.skin
+def paint_ear(canvas: skia.Canvas, skin: Colour) -> None:
+    """A right ear seen from the front, of a lit skin's colour: its left edge joins the head."""
     deep = (skin[0] * 0.52, skin[1] * 0.34, skin[2] * 0.30)
     rim = skia.Path()
     rim.moveTo(-1, -0.55)
@@ -98,7 +56,7 @@ def paint_ear(canvas: skia.Canvas, identity: Identity) -> None:
     rim.cubicTo(1.05, 0.15, 0.55, 0.40, 0.25, 0.75)
     rim.cubicTo(0.05, 1.05, -0.55, 1.1, -0.9, 0.7)
     rim.close()
-    canvas.drawPath(rim, fill(mix(skin, (skin[0], skin[1] * 0.7, skin[2] * 0.66), 0.5)))
+    canvas.drawPath(rim, fill(mix(skin, (skin[0], skin[1] * 0.7, skin[2] * 0.66), 0.3)))
     blob(canvas, (0.05, -0.15), (0.65, 0.62), deep, 0.75)
     blob(canvas, (-0.35, 0.15), (0.4, 0.35), mix(deep, BLACK, 0.3), 0.7)
     canvas.drawPath(rim, stroke(mix(skin, WHITE, 0.1), 0.13, 0.45))
@@ -106,13 +64,17 @@ def paint_ear(canvas: skia.Canvas, identity: Identity) -> None:
 
 
 class Features:
-    """Draws one identity's eyes, mouth, ears and glasses."""
+    """Draws one identity's eyes, mouth and ears."""
 
-    def __init__(self, identity: Identity, shape: Shape, template: Template) -> None:
+    def __init__(self, identity: Identity, shape: Shape, template: Template, light: Light) -> None:
         self.identity, self.shape, self.groups = identity, shape, template.groups
-        painters = {"iris": paint_iris, "upper": paint_upper_teeth, "lower": paint_lower_teeth,
-                    "tongue": paint_tongue, "ear": paint_ear}  # fmt: skip
-        self.sprites = {name: sprite(paint, identity) for name, paint in painters.items()}
+        self.glasses = Glasses(identity, shape)
+        painters = {"iris": paint_iris, "upper": paint_upper_teeth, "lower": paint_lower_teeth, "tongue": paint_tongue}
+        self.sprites = {name: sprite(partial(paint, identity=identity)) for name, paint in painters.items()}
+        for side, sign in SIDES.items():
+            r, g, b = light.shade(np.array([[0.5 * sign, 0.0, 0.87]]), 1.0)[0].tolist()
+            lit = (identity.skin[0] * r, identity.skin[1] * g, identity.skin[2] * b)
+            self.sprites[f"ear_{side}"] = sprite(partial(paint_ear, skin=lit))
 
     def stage(self, canvas: skia.Canvas, pose: Pose, pixels: float, gloom: float) -> Stage:
         """Where to draw, for one picture; ``gloom`` is the share of light that does not reach the face's front."""
@@ -156,11 +118,13 @@ class Stage:
         self.canvas.drawPicture(self.features.sprites[name])
         self.canvas.restore()
 
-    def eyes(self, xy: np.ndarray, p: dict[str, float]) -> None:
-        """Eyeballs behind the lids; ``xy`` are the pixels of the skin's vertices."""
+    def eyes(self, xy: np.ndarray, shade: np.ndarray, p: dict[str, float]) -> None:
+        """Eyeballs behind the lids; ``xy`` are pixels of the skin's vertices, ``shade`` (V, 3) the light on them."""
         for side, sign in SIDES.items():
             opening = xy[ring(self.groups, f"lid_up_{side}", f"lid_low_{side}")]
-            white = (0.90, 0.88, 0.86)
+            around = ring(self.groups, f"crease_up_{side}", f"lid_low_{side}")
+            r, g, b = np.clip(shade[around].mean(0) * 0.94, 0, 1).tolist()
+            white = (0.88, 0.86, 0.84)
             self.canvas.drawPath(polygon(opening), fill(white))
             self.canvas.drawPath(polygon(opening), stroke(white, 0.02 * self.unit))
             for end in (0, -1):
@@ -174,14 +138,30 @@ class Stage:
                 np.array([IRIS * look[2], 0, -IRIS * look[0]]),
                 np.array([0, IRIS * look[2], -IRIS * look[1]]),
             )
-            at = self.place(iris + np.array([0.02 * self.identity.light[0], -0.024, 0.0]))
-            self.canvas.drawCircle(*at.tolist(), 0.0125 * self.unit, fill(WHITE, 0.9))
-            at = self.place(iris + np.array([-0.02 * self.identity.light[0] - 0.008 * sign, 0.024, 0.0]))
-            self.canvas.drawCircle(*at.tolist(), 0.006 * self.unit, fill(WHITE, 0.18))
-            self.canvas.drawPath(polygon(opening), fill(BLACK, self.gloom))
+            dim = skia.Paint(Color=argb((r, g, b)), AntiAlias=True, BlendMode=skia.BlendMode.kMultiply)
+            self.canvas.drawPath(polygon(opening), dim)
+            self._catchlights(iris, sign)
             upper = xy[self.groups[f"lid_up_{side}"]]
             for width, alpha in ((0.07, 0.22), (0.04, 0.25)):
                 self.canvas.drawPath(polyline(upper), stroke((0.1, 0.05, 0.04), width * self.unit, alpha))
+
+    def _catchlights(self, iris: np.ndarray, sign: float) -> None:
+        """The lamps before the face, mirrored by the cornea, and the room in the other half."""
+        lamps = [lamp for lamp in self.identity.lighting.lamps if lamp.direction[2] > 0]
+        for lamp, strength in zip(lamps, (0.95, 0.45, 0.3), strict=False):
+            x, y, _ = lamp.direction
+            at, wide = self.place(iris + np.array([0.026 * x, 0.03 * y - 0.004, 0.004])), 0.006 + 0.010 * lamp.wrap
+            bright = min(1.3 * max(lamp.colour), 1.0) * strength
+            high = wide * (1.5 if self.identity.lighting.kind == "window" else 1.0)
+            box = skia.Rect.MakeXYWH(-wide, -high, 2 * wide, 2 * high)
+            self.canvas.save()
+            self.canvas.translate(*at.tolist())
+            self.canvas.scale(self.unit, self.unit)
+            shape = self.canvas.drawRect if self.identity.seed % 3 == 0 else self.canvas.drawOval
+            shape(box, fill(mix(lamp.colour, WHITE, 0.5), bright))
+            self.canvas.restore()
+        at = self.place(iris + np.array([-0.008 * sign, 0.03, 0.0]))
+        blob(self.canvas, at, (0.04 * self.unit, 0.022 * self.unit), WHITE, 0.22)
 
     def lashes(self, xy: np.ndarray, p: dict[str, float]) -> None:
         """Lash lines on the margins, and lashes that stand up from open lids and hang from shut ones."""
@@ -231,7 +211,7 @@ class Stage:
         )
         self.put("lower", np.array([0, low + 0.035, 0.53 - 0.05 * jaw]), np.array([0.2, 0, 0]), np.array([0, 0.06, 0]))
         self.put("upper", np.array([0, y - 0.022, 0.56]), np.array([0.205, 0, 0]), np.array([0, 0.066, 0]))
-        self.canvas.drawPath(path, fill((0.08, 0.01, 0.01), min(self.gloom + 0.5 * p["round"], 0.9)))
+        self.canvas.drawPath(path, fill((0.08, 0.01, 0.01), min(0.7 * self.gloom + 0.5 * p["round"], 0.9)))
         upper, lower = xy[self.groups["inner_up"]], xy[self.groups["inner_low"]]
         wide = float(np.linalg.norm(lower - upper, axis=1).max())  # shadows no wider than the opening allows
         for share, alpha in ((0.7, 0.25), (0.35, 0.3)):
@@ -252,35 +232,10 @@ class Stage:
 
     def ears(self) -> None:
         """Ears beside the head, with their rings."""
-        for sign in SIDES.values():
+        for side, sign in SIDES.items():
             at = np.array([sign * (EAR[0] + 0.055), EAR[1], EAR[2] - 0.05])
-            self.put("ear", at, np.array([sign * 0.07, 0, -0.08]), np.array([0.0, 0.20, -0.02]))
+            self.put(f"ear_{side}", at, np.array([sign * 0.07, 0, -0.08]), np.array([0.0, 0.20, -0.02]))
             if self.identity.earring:
                 x, y = self.place(at + np.array([0, 0.21 + self.identity.earring, 0.02])).tolist()
                 self.canvas.drawCircle(x, y, self.identity.earring * self.unit, fill((0.80, 0.68, 0.36)))
                 self.canvas.drawCircle(x - 1, y - 1, 0.4 * self.identity.earring * self.unit, fill((1, 0.95, 0.8)))
-
-    def glasses(self) -> None:
-        """Frames and the glint of their lenses."""
-        kind, colour, unit = self.identity.glasses, self.identity.glasses_colour, self.unit
-        if kind == "none":
-            return
-        power = {"round": 1.0, "square": 0.45, "half": 0.55}[kind]
-        size = {"round": (0.19, 0.175), "square": (0.215, 0.145), "half": (0.205, 0.125)}[kind]
-        turn = np.linspace(0, 2 * np.pi, 33)
-        wave = np.stack([np.cos(turn), np.sin(turn)], 1)
-        rim = np.sign(wave) * np.abs(wave) ** power * size
-        for sign in SIDES.values():
-            x = sign * (0.265 + 0.04) + rim[:, 0]
-            lens = self.place(np.stack([x, 0.035 + rim[:, 1], 0.69 - 0.35 * x * x], 1))
-            self.canvas.drawPath(polygon(lens), fill((0.75, 0.82, 0.85), 0.05))
-            self.canvas.drawPath(polygon(np.concatenate([lens[20:27], lens[9:12]])), fill(WHITE, 0.07))
-            self.canvas.drawPath(polyline(lens if kind != "half" else lens[16:]), stroke(colour, 0.022 * unit))
-            arm = self.place(
-                np.array([[sign * 0.51, -0.02, 0.58], [sign * 0.66, -0.02, 0.2], [sign * 0.70, 0.0, -0.1]])
-            )
-            self.canvas.drawPath(polyline(arm), stroke(colour, 0.018 * unit))
-        bridge = self.place(
-            np.array([[-0.11, 0.0, 0.69], [-0.05, -0.025, 0.71], [0.05, -0.025, 0.71], [0.11, 0.0, 0.69]])
-        )
-        self.canvas.drawPath(polyline(bridge), stroke(colour, 0.02 * unit))

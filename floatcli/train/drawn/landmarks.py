@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from floatcli.train.drawn.anatomy import LID_COLUMNS, LIP_COLUMNS, SIDES, Template
+from floatcli.train.drawn.body import NECK, Body
 from floatcli.train.drawn.features import EAR, Features
 from floatcli.train.drawn.identity import Identity
 from floatcli.train.drawn.pose import Pose
-from floatcli.train.drawn.scene import NECK
 
 _HALF, _QUARTER = LIP_COLUMNS // 2, LIP_COLUMNS // 4
 
@@ -33,10 +33,12 @@ _ON_SKIN = (
     ("hairline", "hairline", 0), ("crown", "crown", 0),
 )  # fmt: skip
 _IN_SOCKETS = ("left_eye", "right_eye", "iris_left", "iris_right", "ear_left", "ear_right")
-_STILL = ("shoulder_left", "shoulder_right", "throat", "corner_top_left", "corner_top_right", "edge_left", "edge_right")
+_ON_BODY = ("shoulder_left", "shoulder_right", "throat")
+_STILL = ("corner_top_left", "corner_top_right", "edge_left", "edge_right")
 
 #: Names of the rows of ``Drawing.landmarks``, left and right as seen in the picture.
-LANDMARKS: tuple[str, ...] = (*_IN_SOCKETS[:2], *(name for name, _, _ in _ON_SKIN), *_IN_SOCKETS[2:], *_STILL)
+LANDMARKS: tuple[str, ...] = (*_IN_SOCKETS[:2], *(name for name, _, _ in _ON_SKIN), *_IN_SOCKETS[2:],
+                              *_ON_BODY, *_STILL)  # fmt: skip
 
 #: Landmarks that no motion moves.
 STILL: tuple[str, ...] = _STILL
@@ -51,13 +53,12 @@ class LandmarkReader:
         self.sockets = np.stack([features.socket(side) for side in SIDES])
         self.ears = np.array([(sign * (EAR[0] + 0.1), EAR[1], EAR[2] - 0.08) for sign in SIDES.values()])
         wide = 0.8 * identity.shoulders
-        body = np.array([(-wide, NECK + 0.25, 0.0), (wide, NECK + 0.25, 0.0), (0, NECK + 0.2, 0.0)])
-        corners = np.array([(0.04, 0.04), (0.96, 0.04), (0.03, 0.45), (0.97, 0.45)])
-        self.still = np.concatenate([self.framing.project(body), corners])
+        self.body = np.array([(-wide, NECK + 0.25, 0.0), (wide, NECK + 0.25, 0.0), (0, NECK + 0.2, 0.0)])
+        self.still = np.array([(0.04, 0.04), (0.96, 0.04), (0.03, 0.45), (0.97, 0.45)])
 
-    def read(self, moved: np.ndarray, pose: Pose, p: dict[str, float]) -> np.ndarray:
+    def read(self, moved: np.ndarray, pose: Pose, body: Body, p: dict[str, float]) -> np.ndarray:
         """Landmarks (P, 2) float32 in picture coordinates, from the skin's vertices ``moved`` (V, 3) by the pose."""
         irises = np.stack([self.features.iris(side, p) for side in SIDES])
         inner = pose.move(np.concatenate([self.sockets, irises, self.ears]))
         head = self.framing.project(np.concatenate([inner[:2], moved[self.vertices], inner[2:]]))
-        return np.concatenate([head, self.still]).astype(np.float32)
+        return np.concatenate([head, self.framing.project(body.move(self.body)), self.still]).astype(np.float32)

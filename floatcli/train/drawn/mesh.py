@@ -7,30 +7,8 @@ import skia
 from scipy.sparse import csr_matrix
 
 from floatcli.train.drawn.brush import points
-from floatcli.train.drawn.identity import Identity
 
-
-class Light:
-    """One key light over an ambient one; dark sides of skin keep some red, as light wanders under it."""
-
-    def __init__(self, identity: Identity) -> None:
-        self.direction = np.array(identity.light)
-        self.half = self.direction + np.array([0.0, 0.0, 1.0])
-        self.half /= np.linalg.norm(self.half)
-        self.key = np.array(identity.key)
-        self.ambient, self.gloss = identity.ambient, identity.gloss
-
-    def shade(self, normals: np.ndarray, warmth: float = 0.0) -> np.ndarray:
-        """Light (N, 3), 0 to 1, that falls on unit normals (N, 3)."""
-        facing = np.clip((normals @ self.direction + 0.45) / 1.45, 0, 1)
-        sky = self.ambient * (0.86 - 0.14 * normals[:, 1] + 0.08 * normals[:, 2])
-        red = facing ** (1.0 - 0.25 * warmth)
-        light = np.stack([red, facing ** (1 + 0.1 * warmth), facing ** (1 + 0.2 * warmth)], 1)
-        return np.clip(sky[:, None] + (0.97 - 0.94 * self.ambient) * light * self.key, 0, 1)
-
-    def shine(self, normals: np.ndarray) -> np.ndarray:
-        """Highlight (N,), 0 to 1."""
-        return 0.5 * self.gloss * np.clip(normals @ self.half, 0, 1) ** 22
+FAINT = 0.04  # highlights that nobody sees
 
 
 class Sheet:
@@ -69,25 +47,26 @@ class Sheet:
         front = self.triangles[area < 0 if inside else area > 0]
         return front[np.argsort(depth[front].sum(1), kind="stable")]
 
-    def draw(self, canvas: skia.Canvas, xy: np.ndarray, triangles: np.ndarray, light: np.ndarray,
-             paint: skia.Paint) -> None:  # fmt: skip
-        """The texture of ``paint`` times ``light`` (V, 3) at pixels ``xy`` (V, 2)."""
-        self._draw(canvas, xy, triangles, light, paint, skia.BlendMode.kModulate)
+    def draw(self, canvas: skia.Canvas, xy: np.ndarray, triangles: np.ndarray, light: np.ndarray, paint: skia.Paint,
+             shine: np.ndarray | None = None, glints: skia.Paint | None = None) -> None:  # fmt: skip
+        """The texture of ``paint`` times ``light`` (V, 3) at pixels ``xy`` (V, 2).
 
-    def gleam(self, canvas: skia.Canvas, xy: np.ndarray, triangles: np.ndarray, shine: np.ndarray) -> None:
-        """Highlights (V,) added where there are any."""
-        lit = triangles[shine[triangles].max(1) > 0.03]
-        if len(lit):
-            paint = skia.Paint(BlendMode=skia.BlendMode.kPlus)
-            self._draw(canvas, xy, lit, np.repeat(shine[:, None], 3, 1), paint, skia.BlendMode.kDst)
+        Highlights ``shine`` (V, 3) go on top as far as the texture of ``glints``, which adds, lets them be.
+        """
+        places = points(xy)
+        self._draw(canvas, places, triangles, light, paint)
+        if shine is not None and glints is not None:
+            lit = triangles[shine.max(1)[triangles].max(1) > FAINT]
+            if len(lit):
+                self._draw(canvas, places, lit, shine, glints)
 
-    def _draw(self, canvas: skia.Canvas, xy: np.ndarray, triangles: np.ndarray, light: np.ndarray,
-              paint: skia.Paint, blend: skia.BlendMode) -> None:  # fmt: skip
+    def _draw(self, canvas: skia.Canvas, places: list[skia.Point], triangles: np.ndarray, light: np.ndarray,
+              paint: skia.Paint) -> None:  # fmt: skip
         rgb = (light * 255 + 0.5).astype(np.int64)
         colours = ((255 << 24) | (rgb[:, 0] << 16) | (rgb[:, 1] << 8) | rgb[:, 2]).tolist()
         mode = skia.Vertices.VertexMode.kTriangles_VertexMode
-        vertices = skia.Vertices(mode, points(xy), self.texture_points, colours, triangles.ravel().tolist())
-        canvas.drawVertices(vertices, paint, blend)
+        vertices = skia.Vertices(mode, places, self.texture_points, colours, triangles.ravel().tolist())
+        canvas.drawVertices(vertices, paint, skia.BlendMode.kModulate)
 
 
 def _painted(texture_points: np.ndarray, triangles: np.ndarray, image: skia.Image) -> np.ndarray:

@@ -29,6 +29,11 @@ _EMOTIONS = (
     {"smile": 1.0, "upper_lip": 0.8, "lower_lip": 0.3, "lids": 0.1},  # the toothy smile of photographs
     {"smile": 0.8, "upper_lip": 0.6, "lower_lip": 0.5, "jaw": 0.15},
 )
+# Faces that people make for a portrait, and how often.
+_PORTRAITS: tuple[tuple[dict[str, float], float], ...] = (
+    ({}, 0.35), ({"smile": 0.45}, 0.2), ({"smile": 0.9, "upper_lip": 0.9, "lower_lip": 0.4, "lids": 0.1}, 0.25),
+    ({"smile": 0.8, "upper_lip": 0.8, "lower_lip": 0.5, "jaw": 0.12, "lids": 0.15}, 0.2),
+)  # fmt: skip
 _PAIRS = {"lids": ("lid_left", "lid_right"), "brows": ("brow_left", "brow_right")}
 
 
@@ -55,6 +60,21 @@ def random_parameters(rng: np.random.Generator) -> np.ndarray:
     if rng.random() < 0.25:  # any corner of the space, so that nothing depends on the mixtures above
         few = rng.integers(0, len(p), 4)
         p[few] = rng.uniform(LOW, HIGH)[few]
+    return np.clip(p, LOW, HIGH)
+
+
+def portrait_parameters(rng: np.random.Generator) -> np.ndarray:
+    """How people look at a camera, (20,) float32: at rest or smiling, often with teeth, the head a little turned.
+
+    Args:
+        rng: Where the chance comes from.
+    """
+    p = rest()
+    face = rng.choice(len(_PORTRAITS), p=[odds for _, odds in _PORTRAITS])
+    _add(p, _PORTRAITS[face][0], float(rng.uniform(0.7, 1.15)))
+    p += rng.normal(0, 0.04, len(p)) * (p > 0)
+    for name in POSE:
+        p[INDEX[name]] = rng.normal(0, 0.25)
     return np.clip(p, LOW, HIGH)
 
 

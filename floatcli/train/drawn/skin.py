@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from functools import cache
-
-import cv2
 import numpy as np
 import skia
 
 from floatcli.train.drawn.anatomy import EYE, MOUTH_Y, SHEET, SIDES, Template, ring, to_sheet
+from floatcli.train.drawn.beard import paint_beard
 from floatcli.train.drawn.brush import argb, blob, crescent, dots, fill, hairs, polygon, smooth, soften, stroke
-from floatcli.train.drawn.identity import Colour, Identity, mix
-
-BLACK, WHITE = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+from floatcli.train.drawn.colour import BLACK, WHITE, fold_tone, mix
+from floatcli.train.drawn.complexion import complexion
+from floatcli.train.drawn.identity import Identity
 
 # Soft shades: x, y, radius x, radius y, kind, strength; those off the midline stand on both sides.
 _SHADES = (
@@ -34,6 +32,11 @@ _LINES = (
     (((0.46, 0.0), (0.52, 0.02), (0.57, 0.05)), 0.22, 0.45), (((0.45, 0.03), (0.50, 0.07), (0.54, 0.12)), 0.18, 0.5),
     (((0.27, 0.72), (0.30, 0.79), (0.31, 0.86)), 0.22, 0.5),
 )  # fmt: skip
+# Shadows that light from above casts: x, y, radii, strength.
+_FROM_ABOVE = ((0.0, 0.485, 0.15, 0.08, 0.6), (0.0, 0.84, 0.17, 0.07, 0.4), (0.24, -0.10, 0.16, 0.09, 0.35))
+# What shines more than the rest, or less where the chin folds: place, radii, how much.
+_GLOSS = (((0.0, 0.33), (0.09, 0.12), 0.9), ((0.0, -0.5), (0.4, 0.2), 0.35), ((0.42, 0.17), (0.15, 0.1), 0.4),
+          ((0.0, 0.97), (0.28, 0.12), -0.6))  # fmt: skip
 _FOREHEAD = (-0.33, -0.42, -0.51)
 
 
@@ -42,13 +45,26 @@ def sheet_pixels(sheet: np.ndarray, density: float) -> np.ndarray:
     return (sheet - SHEET[:2]) * density
 
 
+def gloss(template: Template, makeup: float) -> np.ndarray:
+    """How much the template's vertices shine, (V,): wet lips and oily noses most."""
+    x, y = template.rest[:, 0], template.rest[:, 1]
+    shine = np.full(len(x), 0.75)
+    for at, radii, amount in _GLOSS:
+        for sign in (1, -1) if at[0] else (1,):
+            shine += amount * np.exp(-(((x - sign * at[0]) / radii[0]) ** 2) - ((y - at[1]) / radii[1]) ** 2)
+    for name in ("middle_up", "middle_low"):
+        shine[template.groups[name][3:-3]] = 1.8 + 1.5 * makeup
+    return shine
+
+
 class SkinPainter:
     """Paints one identity's skin at ``density`` texture pixels a head unit."""
 
     def __init__(self, identity: Identity, template: Template, density: float) -> None:
         self.identity, self.template, self.density = identity, template, density
         size = np.ceil((np.array(SHEET[2:]) - SHEET[:2]) * density).astype(int)
-        self.surface = skia.Surface(int(size[0]), int(size[1]))
+        self.pixels = np.zeros((int(size[1]), int(size[0]), 4), np.uint8)
+        self.surface = skia.Surface(self.pixels, colorType=skia.kRGBA_8888_ColorType)
         self.canvas = self.surface.getCanvas()
         self.canvas.scale(density, density)
         self.canvas.translate(-SHEET[0], -SHEET[1])
@@ -57,7 +73,7 @@ class SkinPainter:
         self.shades = {
             "blush": mix(skin, (skin[0] * 0.98, skin[1] * 0.55, skin[2] * 0.52), 1.0),
             "pale": mix(skin, WHITE, 0.35),
-            "deep": _deep(skin),
+            "deep": fold_tone(skin),
         }
 
     def paint(self) -> skia.Image:
@@ -65,10 +81,11 @@ class SkinPainter:
         skin = self.identity.skin
         self.canvas.clear(argb(skin))
         self._shades()
+        self._cast()
         self._grain()
         self._ageing()
         self._freckles()
-        self._beard()
+        paint_beard(self.canvas, self.identity, self.rng)
         self._nostrils()
         self._eyelids()
         self._lips()
@@ -84,28 +101,41 @@ class SkinPainter:
         for x, y, rx, ry, kind, strength in _SHADES:
             for sign in (1, -1) if x else (1,):
                 at = to_sheet(np.array(sign * x), np.array(y))
-                blob(self.canvas, at, (rx, ry), self.shades[kind], strength * 1.5)
+                blob(self.canvas, at, (rx, ry), self.shades[kind], strength * (0.9 if kind == "blush" else 1.4))
         for _ in range(10):
             tone = mix(self.identity.skin, self.shades["blush" if self.rng.random() < 0.5 else "deep"], 0.6)
             at = self.rng.uniform((-0.7, -0.8), (0.7, 1.0))
             blob(self.canvas, at, tuple(self.rng.uniform(0.05, 0.25, 2)), tone, self.rng.uniform(0.05, 0.2))
 
+    def _cast(self) -> None:
+        """Shadows that nose, brow and lip throw away from the key light."""
+        x, y, z = self.identity.lighting.lamps[0].direction
+        hard = (1 - self.identity.lighting.lamps[0].wrap) * (1.3 - z)
+        deep, below = self.shades["deep"], max(-y, 0.0)
+        nose = to_sheet(np.array(-0.15 * np.sign(x)), np.array(0.33 + 0.16 * below))
+        blob(self.canvas, nose, (0.09, 0.17), deep, 0.75 * hard * abs(x), core=0.2)
+        socket = to_sheet(np.array(-0.19 * np.sign(x)), np.array(-0.02))
+        blob(self.canvas, socket, (0.10, 0.15), deep, 0.6 * hard * abs(x))
+        for x, y, wide, high, strength in _FROM_ABOVE:
+            for sign in (1, -1) if x else (1,):
+                at = to_sheet(np.array(sign * x), np.array(y))
+                blob(self.canvas, at, (wide, high), deep, strength * below * (0.4 + hard))
+
     def _grain(self) -> None:
-        strength = 0.16 + 0.25 * self.identity.age
-        paint = skia.Paint(BlendMode=skia.BlendMode.kSoftLight, Alphaf=strength)
-        side = skia.Rect.MakeLTRB(*SHEET)
-        self.canvas.drawImageRect(
-            grain(self.identity.seed % 6), side, skia.SamplingOptions(skia.FilterMode.kLinear), paint
-        )
+        rgb = self.pixels[..., :3]
+        rgb[...] = np.clip(rgb * complexion(self.identity, rgb.shape[1], rgb.shape[0]), 0, 255)
 
     def _ageing(self) -> None:
-        age, deep = self.identity.age, _deep(self.identity.skin)
+        age, deep, pale = self.identity.age, self.shades["deep"], self.shades["pale"]
         for curve, strength, start in _LINES:
             shown = strength * min(max((age - start) * 2.2, 0), 1)
             if shown > 0.02:
                 for line in self._both(curve):
                     self.canvas.drawPath(crescent(line, 0.05), soften(fill(deep, 0.4 * shown), 0.010))
-                    self.canvas.drawPath(crescent(line, 0.012), soften(fill(deep, 0.55 * shown), 0.002))
+                    self.canvas.drawPath(crescent(line, 0.012), soften(fill(deep, 0.75 * shown), 0.002))
+                    self.canvas.drawPath(
+                        crescent(line + np.array([0, 0.014]), 0.014), soften(fill(pale, 0.35 * shown), 0.004)
+                    )
         for y in _FOREHEAD:
             if age > 0.45:
                 x = np.linspace(-0.33, 0.33, 13) * self.rng.uniform(0.7, 1.1)
@@ -122,7 +152,7 @@ class SkinPainter:
             dots(self.canvas, part, stroke(tone, width, 0.5))
 
     def _nostrils(self) -> None:
-        deep = mix(_deep(self.identity.skin), BLACK, 0.45)
+        deep = mix(fold_tone(self.identity.skin), BLACK, 0.45)
         for sign in SIDES.values():
             at = to_sheet(np.array(sign * 0.064), np.array(0.428))
             blob(self.canvas, at, (0.055, 0.035), deep, 0.5)
@@ -133,7 +163,7 @@ class SkinPainter:
 
     def _eyelids(self) -> None:
         skin, groups, sheet = self.identity.skin, self.template.groups, self.template.sheet
-        deep = _deep(skin)
+        deep = fold_tone(skin)
         shadow = mix(deep, (0.35, 0.2, 0.35), 0.5 * self.identity.makeup)
         for side, sign in SIDES.items():
             upper, lower = sheet[groups[f"lid_up_{side}"]], sheet[groups[f"lid_low_{side}"]]
@@ -167,7 +197,7 @@ class SkinPainter:
                                  fill(deep, 0.25 if name == "up" else 0.15))  # fmt: skip
         for sign in SIDES.values():
             corner = to_sheet(np.array(sign * 0.238), np.array(MOUTH_Y + 0.003))
-            blob(self.canvas, corner, (0.03, 0.022), mix(_deep(self.identity.skin), BLACK, 0.3), 0.55)
+            blob(self.canvas, corner, (0.03, 0.022), mix(fold_tone(self.identity.skin), BLACK, 0.3), 0.55)
 
     def _brows(self) -> None:
         identity, sheet, groups = self.identity, self.template.sheet, self.template.groups
@@ -191,60 +221,3 @@ class SkinPainter:
             for part in range(3):
                 tone = mix(identity.brow, identity.skin, (0.0, 0.15, 0.35)[part])
                 hairs(self.canvas, start[part::3], (start + lean)[part::3], stroke(tone, 0.0042, 0.7))
-
-    def _beard(self) -> None:
-        """Stubble and beards: hairs over a soft ground, thrown where the kind of beard grows."""
-        kind, colour = self.identity.beard, self.identity.beard_colour
-        if kind == "none":
-            return
-        at = self.rng.uniform((-0.95, 0.25), (0.95, 1.28), (9000, 2))
-        density = beard_density(at, kind)
-        at = at[self.rng.random(len(at)) < density]
-        ground = mix(colour, self.identity.skin, 0.45)
-        strong = 0.09 if kind == "stubble" else 0.32
-        for spot in at[:400]:
-            blob(self.canvas, spot, (0.07, 0.06), ground, strong)
-        length = 0.012 if kind == "stubble" else 0.05
-        end = at + np.stack([0.25 * at[:, 0], np.full(len(at), 1.0)], 1) * length * self.rng.uniform(
-            0.5, 1.2, (len(at), 1)
-        )
-        for part in range(3):
-            tone = mix(colour, (BLACK, WHITE, self.identity.skin)[part], (0.25, 0.12, 0.2)[part])
-            hairs(self.canvas, at[part::3], end[part::3], stroke(tone, 0.0045, 0.4 if kind == "stubble" else 0.6))
-
-
-def beard_density(at: np.ndarray, kind: str) -> np.ndarray:
-    """How thickly a kind of beard grows at sheet points (N, 2): 0 to 1."""
-    s, v = np.abs(at[:, 0]), at[:, 1]
-
-    def ramp(x: np.ndarray, low: float, high: float) -> np.ndarray:
-        return np.clip((x - low) / (high - low), 0, 1)
-
-    moustache = ramp(v, 0.48, 0.53) * ramp(v, 0.70, 0.64) * ramp(s, 0.33, 0.24) * (0.75 + 0.25 * ramp(s, 0.0, 0.03))
-    cheeks = 0.62 - 0.55 * np.clip((s - 0.32) / 0.5, 0, 1) ** 1.3
-    jaw = ramp(v, cheeks - 0.02, cheeks + 0.07) * ramp(s, 0.22, 0.30) * ramp(v, 0.2, 0.3)
-    chin = ramp(v, 0.83, 0.89) * ramp(s, 0.34, 0.26)
-    fade = ramp(v, 1.26, 1.1)
-    if kind == "moustache":
-        return moustache
-    if kind == "goatee":
-        side = ramp(v, 0.62, 0.68) * ramp(s, 0.33, 0.29) * ramp(s, 0.22, 0.26)
-        return np.maximum.reduce([moustache, chin * ramp(s, 0.30, 0.22), side]) * fade
-    return np.maximum.reduce([moustache, jaw, chin]) * fade
-
-
-@cache
-def grain(number: int) -> skia.Image:
-    """One of a few pictures of grey skin noise, coarse to fine."""
-    rng = np.random.default_rng(number)
-    total = np.zeros((512, 512), np.float32)
-    for cells, weight in ((24, 0.2), (64, 0.2), (170, 0.45), (512, 1.0)):
-        layer = rng.standard_normal((cells, cells)).astype(np.float32)
-        total += weight * cv2.resize(layer, (512, 512), interpolation=cv2.INTER_CUBIC)
-    grey = np.clip(128 + 34 * total, 0, 255).astype(np.uint8)
-    return skia.Image.fromarray(np.dstack([grey] * 3 + [np.full_like(grey, 255)]))
-
-
-def _deep(skin: Colour) -> Colour:
-    """The colour of a skin's folds."""
-    return skin[0] * 0.52, skin[1] * 0.36, skin[2] * 0.32

@@ -1,117 +1,63 @@
-"""What does not move: the room behind and the clothes below, painted once for an identity."""
+"""Clothes and shoulders, painted once for an identity."""
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import skia
 
+from floatcli.train.drawn.backdrop import clouds
+from floatcli.train.drawn.body import NECK, Body
 from floatcli.train.drawn.brush import argb, blob, crescent, fill, polygon, smooth, stroke
-from floatcli.train.drawn.identity import Colour, Identity, mix
+from floatcli.train.drawn.colour import BLACK, WHITE, Colour, mix
+from floatcli.train.drawn.identity import Identity
+from floatcli.train.drawn.light import Light
 
-BLACK, WHITE = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
-NECK = 1.32  # y of the base of the neck
-
-
-def paint_room(identity: Identity, side: int) -> skia.Image:
-    """The background, ``side`` pixels square."""
-    surface = skia.Surface(side, side)
-    canvas = surface.getCanvas()
-    canvas.scale(side, side)
-    rng = np.random.default_rng(identity.seed + 4)
-    one, two = identity.walls
-    canvas.clear(argb(one))
-    ROOM_PAINTERS[identity.room](canvas, rng, one, two)
-    if rng.random() < 0.5:
-        blob(canvas, rng.uniform(0, 1, 2), (0.9, 0.9), WHITE, rng.uniform(0, 0.25))
-    return surface.makeImageSnapshot()
+MARGIN = 0.16  # beyond the picture, in its widths: what the shoulders may bring in
 
 
-def _gradient(canvas: skia.Canvas, rng: np.random.Generator, one: Colour, two: Colour) -> None:
-    ends = [skia.Point(*rng.uniform(0, 1, 2).tolist()), skia.Point(*rng.uniform(0, 1, 2).tolist())]
-    canvas.drawPaint(skia.Paint(Shader=skia.GradientShader.MakeLinear(ends, [argb(one), argb(two)])))
+class Clothes:
+    """Shoulders and clothes of one identity on a clear ground, in a picture ``side`` pixels square."""
 
+    def __init__(self, identity: Identity, light: Light, side: int) -> None:
+        framing = identity.framing
+        self.unit = side * framing.scale
+        self.x, self.y = side * framing.x, side * framing.y
+        self.left, self.top = -MARGIN * side, max(self.y + self.unit * (NECK - 0.42), 0.0)
+        width, height = int((1 + 2 * MARGIN) * side), max(int((1 + MARGIN) * side - self.top), 1)
+        pixels = np.zeros((height, width, 4), np.uint8)
+        canvas = skia.Surface(pixels, colorType=skia.kRGBA_8888_ColorType).getCanvas()
+        canvas.translate(self.x - self.left, self.y - self.top)
+        canvas.scale(self.unit, self.unit)
+        Wardrobe(identity, canvas).paint()
+        pixels[..., :3] = np.minimum(pixels[..., :3] * self._light(identity, light, width, height), pixels[..., 3:])
+        self.image = skia.Image.fromarray(pixels, colorType=skia.kRGBA_8888_ColorType)
 
-def _plain(canvas: skia.Canvas, rng: np.random.Generator, one: Colour, two: Colour) -> None:
-    blob(canvas, (0.5, 0.45), (0.9, 0.9), mix(one, WHITE, rng.uniform(0, 0.4)), 0.8)
+    def _light(self, identity: Identity, light: Light, width: int, height: int) -> np.ndarray:
+        """Light on chest and shoulders, folds and weave: factors (height, width, 3)."""
+        rng, side = np.random.default_rng(identity.seed + 5), 96
+        x, y = np.meshgrid(np.linspace(0, width, side), np.linspace(0, height, side))
+        x = (x + self.left - self.x) / self.unit
+        y = (y + self.top - self.y) / self.unit - NECK
+        folds = clouds(rng, side, 3, 0.7)
+        slope = np.clip(0.75 * x / identity.shoulders + 0.22 * cv2.Sobel(folds, cv2.CV_32F, 1, 0), -0.97, 0.97)
+        up = -0.75 * np.exp(-y / 0.35) + 0.18 * cv2.Sobel(folds, cv2.CV_32F, 0, 1)
+        normals = np.stack([slope, up, np.sqrt(np.clip(1.05 - slope**2, 0.05, 1))], -1).reshape(-1, 3)
+        normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+        shade = cv2.resize(light.shade(normals).reshape(side, side, 3).astype(np.float32), (width, height))
+        weave = rng.standard_normal((height // 2 + 1, width // 2 + 1)).astype(np.float32)
+        return 1.12 * shade * (1 + rng.choice([0.02, 0.05, 0.10]) * cv2.resize(weave, (width, height)))[..., None]
 
-
-def _bokeh(canvas: skia.Canvas, rng: np.random.Generator, one: Colour, two: Colour) -> None:
-    _gradient(canvas, rng, one, two)
-    for _ in range(14):
-        radius = rng.uniform(0.02, 0.12)
-        blob(
-            canvas,
-            rng.uniform(0, 1, 2),
-            (radius, radius),
-            mix(two, WHITE, rng.uniform(0, 0.7)),
-            rng.uniform(0.1, 0.6),
-            core=0.8,
-        )
-
-
-def _stripes(canvas: skia.Canvas, rng: np.random.Generator, one: Colour, two: Colour) -> None:
-    canvas.save()
-    canvas.rotate(float(rng.choice([0, 90, 30])), 0.5, 0.5)
-    step = rng.uniform(0.05, 0.2)
-    for x in np.arange(-0.4, 1.4, step):
-        canvas.drawRect(skia.Rect.MakeXYWH(float(x), -0.5, step * 0.5, 2), fill(two, rng.uniform(0.2, 0.7)))
-    canvas.restore()
-
-
-def _indoor(canvas: skia.Canvas, rng: np.random.Generator, one: Colour, two: Colour) -> None:
-    _gradient(canvas, rng, one, mix(one, two, 0.5))
-    for _ in range(int(rng.integers(2, 7))):
-        x, y = rng.uniform(-0.2, 0.9, 2)
-        w, h = rng.uniform(0.1, 0.6, 2)
-        tone = mix(mix(one, two, rng.uniform(0, 1)), WHITE if rng.random() < 0.5 else BLACK, rng.uniform(0, 0.5))
-        paint = fill(tone, rng.uniform(0.4, 1))
-        if rng.random() < 0.7:
-            paint.setMaskFilter(skia.MaskFilter.MakeBlur(skia.kNormal_BlurStyle, 0.012))
-        canvas.drawRect(skia.Rect.MakeXYWH(float(x), float(y), float(w), float(h)), paint)
-
-
-def _outdoor(canvas: skia.Canvas, rng: np.random.Generator, one: Colour, two: Colour) -> None:
-    horizon = rng.uniform(0.3, 0.8)
-    sky, ground = mix(one, (0.65, 0.8, 0.95), 0.6), mix(two, (0.25, 0.4, 0.18), 0.6)
-    canvas.drawRect(skia.Rect.MakeLTRB(0, 0, 1, 1), fill(sky))
-    blob(canvas, (0.5, 1.1), (1.4, 1.15 - horizon), ground, 1.0, core=0.75)
-    for _ in range(26):
-        tone = mix(ground, WHITE if rng.random() < 0.35 else BLACK, rng.uniform(0, 0.5))
-        size = rng.uniform(0.03, 0.2, 2)
-        blob(
-            canvas,
-            (rng.uniform(0, 1), horizon + abs(rng.normal(0, 0.2)) - 0.05),
-            tuple(size),
-            tone,
-            rng.uniform(0.2, 0.7),
-            core=0.3,
-        )
-
-
-def _noise(canvas: skia.Canvas, rng: np.random.Generator, one: Colour, two: Colour) -> None:
-    cells = int(rng.choice([4, 8, 24, 64]))
-    share = np.clip(rng.normal(0.5, 0.3, (cells, cells, 1)), 0, 1)
-    rgb = np.array(one) * (1 - share) + np.array(two) * share
-    pixels = np.dstack([np.round(255 * rgb), np.full((cells, cells, 1), 255)]).astype(np.uint8)
-    image = skia.Image.fromarray(pixels, colorType=skia.kRGBA_8888_ColorType)
-    canvas.drawImageRect(image, skia.Rect.MakeWH(1, 1), skia.SamplingOptions(skia.CubicResampler.Mitchell()))
-
-
-ROOM_PAINTERS = {"plain": _plain, "gradient": _gradient, "bokeh": _bokeh, "stripes": _stripes, "indoor": _indoor,
-                 "outdoor": _outdoor, "noise": _noise}  # fmt: skip
-
-
-def paint_clothes(identity: Identity, side: int) -> skia.Image:
-    """Shoulders and clothes on a clear ground: the lowest rows of a picture ``side`` pixels square."""
-    framing = identity.framing
-    top = min(max(int(side * (framing.y + framing.scale * (NECK - 0.4))), 0), side - 1)
-    surface = skia.Surface(side, side - top)
-    canvas = surface.getCanvas()
-    canvas.clear(0)
-    canvas.translate(side * framing.x, side * framing.y - top)
-    canvas.scale(side * framing.scale, side * framing.scale)
-    Wardrobe(identity, canvas).paint()
-    return surface.makeImageSnapshot()
+    def draw(self, canvas: skia.Canvas, body: Body) -> None:
+        """Draw the clothes where the body is."""
+        canvas.save()
+        canvas.translate(self.x, self.y)
+        canvas.scale(self.unit, self.unit)
+        body.place(canvas)
+        canvas.scale(1 / self.unit, 1 / self.unit)
+        sampling = skia.SamplingOptions(skia.FilterMode.kLinear)
+        canvas.drawImage(self.image, self.left - self.x, self.top - self.y, sampling)
+        canvas.restore()
 
 
 class Wardrobe:
@@ -179,21 +125,21 @@ class Wardrobe:
         self.canvas.drawPath(polygon(outline), fill(self.cloth))
         self.canvas.save()
         self.canvas.clipPath(polygon(outline), True)
-        lit = self.identity.light[0]
-        blob(self.canvas, (lit * 1.1, NECK + 0.3), (0.9, 0.8), WHITE, 0.16)
-        blob(self.canvas, (-lit * 1.2, NECK + 0.6), (1.0, 1.0), BLACK, 0.35)
-        rng = np.random.default_rng(self.identity.seed + 5)
-        for _ in range(7):
-            x = rng.uniform(-wide, wide)
-            fold = smooth(
-                [(x, NECK + rng.uniform(0.05, 0.4)), (x * 0.8 + rng.normal(0, 0.1), NECK + 0.5), (x * 0.9, NECK + 0.9)],
-                9,
-            )
-            self.canvas.drawPath(
-                skia.Path.Polygon([skia.Point(*p) for p in fold.tolist()], False), stroke(BLACK, 0.07, 0.06)
-            )
+        self._pattern()
         self.canvas.restore()
         self.outline, self.neckline = outline, smooth(cut, 17)
+
+    def _pattern(self) -> None:
+        """Stripes, checks or nothing, and the shadow of the head."""
+        rng, wide = np.random.default_rng(self.identity.seed + 10), self.identity.shoulders * 1.1
+        kind, step = rng.choice(["none", "none", "none", "stripes", "checks"]), rng.uniform(0.05, 0.16)
+        if kind != "none":
+            for y in np.arange(NECK - 0.2, NECK + 1.6, step):
+                self.canvas.drawLine(-wide, y, wide, y, stroke(self.trim, 0.4 * step, 0.55))
+        if kind == "checks":
+            for x in np.arange(-wide, wide, step):
+                self.canvas.drawLine(x, NECK - 0.2, x, NECK + 1.6, stroke(mix(self.trim, BLACK, 0.3), 0.4 * step, 0.45))
+        blob(self.canvas, (0.0, NECK), (0.6, 0.45), BLACK, 0.35)
 
     def _edge(self, width: float, colour: Colour) -> None:
         path = skia.Path.Polygon([skia.Point(*p) for p in self.neckline.tolist()], False)
