@@ -15,7 +15,7 @@ from floatcli.evaluate.held_out import held_out_clips
 from floatcli.evaluate.lip_sync import loudness, synchrony
 from floatcli.evaluate.motion_figures import agreement, head_range, jerk
 from floatcli.evaluate.openings import blink_count, eye_opening, mouth_opening
-from floatcli.evaluate.paper import Clip, Distribution, Judges
+from floatcli.evaluate.paper import Clip, Distances, Judges
 from floatcli.evaluate.performance import Performance
 from floatcli.evaluate.pictures import Box, Figures, compare, mean_figures
 from floatcli.evaluate.reading import coefficients, read_latents
@@ -92,7 +92,7 @@ class _Evaluation:
             raise WeightsError(said, f"prepared clips have {FPS} and {RATE}: take other weights")
         self.pipe, self.judges, self.every = pipe, judges, config.every
         self.by_clip: dict[str, dict[str, Figures]] = {}
-        self._true, self._made = Distribution(judges), Distribution(judges)
+        self._distances = Distances(judges)
         self._sitters: list[_Sitter] = []
 
     def measure(self, take: Performance) -> None:
@@ -107,8 +107,8 @@ class _Evaluation:
             | {"emotion accuracy": _heard_right(clip.told.get("emotion"), take.heard, self.pipe.config.emotions)},
             TRUE: self._talk(take, take.truth, take.latents),
         }
-        self._true.add(take.truth)
-        self._made.add(take.spoken)
+        self._distances.add(take.truth, true=True)
+        self._distances.add(take.spoken, true=False)
         self._sitters.append(_Sitter(clip.key, str(clip.told.get("source")), source, box, take.latents))
 
     def cross(self, log: Callable[[str], None]) -> None:
@@ -125,7 +125,7 @@ class _Evaluation:
         """Each figure's mean over clips, and the distances between all that is made and all that is true."""
         rows = {name: [each[name] for each in self.by_clip.values() if name in each] for name in GROUPS}
         figures = {name: mean_figures(each) for name, each in rows.items()}
-        figures[SPEECH] |= self._made.distances(self._true)
+        figures[SPEECH] |= self._distances.figures()
         return figures
 
     def _cross(self, latents: np.ndarray, other: _Sitter) -> Figures:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from floatcli.evaluate.following import follow
-from floatcli.evaluate.frechet import Moments, frechet_distance
+from floatcli.evaluate.frechet import FrechetDistance
 from floatcli.evaluate.networks import FeatureNetwork, to_pictures
 from floatcli.evaluate.pictures import Figures
 from floatcli.evaluate.settings import NETWORKS
@@ -63,14 +63,14 @@ class Judges:
         return float((features[1:] @ features[0]).mean())
 
 
-class Distribution:
-    """What the networks of FID, FVD, E-FID and P-FID make of all frames of a kind: their features' moments."""
+class Distances:
+    """FID, FVD, E-FID and P-FID: how far all that is made is from all that is true, as their networks see it."""
 
     def __init__(self, judges: Judges):
         self._networks = judges.networks
-        self.moments = {column: Moments() for name in self._networks for column in NETWORKS[name].columns}
+        self._distances = {column: FrechetDistance() for name in self._networks for column in NETWORKS[name].columns}
 
-    def add(self, frames: np.ndarray) -> None:
+    def add(self, frames: np.ndarray, true: bool) -> None:
         """Add a clip's frames (F, H, H, 3) uint8."""
         for name in self._networks.keys() & {"inception", "face3d", "i3d"}:
             network = self._networks[name]
@@ -81,13 +81,12 @@ class Distribution:
                 pictures = pictures[:whole].unflatten(0, (-1, length[0])).movedim(1, 2)
             if len(pictures):
                 for column, features in zip(network.interface.columns, network.features(pictures), strict=True):
-                    self.moments[column].add(features)
+                    self._distances[column].add(features, true)
 
-    def distances(self, other: Distribution) -> Figures:
-        """Fréchet distances by column."""
+    def figures(self) -> Figures:
+        """Fréchet distances by column; None of those without a network, or with too few vectors."""
         columns = ("FID", "FVD", "E-FID", "P-FID")
-        pairs = {name: (self.moments.get(name), other.moments.get(name)) for name in columns}
-        return {name: frechet_distance(a, b) if a and b else None for name, (a, b) in pairs.items()}
+        return {name: self._distances[name].value() if name in self._distances else None for name in columns}
 
 
 def align_faces(frames: np.ndarray, boxes: np.ndarray) -> np.ndarray:

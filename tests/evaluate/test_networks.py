@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from floatcli.errors import UsageError, WeightsError
 from floatcli.evaluate.following import follow
 from floatcli.evaluate.networks import FeatureNetwork, to_pictures
-from floatcli.evaluate.paper import Clip, Distribution, Judges, align_faces
+from floatcli.evaluate.paper import Clip, Distances, Judges, align_faces
 from floatcli.evaluate.settings import NETWORKS, parse_networks
 from floatcli.evaluate.syncnet import REACH, judge_clip, lip_sync_errors, lower_face, mfcc
 from tests.evaluate.conftest import BOXES, SIZE, painted, sound_of, syllables
@@ -72,26 +72,27 @@ def flat(colours: np.ndarray, size: int = SIZE) -> np.ndarray:
     return np.broadcast_to(colours[:, None, None], (len(colours), size, size, 3)).astype(np.uint8)
 
 
+def distances(judges: Judges, true: np.ndarray, made: np.ndarray) -> dict[str, float | None]:
+    """Of true and made frames."""
+    both = Distances(judges)
+    both.add(true, true=True)
+    both.add(made, true=False)
+    return both.figures()
+
+
 def test_fid_and_fvd_are_distances_of_what_the_networks_see(tmp_path: Path):
     given = judges(tmp_path, inception=MeanColour(), i3d=MeanColour())
-    true, made = Distribution(given), Distribution(given)
     colours = np.random.default_rng(0).integers(60, 140, (50, 3))
-    true.add(flat(colours))
-    made.add(flat(colours + 10))
-    figures = made.distances(true)
+    figures = distances(given, flat(colours), flat(colours + 10))
     assert figures["FID"] == pytest.approx(300, rel=1e-4)  # 10 more in each of three channels, and no other spread
     assert figures["FVD"] == pytest.approx(300, rel=1e-4)
-    assert (true.moments["FID"].count, true.moments["FVD"].count) == (50, 3)  # 16 frames a window, two left over
     assert (figures["E-FID"], figures["P-FID"]) == (None, None)
 
 
 def test_expression_and_pose_are_told_apart(tmp_path: Path):
     given = judges(tmp_path, face3d=HalfTurns())
-    true, made = Distribution(given), Distribution(given)
     colours = np.random.default_rng(0).integers(60, 140, (30, 3))
-    true.add(flat(colours))
-    made.add(flat(colours + np.array([0, 20, 0])))
-    figures = made.distances(true)
+    figures = distances(given, flat(colours), flat(colours + np.array([0, 20, 0])))
     assert figures["E-FID"] == pytest.approx(400, rel=1e-4)
     assert figures["P-FID"] == pytest.approx(0, abs=1e-3)
     assert (figures["FID"], figures["FVD"]) == (None, None)
@@ -108,7 +109,15 @@ def test_without_networks_the_columns_are_blank():
     frames = np.stack([painted(0)] * 20)
     figures = Judges({}, CPU).clip_figures(Clip(frames, np.zeros(20 * 640), frames[0], BOXES))
     assert figures == {"CSIM": None, "LSE-D": None, "LSE-C": None}
-    assert set(Distribution(Judges({}, CPU)).distances(Distribution(Judges({}, CPU))).values()) == {None}
+    assert set(distances(Judges({}, CPU), frames, frames).values()) == {None}
+
+
+def test_a_window_of_video_takes_sixteen_frames(tmp_path: Path):
+    """Two windows and two frames over have a distance; one window has none."""
+    colours = np.random.default_rng(0).integers(60, 140, (34, 3))
+    given = judges(tmp_path, i3d=MeanColour())
+    assert distances(given, flat(colours), flat(colours))["FVD"] is not None
+    assert distances(given, flat(colours[:31]), flat(colours))["FVD"] is None
 
 
 def lit(energy: np.ndarray) -> np.ndarray:
