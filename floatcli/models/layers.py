@@ -320,12 +320,12 @@ class StyledHead(nn.Module):
         self.scale = 1 / math.sqrt(inputs)
 
     def forward(self, x: Tensor, latent: Tensor) -> Tensor:
-        """(N, inputs, H, W) and latent (N, style_dim) to (N, outputs, H, W), in float32 whatever is around."""
+        """(N, inputs, H, W) and latent (N, style_dim) to (N, outputs, H, W), as exact as its weights are."""
         with torch.autocast(x.device.type, enabled=False):  # coordinates come of it
-            style = self.style(latent.float()) * self.scale
+            style = self.style(latent.to(self.weight)) * self.scale
             # With so few outputs a weight per sample is cheaper than a modulated copy of the input.
             weight = self.weight.flatten(1) * style[:, None, :]
-            return per_pixel(x.float(), weight) + self.bias[:, None, None]
+            return per_pixel(x.to(weight), weight) + self.bias[:, None, None]
 
 
 def fold(part: nn.Module) -> None:

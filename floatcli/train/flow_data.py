@@ -6,7 +6,8 @@ Clips of videos are kept, and drawn from, by ``cached_data``.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -212,8 +213,20 @@ class FlowAnew:
         clips, frames = corpus.phones.shape
         width, emotions = self.audio.projection.in_features, self.emotion.output.out_features
         heard = Heard(np.empty((clips, frames, width), np.float16), np.empty((clips, emotions), np.float32))
-        hear(corpus, self.audio, self.emotion, heard, lambda line: None)
+        with _one_thread():
+            hear(corpus, self.audio, self.emotion, heard, lambda line: None)
         return FlowData(corpus, heard, self.basis, self.config, self.emotion_from)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute as processes do that draw ahead: other numbers of threads round otherwise."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _rebuilt(
