@@ -174,7 +174,10 @@ def test_bars_are_plain_where_the_terminal_knows_no_blocks(tiny_weights, speech_
 def test_speech_that_is_none(tmp_path, capsys):
     silent = tmp_path / "p.png"
     Image.new("RGB", (32, 32)).save(silent)
-    for path, message in ((Path("no.wav"), "no.wav is not there"), (silent, f"{silent} has no sound")):
+    for path, message in (
+        (Path("no.wav"), "no.wav is not there"),
+        (silent, f"{silent} is no recording that ffmpeg can read"),
+    ):
         assert run(["emotion", str(path), "--device", "cpu", "-q"]) == INPUT
         assert capsys.readouterr().err.splitlines()[0] == f"floatcli: error: {message}"
 
