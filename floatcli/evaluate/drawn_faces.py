@@ -81,7 +81,7 @@ def measure_drawn(model: FloatModel, identities: int, read: bool, size: int = 25
         Means over targets by what changes in them, as in ``head.psnr``; ``over copying`` is the gain over giving the
         source back unchanged, ``sharpness`` the gradient energy of output over truth.
     """
-    from floatcli.train.autoencoder_stage import ANCHOR_COLUMNS
+    from floatcli.train.drawn_data import ANCHOR_COLUMNS
 
     rows: dict[str, list[Figures]] = {name: [] for name in CHANGES}
     for k in range(identities):

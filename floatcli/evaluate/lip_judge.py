@@ -17,9 +17,8 @@ from floatcli.evaluate.pictures import to_tensor
 from floatcli.evaluate.speech_quality import speaker
 from floatcli.models.float_model import FloatModel, Portrait
 from floatcli.models.patches import mouth_frame, pixel_grid, to_picture
-from floatcli.train.autoencoder_stage import ANCHOR_COLUMNS
 from floatcli.train.drawn import Identity, draw, random_identity, random_parameters
-from floatcli.train.drawn_data import POSE_COLUMNS
+from floatcli.train.drawn_data import ANCHOR_COLUMNS, POSE_COLUMNS
 from floatcli.train.parameters import INDEX, SCALE, rest
 
 SIDE = 20  # pixels of the mouth that the judge sees

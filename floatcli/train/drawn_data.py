@@ -83,6 +83,12 @@ def resized(pictures: Tensor, size: int) -> Tensor:
     return F.interpolate(planes, size=(size, size), mode="bilinear", antialias=True).float() / 127.5 - 1
 
 
+def jitter(anchors: Tensor, rng: np.random.Generator) -> Tensor:
+    """Anchors (B, 7, 2) as a network might find them: a little off, in proportion to the eyes' distance."""
+    distance = (anchors[:, 1] - anchors[:, 0]).norm(dim=-1)[:, None, None]
+    return anchors + torch.randn_like(anchors) * distance * rng.uniform(0, 0.06)
+
+
 def set_parameters(rng: np.random.Generator, draw_one: Callable[[np.random.Generator], np.ndarray]) -> np.ndarray:
     """Parameters (FRAMES, 20) of one set, in the roles above."""
     rows = np.stack([draw_one(rng) for _ in range(FRAMES)])

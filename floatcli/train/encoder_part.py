@@ -14,7 +14,7 @@ from floatcli.config import ModelConfig
 from floatcli.models.motion_encoder import MotionEncoder
 from floatcli.train.drawn_data import FRAMES, Batch
 from floatcli.train.loop import Losses
-from floatcli.train.parameters import SCALE
+from floatcli.train.parameters import INDEX, SCALE
 from floatcli.train.sheets import save_curves
 
 SCALES = torch.from_numpy(SCALE)
@@ -23,6 +23,11 @@ SCALES = torch.from_numpy(SCALE)
 def all_coeffs(parameters: Tensor) -> Tensor:
     """Parameters (..., 20) as coefficients."""
     return parameters / SCALES.to(parameters.device)
+
+
+def coeffs_of(parameters: Tensor, names: tuple[str, ...]) -> Tensor:
+    """Parameters (..., 20) -> the coefficients that one part follows (..., P)."""
+    return all_coeffs(parameters)[..., [INDEX[name] for name in names]]
 
 
 def start_apart(encoder: MotionEncoder) -> None:

@@ -96,8 +96,8 @@ def test_flicker_is_no_blink():
 
 def test_a_drawn_face_that_sways_is_followed_and_its_mouth_and_eyes_are_read():
     pytest.importorskip("skia", exc_type=ImportError)
-    from floatcli.train.autoencoder_stage import ANCHOR_COLUMNS
     from floatcli.train.drawn import draw, random_identity
+    from floatcli.train.drawn_data import ANCHOR_COLUMNS
 
     identity, curve, frames, eyes = random_identity(np.random.default_rng(4)), syllables(24), [], []
     for k in range(24):

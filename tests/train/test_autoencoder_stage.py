@@ -15,6 +15,7 @@ from floatcli.checkpoint.load import load_model
 from floatcli.errors import InputError
 from floatcli.train import autoencoder_stage as stage
 from floatcli.train.drawn_data import (
+    ANCHOR_COLUMNS,
     EXPRESSIONS,
     FRAMES,
     OTHERS,
@@ -27,6 +28,7 @@ from floatcli.train.drawn_data import (
     set_parameters,
 )  # fmt: skip
 from floatcli.train.export import export_run
+from floatcli.train.likeness import flow_loss
 from floatcli.train.loop import LoopConfig, Run
 from floatcli.train.parameters import rest
 from floatcli.train.settings import AutoencoderSettings, Settings, load_settings
@@ -75,7 +77,7 @@ def test_batches_are_in_grid_coordinates(settings):
     assert batch.pictures.shape == (2, 2, 64, 64, 3)
     assert batch.landmarks.shape[:2] == (2, 2)
     assert -1 <= batch.images(0).min() < batch.images(0).max() <= 1
-    anchors = batch.landmarks[:, :, stage.ANCHOR_COLUMNS]
+    anchors = batch.landmarks[:, :, ANCHOR_COLUMNS]
     assert (anchors[..., 0, 0] < anchors[..., 1, 0]).all()  # the left eye is left of the right one
 
 
@@ -126,8 +128,8 @@ def test_flow_loss_is_zero_for_the_true_flow():
     here = torch.tensor([[[0.2, -0.4], [-0.5, 0.1]]])
     shift = torch.tensor([0.1, -0.05])
     flow = shift.view(1, 2, 1, 1).expand(1, 2, 8, 8)
-    assert stage.flow_loss(flow, here, here + shift) < 1e-6
-    assert stage.flow_loss(flow, here, here) == pytest.approx(0.15, abs=1e-5)
+    assert flow_loss(flow, here, here + shift) < 1e-6
+    assert flow_loss(flow, here, here) == pytest.approx(0.15, abs=1e-5)
 
 
 def test_a_run_becomes_weights_that_load(settings, tmp_path):

@@ -18,13 +18,14 @@ from floatcli.errors import InputError, WeightsError
 from floatcli.models.conditions import WindowCondition
 from floatcli.train import checkpoints
 from floatcli.train.audio_stage import AudioPart, EmotionPart
-from floatcli.train.autoencoder_stage import MODULES, MouthPart
+from floatcli.train.autoencoder_stage import MODULES
 from floatcli.train.export import export_run
 from floatcli.train.flow_stage import FlowPart, FlowSettings, flow_part, named_basis
 from floatcli.train.frozen import frozen_model
 from floatcli.train.initial import begin, initial_model
 from floatcli.train.loop import LoopConfig, Run
 from floatcli.train.parameters import NAMES, SCALE
+from floatcli.train.patch_parts import MouthPart
 from floatcli.train.settings import load_settings
 from tests.unit.test_anchored import CONFIG as ANCHORED
 from tests.unlike import random_model

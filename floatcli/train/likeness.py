@@ -1,0 +1,35 @@
+"""How far edited and turned pictures are from the truth, and their flows from the way that landmarks go."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from floatcli.train.loop import Losses
+
+
+def gradients(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Differences between neighbouring pixels along x and y."""
+    return x[..., 1:] - x[..., :-1], x[..., 1:, :] - x[..., :-1, :]
+
+
+def change_between(source: Tensor, truth: Tensor) -> Tensor:
+    """How much changes about each pixel, (N, 1, H, W) from 0 to 1."""
+    return (4 * F.avg_pool2d((truth - source).abs().mean(1, True), 5, 1, 2)).clamp(max=1)
+
+
+def picture_losses(edited: Tensor, truth: Tensor, source: Tensor, window: Tensor) -> Losses:
+    """L1 of values and of gradients, heavier where the truth differs from the source."""
+    weight = window * (1 + 6 * change_between(source, truth))
+    dx, dy = gradients(edited - truth)
+    return {
+        "l1": 2 * ((edited - truth).abs() * weight).mean(),
+        "gradient": 2 * ((dx.abs() * weight[..., 1:]).mean() + (dy.abs() * weight[..., 1:, :]).mean()),
+    }
+
+
+def flow_loss(flow: Tensor, here: Tensor, there: Tensor) -> Tensor:
+    """L1 between a backward flow (N, 2, S, S) at target landmarks (N, P, 2) and the way to their source places."""
+    looked = F.grid_sample(flow, here[:, :, None], align_corners=False)[..., 0].mT
+    inside = ((here.abs().amax(-1) < 0.95) & (there.abs().amax(-1) < 1.4)).float()
+    return ((looked - (there - here)).abs().sum(-1) * inside).sum() / inside.sum().clamp(min=1)

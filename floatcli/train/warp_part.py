@@ -1,0 +1,81 @@
+"""The turn of the head, in training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from floatcli.config import POSE, ModelConfig
+from floatcli.models.backdrop import behind, opacity
+from floatcli.models.compose import along_flow, look_up, resized
+from floatcli.models.head_warp import HeadWarp
+from floatcli.train.drawn_data import ANCHOR_COLUMNS, POSES, SOURCE, Batch, jitter
+from floatcli.train.encoder_part import coeffs_of
+from floatcli.train.likeness import flow_loss, gradients, picture_losses
+from floatcli.train.loop import Losses
+from floatcli.train.parameters import INDEX, SCALE
+from floatcli.train.sheets import save_pictures
+
+
+class Turn(NamedTuple):
+    """Turned sources beside the truth, (N, 3, H/2, H/2), and how: backwards and forwards (N, 2, S, S)."""
+
+    source: Tensor
+    turned: Tensor
+    truth: Tensor
+    flow: Tensor
+    displacement: Tensor
+    head: Tensor  # (N, 1, H/2, H/2), its opacity where it has turned to
+    matte: Tensor  # (N, 1, S, S), its opacity in the source
+
+
+class WarpPart(nn.Module):
+    """The head warp."""
+
+    frames = (SOURCE, *range(POSES.start, POSES.stop))
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.warp = HeadWarp(config.anchored, tuple(float(SCALE[INDEX[name]]) for name in POSE))
+
+    def turn(self, batch: Batch, rng: np.random.Generator) -> Turn:
+        """Turns each set's source to its other poses, at half the size."""
+        source, targets = batch.images(0), batch.images(slice(1, 3))
+        count = targets.shape[1]
+        anchors = jitter(batch.landmarks[:, 0, ANCHOR_COLUMNS], rng)
+        pose = coeffs_of(batch.parameters, POSE)
+        seen = pose[:, :1] + 0.3 * torch.randn_like(pose[:, :1])  # as an encoder might read it
+        wanted = pose[:, 1:] - pose[:, :1] + seen
+        maps, matte = (x.repeat_interleave(count, 0) for x in self.warp.prepare(source, anchors, seen[:, 0]))
+        poses = seen.expand_as(wanted).flatten(0, 1), wanted.flatten(0, 1)
+        flow = self.warp(maps, *poses)
+        half = F.interpolate(source, scale_factor=0.5, mode="area").repeat_interleave(count, 0)
+        truth = F.interpolate(targets.flatten(0, 1), scale_factor=0.5, mode="area")
+        at = along_flow(flow, half.shape[-1])
+        fine = resized(matte, half.shape[-1])
+        head = look_up(opacity(fine), at)
+        turned = torch.lerp(behind(half, fine), look_up(half, at), head)
+        return Turn(half, turned, truth, flow, self.warp.displacement(maps, *poses), head, opacity(matte))
+
+    def losses(self, batch: Batch, rng: np.random.Generator) -> Losses:
+        """The turned source against the truth; landmarks both ways, those that never move included; smoothness."""
+        turn = self.turn(batch, rng)
+        losses = picture_losses(turn.turned, turn.truth, turn.source, torch.ones_like(turn.source[:, :1]))
+        here = batch.landmarks[:, 1:].flatten(0, 1)
+        there = batch.landmarks[:, :1].expand_as(batch.landmarks[:, 1:]).flatten(0, 1)
+        dx, dy = gradients(turn.displacement)
+        seen = resized(turn.head, turn.flow.shape[-1])  # elsewhere is the backdrop, which stays
+        losses["flow"] = 10 * flow_loss(seen * turn.flow, here, there)
+        losses["displacement"] = 40 * flow_loss(turn.matte * turn.displacement, there, here)
+        losses["smooth"] = 10 * (gradients(dx)[0].abs().mean() + gradients(dy)[1].abs().mean())
+        return losses
+
+    def sheet(self, batch: Batch, path: Path) -> None:
+        """Sample pictures: source, turned, truth, opacity of the head."""
+        turn = self.turn(batch, np.random.default_rng(0))
+        save_pictures([turn.source, turn.turned, turn.truth, turn.head.expand_as(turn.turned) * 2 - 1], path)
