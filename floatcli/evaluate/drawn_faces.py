@@ -85,7 +85,7 @@ def measure_drawn(model: FloatModel, identities: int, read: bool, size: int = 25
 
     rows: dict[str, list[Figures]] = {name: [] for name in CHANGES}
     for k in range(identities):
-        pictures, landmarks, parameters = draw_set(np.random.default_rng((HELD_OUT, k)), size)
+        pictures, _, landmarks, parameters = draw_set(np.random.default_rng((HELD_OUT, k)), size)
         images = to_tensor(pictures)
         portrait = model.encode(images[SOURCE : SOURCE + 1])
         drawn = true_motion(model, portrait, parameters[SOURCE], parameters)

@@ -13,18 +13,19 @@ from floatcli.train.styles import Filter, random_style
 
 
 def augment(
-    pictures: np.ndarray, landmarks: np.ndarray, rng: np.random.Generator, strength: float = 1.0
-) -> tuple[np.ndarray, np.ndarray]:
-    """Change pictures and landmarks of one identity alike.
+    pictures: np.ndarray, mattes: np.ndarray, landmarks: np.ndarray, rng: np.random.Generator, strength: float = 1.0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Change pictures, mattes and landmarks of one identity alike.
 
     Args:
         pictures: (F, H, W, 3) uint8.
+        mattes: (F, h, w) uint8, of the same pictures.
         landmarks: (F, P, 2) float32, 0 to 1 across the picture.
         rng: Where the chance comes from.
         strength: 0 leaves the geometry as it is, 1 is the usual amount; the looks change all the same.
 
     Returns:
-        Pictures and landmarks of the same shapes and types; landmarks follow the warp exactly.
+        All three, of the same shapes and types; mattes and landmarks follow the warp exactly.
     """
     frames, height, width = pictures.shape[:3]
     warp = Warp(rng, height, width, strength)
@@ -35,7 +36,8 @@ def augment(
         for change in filters:
             picture = change(picture)
         changed[k] = picture
-    return changed, warp.points(landmarks.reshape(-1, 2)).reshape(landmarks.shape).astype(landmarks.dtype)
+    covered = np.stack([warp.matte(matte) for matte in mattes])
+    return changed, covered, warp.points(landmarks.reshape(-1, 2)).reshape(landmarks.shape).astype(landmarks.dtype)
 
 
 class Warp:
@@ -45,7 +47,7 @@ class Warp:
     """
 
     def __init__(self, rng: np.random.Generator, height: int, width: int, strength: float) -> None:
-        self.size = np.array([width, height], float)
+        self.size = width, height
         self.inverse = np.linalg.inv(_homography(rng, strength))
         count = 4 if rng.random() < 0.6 else 0
         self.direction = rng.normal(0, 1, (count, 2))
@@ -70,16 +72,24 @@ class Warp:
 
     def filter(self) -> Filter:
         """The warp as a change of pictures."""
-        width, height = self.size.astype(int).tolist()
-        centres = np.stack(np.meshgrid((np.arange(width) + 0.5) / width, (np.arange(height) + 0.5) / height), -1)
-        wanted = self.source(centres.reshape(-1, 2)).reshape(height, width, 2) * self.size - 0.5
-        maps = wanted.astype(np.float32)
+        maps = self._maps(*self.size)
 
         def change(picture: np.ndarray) -> np.ndarray:
             border = {"borderMode": self.border, "borderValue": self.colour}
             return cv2.remap(picture, maps, None, cv2.INTER_LINEAR, **border)  # type: ignore[call-overload]
 
         return change
+
+    def matte(self, matte: np.ndarray) -> np.ndarray:
+        """A matte (h, w) as the warp leaves it."""
+        maps = self._maps(*matte.shape[::-1])
+        return cv2.remap(matte, maps, None, cv2.INTER_LINEAR, borderMode=self.border)  # type: ignore[call-overload]
+
+    def _maps(self, width: int, height: int) -> np.ndarray:
+        """Where pixels of a picture come from, (height, width, 2), in pixels."""
+        centres = np.stack(np.meshgrid((np.arange(width) + 0.5) / width, (np.arange(height) + 0.5) / height), -1)
+        wanted = self.source(centres.reshape(-1, 2)).reshape(height, width, 2) * (width, height) - 0.5
+        return wanted.astype(np.float32)
 
     def _waves(self, q: np.ndarray) -> np.ndarray:
         return (np.sin(q @ self.frequency.T + self.phase) * self.amount) @ self.direction

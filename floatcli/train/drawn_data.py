@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -30,7 +31,7 @@ ANCHOR_COLUMNS = [LANDMARKS.index(name) for name in ANCHORS]  # where they are a
 # The frames of a set: a source; others in its pose; others with its expression; others in everything.
 SOURCE, EXPRESSIONS, POSES, OTHERS = 0, slice(1, 4), slice(4, 6), slice(6, 8)
 FRAMES = 8
-LOOK = 2  # of the drawings; another number where the same settings draw other pictures
+LOOK = 3  # of the drawings; another number where the same settings draw other pictures
 
 
 @dataclass(frozen=True)
@@ -64,12 +65,17 @@ class Batch(NamedTuple):
     """Sets as tensors: B sets of F frames. Pictures are uint8 until ``images`` turns them into [-1, 1]."""
 
     pictures: Tensor  # (B, F, H, W, 3) uint8
+    mattes: Tensor  # (B, F, H/2, W/2) uint8, how far the person hides what is behind
     landmarks: Tensor  # (B, F, P, 2) in grid coordinates, -1 to 1
     parameters: Tensor  # (B, F, 20)
 
     def images(self, frames: int | slice) -> Tensor:
         """Frames as (B, 3, H, W) or (B, F', 3, H, W) in [-1, 1]."""
         return self.pictures[:, frames].movedim(-1, -3).float() / 127.5 - 1
+
+    def opacity(self, frames: int | slice) -> Tensor:
+        """Mattes as (B, 1, H/2, W/2) or (B, F', 1, H/2, W/2), from 0 to 1."""
+        return self.mattes[:, frames].unsqueeze(-3).float() / 255
 
     def small_images(self, size: int) -> Tensor:
         """All frames as (B F, 3, size, size) in [-1, 1], on a CPU scaled down as bytes: several times faster."""
@@ -103,15 +109,23 @@ def set_parameters(rng: np.random.Generator, draw_one: Callable[[np.random.Gener
     return rows
 
 
-def draw_set(
-    rng: np.random.Generator, size: int, frames: Sequence[int] = range(FRAMES)
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """F frames of one identity: pictures (F, S, S, 3) uint8, landmarks (F, P, 2) in [0, 1], parameters (F, 20)."""
+class DrawnSet(NamedTuple):
+    """F frames of one identity, as ``Batch`` has those of several."""
+
+    pictures: np.ndarray  # (F, S, S, 3) uint8
+    mattes: np.ndarray  # (F, S/2, S/2) uint8
+    landmarks: np.ndarray  # (F, P, 2) in [0, 1]
+    parameters: np.ndarray  # (F, 20)
+
+
+def draw_set(rng: np.random.Generator, size: int, frames: Sequence[int] = range(FRAMES)) -> DrawnSet:
+    """Some frames of one identity, S pixels a side."""
     identity = random_identity(rng)
     parameters = set_parameters(rng, random_parameters)[list(frames)]
     drawings = [draw(identity, row, size) for row in parameters]
-    pictures = np.stack([drawing.picture for drawing in drawings])
-    return pictures, np.stack([drawing.landmarks for drawing in drawings]), parameters
+    halves = [cv2.resize(drawing.matte, (size // 2,) * 2, interpolation=cv2.INTER_AREA) for drawing in drawings]
+    pictures, landmarks = ([getattr(drawing, name) for drawing in drawings] for name in ("picture", "landmarks"))
+    return DrawnSet(np.stack(pictures), np.stack(halves), np.stack(landmarks), parameters)
 
 
 def identities(config: DrawnConfig) -> Iterator[Identity]:
@@ -122,7 +136,7 @@ def identities(config: DrawnConfig) -> Iterator[Identity]:
 
 
 def draw_shard(config: DrawnConfig, index: int) -> None:
-    """Draws shard ``index`` and its restyled versions, as far as they are not there: three .npy files each."""
+    """Draws shard ``index`` and its restyled versions, as far as they are not there: four .npy files each."""
     folder, stem = Path(config.folder), f"{index:04d}"
     if not _is_whole(folder, stem):
         sets = [draw_set(np.random.default_rng((config.seed, index, k)), config.size) for k in range(config.shard)]
@@ -131,13 +145,19 @@ def draw_shard(config: DrawnConfig, index: int) -> None:
         if not _is_whole(folder, f"{stem}-{version}"):
             drawn = zip(*_open(folder, stem), strict=True)
             rngs = [np.random.default_rng((config.seed, index, k, version)) for k in range(config.shard)]
-            sets = [(*augment(p, m, rng), row) for (p, m, row), rng in zip(drawn, rngs, strict=True)]
+            sets = [restyled(DrawnSet(*one), rng) for one, rng in zip(drawn, rngs, strict=True)]
             _save(folder, f"{stem}-{version}", [np.stack(column) for column in zip(*sets, strict=True)])
+
+
+def restyled(drawn: DrawnSet, rng: np.random.Generator) -> DrawnSet:
+    """The same faces in other colours, light, geometry."""
+    pictures, mattes, landmarks = augment(drawn.pictures, drawn.mattes, drawn.landmarks, rng)
+    return DrawnSet(pictures, mattes, landmarks, drawn.parameters)
 
 
 def _save(folder: Path, stem: str, columns: list[np.ndarray]) -> None:
     """Writes Batch's columns, the pictures last: where they are, the shard is whole, unless it is damaged."""
-    kinds = [np.uint8, np.float32, np.float32]
+    kinds = [np.uint8, np.uint8, np.float32, np.float32]
     shapes = [column.shape for column in columns]
     names = [f"{stem}.{name}" for name in Batch._fields]
     with filling(folder, dict(zip(names, zip(kinds, shapes, strict=True), strict=True))) as files:
@@ -225,10 +245,8 @@ class DrawnAnew:
         return _batch([self._one(rng, frames) for _ in range(batch)])
 
     def _one(self, rng: np.random.Generator, frames: Sequence[int]) -> tuple[np.ndarray, ...]:
-        pictures, landmarks, parameters = draw_set(rng, self.config.size, frames)
-        if rng.integers(self.config.restyled + 1):
-            pictures, landmarks = augment(pictures, landmarks, rng)
-        return pictures, landmarks, parameters
+        drawn = draw_set(rng, self.config.size, frames)
+        return restyled(drawn, rng) if rng.integers(self.config.restyled + 1) else drawn
 
 
 def drawn_sets(config: DrawnConfig) -> DrawnSets | DrawnAnew:
@@ -237,6 +255,6 @@ def drawn_sets(config: DrawnConfig) -> DrawnSets | DrawnAnew:
 
 
 def _batch(sets: list[tuple[np.ndarray, ...]]) -> Batch:
-    """Sets (pictures, landmarks in [0, 1], parameters) side by side."""
-    pictures, landmarks, parameters = (torch.from_numpy(np.stack(column)) for column in zip(*sets, strict=True))
-    return Batch(pictures, landmarks * 2 - 1, parameters)
+    """Sets, as ``DrawnSet`` has them, side by side."""
+    batch = Batch(*(torch.from_numpy(np.stack(column)) for column in zip(*sets, strict=True)))
+    return batch._replace(landmarks=batch.landmarks * 2 - 1)

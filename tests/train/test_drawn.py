@@ -101,6 +101,33 @@ def test_a_jaw_and_a_blink_change_only_their_part_of_the_picture():
         assert change.max() > 60
 
 
+def test_the_matte_tells_person_from_room():
+    person = identity()
+    camera = dataclasses.replace(person.camera, noise=0, bloom=0, softness=0, quality=100)
+    person = dataclasses.replace(person, camera=camera)
+    elsewhere = dataclasses.replace(person, walls=tuple(tuple(1 - c for c in wall) for wall in person.walls))
+    here, there = (draw(p, rest(), SIZE) for p in (person, elsewhere))
+    change = np.abs(here.picture.astype(int) - there.picture).max(2)
+    assert np.array_equal(here.matte, there.matte)
+    assert change[here.matte == 255].max() <= 1
+    assert change[here.matte == 0].mean() > 10
+    assert 0.2 < (here.matte / 255).mean() < 0.8
+
+
+def test_hair_and_neck_are_followed_where_they_are():
+    hair = [LANDMARKS.index("hair_2"), LANDMARKS.index("neck_0")]
+    worn = identity().hair
+    long, bald = (
+        dataclasses.replace(identity(), hair=dataclasses.replace(worn, style=style)) for style in ("long", "bald")
+    )
+    assert (np.abs(draw(long, rest(), SIZE).landmarks[hair] - 0.5) < 0.6).all()
+    assert (draw(bald, rest(), SIZE).landmarks[hair[0]] > 2).all()
+    turned = [draw(long, motion(yaw=yaw), SIZE) for yaw in (0, 1)]
+    low = [at(d, "neck_4")[0] for d in turned]
+    high = [at(d, "neck_1")[0] for d in turned]
+    assert high[1] - high[0] > low[1] - low[0]
+
+
 def test_random_parameters_stay_in_range():
     rng = np.random.default_rng(0)
     for _ in range(200):

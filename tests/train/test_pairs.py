@@ -16,7 +16,16 @@ from floatcli.cli.app import run as cli
 from floatcli.config import ANCHORS
 from floatcli.errors import DeviceError, ExitCode, InputError, OutputError
 from floatcli.media.frames import decoded_frames
-from floatcli.train.drawn_data import DrawnAnew, DrawnConfig, DrawnSets, draw_set, draw_shard, draw_shards, drawn_sets
+from floatcli.train.drawn_data import (
+    DrawnAnew,
+    DrawnConfig,
+    DrawnSet,
+    DrawnSets,
+    draw_set,
+    draw_shard,
+    draw_shards,
+    drawn_sets,
+)
 from floatcli.train.draws import Draws, drawn
 from floatcli.train.pairs import ANCHOR_COLUMNS, DrawnPairs, PreparedPairs
 from floatcli.train.prepare import is_whole
@@ -49,8 +58,9 @@ def test_only_the_frames_asked_for_are_drawn_and_they_are_the_same():
 
 def test_restyling_is_as_frequent_as_in_shards(monkeypatch):
     restyled = []
-    monkeypatch.setattr("floatcli.train.drawn_data.draw_set", lambda *_: (np.zeros((1, 2, 2, 3), np.uint8),) * 3)
-    monkeypatch.setattr("floatcli.train.drawn_data.augment", lambda p, m, rng: restyled.append(1) or (p, m))
+    drawn = DrawnSet(*(np.zeros((1, 2, 2, 3), np.uint8),) * 4)
+    monkeypatch.setattr("floatcli.train.drawn_data.draw_set", lambda *_: drawn)
+    monkeypatch.setattr("floatcli.train.drawn_data.augment", lambda *given: restyled.append(1) or given[:3])
     DrawnAnew(dataclasses.replace(ANEW, restyled=0)).sample(rng(), 300, (0,))
     assert not restyled
     DrawnAnew(dataclasses.replace(ANEW, restyled=2)).sample(rng(), 300, (0,))

@@ -75,6 +75,7 @@ class Neck:
     """A tube that follows the head at its top and the shoulders at its foot."""
 
     ROWS, COLUMNS = 9, 13
+    MARKS = ((4, 4), (4, 6), (4, 8), (6, 3), (6, 6), (6, 9))  # rows and columns that are followed between pictures
 
     def __init__(self, identity: Identity, density: float) -> None:
         v = np.linspace(0, 1, self.ROWS)[:, None]
@@ -89,6 +90,11 @@ class Neck:
         across = np.broadcast_to((angle + 1.75) / 3.5 * size[0], x.shape)
         down = np.broadcast_to(v * size[1], x.shape)
         self.sheet = Sheet(np.stack([across, down], -1).reshape(-1, 2), grid(self.ROWS, self.COLUMNS))
+
+    def marks(self) -> tuple[np.ndarray, np.ndarray]:
+        """The places of ``MARKS`` at rest (N, 3), and how far they follow the head (N, 1)."""
+        chosen = [row * self.COLUMNS + column for row, column in self.MARKS]
+        return self.points[chosen], self.follow[chosen]
 
     def draw(self, view: View) -> None:
         """Draw the neck."""

@@ -18,6 +18,11 @@ from floatcli.train.drawn.mesh import Sheet, grid, texture
 ROWS, COLUMNS = 22, 23
 REACH = 1.72  # angle that the front shell reaches to either side
 _STRAYS = {"crop": 60, "beanie": 20, "ring": 30, "curly": 220, "afro": 320, "bald": 0}  # single hairs, by style
+#: Places on the front shell, angle and v, that are followed from picture to picture.
+MARKS = (
+    *((angle, v) for v in (-0.92, -0.75, -0.58) for angle in (-1.2, -0.6, 0.0, 0.6, 1.2)),
+    *((sign * 1.25, v) for v in (0.2, 0.5, 0.8) for sign in (-1, 1)),
+)
 _BENDS = 5  # points of a single hair
 
 
@@ -104,6 +109,14 @@ class HairShells:
         out = np.stack([np.sin(angle), np.full(count, -0.45), np.cos(angle)], -1) * rng.exponential(0.02, (count, 1))
         wiggle = np.cumsum(rng.normal(0, 0.010 * curl, (_BENDS, count, 3)), 0)
         return path + out * t[..., None] ** 1.5 + wiggle * t[..., None], _follow(v)
+
+    def marks(self) -> tuple[np.ndarray, np.ndarray]:
+        """The places of ``MARKS`` at rest (N, 3), and how far they follow the head (N, 1); NaN where no hair is."""
+        angle, v = np.array(MARKS).T
+        points, hair = self._points(angle, v, False), self.hair
+        hangs = hair.style in LOOSE and hair.style != "afro"
+        there = (hair.style not in ("bald", "ring")) & ((v < -0.4) | (hangs & (v < hair.length - 0.1)))
+        return np.where(there[:, None], points, np.nan), _follow(v)
 
     def draw_back(self, view: View) -> None:
         """The shell behind the head, and a bun above it."""

@@ -61,7 +61,7 @@ class Locks:
         if self.hair.swept and not back and self.hair.style not in ("beanie", "afro", "curly"):
             self._thin(pixels, streaks, reach, scale)
         grey = pixels[..., 3] * np.clip(0.5 + 0.42 * streaks, 0, 1) * (0.15 if self.hair.style == "beanie" else 1)
-        shine = np.dstack([grey] * 3 + [np.full_like(grey, 255)]).astype(np.uint8)
+        shine = np.dstack([grey] * 4).astype(np.uint8)  # it adds where hair is, and nothing between
         kind = skia.kRGBA_8888_ColorType
         return skia.Image.fromarray(pixels, colorType=kind), skia.Image.fromarray(shine, colorType=kind)
 

@@ -35,10 +35,13 @@ class Drawing(NamedTuple):
 
     Attributes:
         picture: (size, size, 3) uint8, RGB.
-        landmarks: (P, 2) float32, x and y of LANDMARKS from 0 to 1 across the picture; they may lie outside it.
+        matte: (size, size) uint8, how far the person hides what is behind.
+        landmarks: (P, 2) float32, x and y of LANDMARKS from 0 to 1 across the picture; they may lie outside it, and do
+            so where they are hidden.
     """
 
     picture: np.ndarray
+    matte: np.ndarray
     landmarks: np.ndarray
 
 
@@ -74,7 +77,7 @@ class Portrait:
         self.features = Features(identity, self.shape, self.template, self.light)
         self.creases, self.whiskers = Creases(identity, self.template), Whiskers(identity)
         self.backdrop, self.clothes = paint_backdrop(identity, self.pixels), Clothes(identity, self.light, self.pixels)
-        self.reader = LandmarkReader(identity, self.template, self.features)
+        self.reader = LandmarkReader(identity, self.template, self.features, self.hair, self.neck)
         self.development = Development(identity.camera, size)
         self.canvas_pixels = np.zeros((self.pixels, self.pixels, 4), np.uint8)
         self.surface = skia.Surface(self.canvas_pixels, colorType=skia.kRGBA_8888_ColorType)
@@ -83,17 +86,20 @@ class Portrait:
         """The picture at named parameter values."""
         framing = self.identity.framing
         pose, body = Pose(p, framing), Body(p, framing)
-        view = View(self.surface.getCanvas(), pose, body, framing, self.light, self.pixels)
+        canvas = self.surface.getCanvas()
+        view = View(canvas, pose, body, framing, self.light, self.pixels)
         moved = pose.move(self.template.rest + self.template.spread @ self.shape.controls(p).astype(np.float32))
+        canvas.clear(0)
         self._paint(view, p, moved)
+        matte = cv2.resize(self.canvas_pixels[..., 3], (self.size, self.size), interpolation=cv2.INTER_AREA)
+        canvas.drawImage(self.backdrop, 0, 0, skia.SamplingOptions(), skia.Paint(BlendMode=skia.BlendMode.kDstOver))
         small = cv2.resize(self.canvas_pixels, (self.size, self.size), interpolation=cv2.INTER_AREA)
         noise = np.random.default_rng((self.identity.seed, *np.array(list(p.values())).view(np.uint64)))
         picture = self.development.picture(np.ascontiguousarray(small[..., :3]), noise)
-        return Drawing(picture, self.reader.read(moved, pose, body, p))
+        return Drawing(picture, matte, self.reader.read(moved, view, p))
 
     def _paint(self, view: View, p: dict[str, float], moved: np.ndarray) -> None:
         canvas, light, xy = view.canvas, view.light, view.project(moved)
-        canvas.drawImage(self.backdrop, 0, 0)
         self.hair.draw_back(view)
         self.neck.draw(view)
         self.clothes.draw(canvas, view.body)
