@@ -52,12 +52,14 @@ class JudgedSettings(LoopConfig):
         for name in (*self.losses, "r1"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}, not 0 or more")
-        if not any(getattr(self, name) for name in self.losses):
-            raise ValueError("all losses are switched off")
-        if self.r1_every < 1:
-            raise ValueError(f"r1_every is {self.r1_every}, not at least 1")
         if not 0 <= self.adversarial_from <= 1:
             raise ValueError(f"adversarial_from is {self.adversarial_from}, not in 0..1")
+        if not any(getattr(self, name) for name in self.losses):
+            raise ValueError("all losses are switched off")
+        if self.adversarial_from and not any(getattr(self, name) for name in set(self.losses) - set(self.contests)):
+            raise ValueError("adversarial_from is above 0, and before it all losses are switched off")
+        if self.r1_every < 1:
+            raise ValueError(f"r1_every is {self.r1_every}, not at least 1")
         if self.network not in NETWORKS:
             raise ValueError(f"network is {self.network!r}, not one of {', '.join(NETWORKS)}")
 
@@ -103,16 +105,16 @@ class PatchSettings(JudgedSettings):
     flow: float = 4.0  # L1 at landmarks
     still: float = 5.0  # price of moving what stays
     mask: float = 0.005  # price of paint
-    perceptual: float = 0.5
-    adversarial: float = 0.01
-    gram: float = 0.1
+    perceptual: float = 2.0  # of the drawn reader: pulls at pixels about as hard as l1
+    adversarial: float = 0.3
+    gram: float = 30.0
     r1: float = 1.0
     adversarial_from: float = 0.6
 
     losses = ("l1", "gradient", "flow", "still", "mask", *_LOSSES)
 
 
-_READER = LoopConfig(steps=2000, lr=5e-3)  # judges no worse for reading no better
+_READER = LoopConfig(steps=2000, lr=5e-3)  # equalised weights are of the order of one
 
 
 @dataclass(frozen=True)
