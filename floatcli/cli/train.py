@@ -200,7 +200,8 @@ def autoencoder(
     """Stage 1: the motion encoder, and what draws frames.
 
     A model with the warped decoder is one part, autoencoder. Of an anchored one encoder, landmarks, mouth, eyes and
-    warp learn each by itself.
+    warp learn each by itself. Pictures are compared by VGG-19; where it can't be had, by what learns so first: encoder,
+    or mouth_reader and eyes_reader.
     """
     check_parts(part or ())
     import torch

@@ -15,7 +15,7 @@ from rich.table import Table
 from floatcli.cli import console
 
 if TYPE_CHECKING:
-    from floatcli.train.loop import Report
+    from floatcli.train.report import Report
 
 
 class TrainingTable:
@@ -27,7 +27,7 @@ class TrainingTable:
 
     def __call__(self, line: str) -> None:
         """Show a line, or a ``Report`` as its part's row."""
-        from floatcli.train.loop import Report
+        from floatcli.train.report import Report
 
         if self._live is None:
             console.say(line)

@@ -1,7 +1,8 @@
 """Stage 1 of the embedded set: each part of the anchored auto-encoder learns from drawn sets.
 
 The parts share no weights, so they train one by one, or side by side in processes of their own:
-``encoder`` (motion encoder), ``landmarks``, ``mouth``, ``eyes`` and ``warp``.
+``encoder`` (motion encoder), ``landmarks``, ``mouth``, ``eyes`` and ``warp``. What mouth and eyes are compared by
+learns before them, where it is needed: ``mouth_reader`` and ``eyes_reader``.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +18,7 @@ from torch import nn
 
 from floatcli.errors import UsageError
 from floatcli.models.float_model import FloatModel
+from floatcli.models.motion_encoder import MotionEncoder
 from floatcli.train.drawn_data import Batch, DrawnAnew, DrawnSets, draw_shards, drawn_sets
 from floatcli.train.encoder_part import EncoderPart
 from floatcli.train.initial import begin
@@ -23,7 +26,9 @@ from floatcli.train.landmarks_part import LandmarksPart
 from floatcli.train.loop import LoopConfig, Run, processes
 from floatcli.train.parts import DRAWN, check_parts
 from floatcli.train.patch_parts import EyesPart, MouthPart
-from floatcli.train.settings import Settings
+from floatcli.train.patch_readers import EyesReader, MouthReader
+from floatcli.train.perceptual import choose_perceptual
+from floatcli.train.settings import PatchSettings, Settings
 from floatcli.train.warp_part import WarpPart
 
 MODULES: dict[str, type] = {
@@ -33,6 +38,7 @@ MODULES: dict[str, type] = {
     "eyes": EyesPart,
     "warp": WarpPart,
 }
+READERS: dict[str, type] = {"mouth_reader": MouthReader, "eyes_reader": EyesReader}
 
 
 def train_stage(
@@ -78,8 +84,7 @@ def train_part(
     """Trains one part to its end, from its last checkpoint in ``folder``, else from ``init``; its running average."""
     loop: LoopConfig = getattr(settings.autoencoder, name)
     sets = drawn_sets(settings.autoencoder.drawn)
-    torch.manual_seed(loop.seed)
-    part = MODULES[name](settings.model)
+    part, against = _made(name, loop, settings, folder, log)
     begin(name, part, init)
     folder.mkdir(parents=True, exist_ok=True)
 
@@ -87,6 +92,25 @@ def train_part(
         with torch.inference_mode():
             module.sheet(sets.sample(np.random.default_rng(0), 8, module.frames), path)  # type: ignore[operator,arg-type]
 
-    run = Run(name, part, loop, folder)
-    run.train(DrawPart(sets, loop.batch, part.frames), log, sample, settings.autoencoder.workers)
+    run = Run(name, part, loop, folder, *against)
+    run.train(DrawPart(sets, loop.batch, part.frames), log, sample, settings.autoencoder.workers)  # type: ignore[arg-type]
     return run.average.eval().cpu()
+
+
+def _made(
+    name: str, loop: LoopConfig, settings: Settings, folder: Path, log: Callable[[str], None]
+) -> tuple[nn.Module, tuple[Any, ...]]:
+    """A part as it begins; what it is to win against, and from which step on."""
+    if not isinstance(loop, PatchSettings):
+        torch.manual_seed(loop.seed)
+        return (MODULES | READERS)[name](settings.model), ()
+    perceptual = None
+    if loop.perceptual:
+
+        def learn() -> MotionEncoder:
+            return train_part(f"{name}_reader", settings, folder, log).encoder  # type: ignore[return-value]
+
+        perceptual = choose_perceptual(loop.network, f"patches of the {name}", learn, log)
+    torch.manual_seed(loop.seed)
+    part = MODULES[name](settings.model, loop, perceptual)
+    return part, (part.adversary(), loop.joining) if loop.contested else ()

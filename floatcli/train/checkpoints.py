@@ -69,3 +69,9 @@ def unfit(path: Path) -> InputError:
     """The word for a checkpoint that this training cannot go on from."""
     said = f"{path} cannot be resumed: it is damaged, or of a model of other sizes"
     return InputError(said, "remove it, to go on from the one before, or train in another --run folder")
+
+
+def unopposed(path: Path) -> InputError:
+    """The word for a checkpoint of a part that was to have learnt against discriminators by then."""
+    said = f"{path} cannot be resumed: discriminators were to have joined in before it, and it has none"
+    return InputError(said, "set a larger adversarial_from, or 1 for none, or train in another --run folder")

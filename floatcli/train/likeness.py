@@ -18,14 +18,26 @@ def change_between(source: Tensor, truth: Tensor) -> Tensor:
     return (4 * F.avg_pool2d((truth - source).abs().mean(1, True), 5, 1, 2)).clamp(max=1)
 
 
-def picture_losses(edited: Tensor, truth: Tensor, source: Tensor, window: Tensor) -> Losses:
-    """L1 of values and of gradients, heavier where the truth differs from the source."""
-    weight = window * (1 + 6 * change_between(source, truth))
+def emphasis(source: Tensor, truth: Tensor, window: Tensor) -> Tensor:
+    """A window's weights (N, 1, H, W), heavier where the truth differs from the source."""
+    return window * (1 + 6 * change_between(source, truth))
+
+
+def value_loss(edited: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+    """L1 of values, weighted by pixel."""
+    return ((edited - truth).abs() * weight).mean()
+
+
+def gradient_loss(edited: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+    """L1 of gradients, weighted by pixel."""
     dx, dy = gradients(edited - truth)
-    return {
-        "l1": 2 * ((edited - truth).abs() * weight).mean(),
-        "gradient": 2 * ((dx.abs() * weight[..., 1:]).mean() + (dy.abs() * weight[..., 1:, :]).mean()),
-    }
+    return (dx.abs() * weight[..., 1:]).mean() + (dy.abs() * weight[..., 1:, :]).mean()
+
+
+def picture_losses(edited: Tensor, truth: Tensor, source: Tensor, window: Tensor) -> Losses:
+    """L1 of values and of gradients, twice each, heavier where the truth differs from the source."""
+    weight = emphasis(source, truth, window)
+    return {"l1": 2 * value_loss(edited, truth, weight), "gradient": 2 * gradient_loss(edited, truth, weight)}
 
 
 def flow_loss(flow: Tensor, here: Tensor, there: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from floatcli.errors import TrainingError
 from floatcli.train import checkpoints
 from floatcli.train.board import Board
 from floatcli.train.draws import Draw, Draws, Place, drawn
+from floatcli.train.report import Report
 
 Losses = dict[str, Tensor]
 
@@ -84,33 +85,6 @@ class LoopConfig:
         return self.precision == "bfloat16"
 
 
-class Report(str):
-    """A line about a part in training, with its numbers.
-
-    Attributes:
-        part: Its name.
-        step: Steps done.
-        steps: In all.
-        losses: Weighted, means since the report before.
-        rate: Of learning.
-        pace: Seconds a step.
-    """
-
-    def __new__(cls, part: str, step: int, steps: int, losses: dict[str, float], rate: float, pace: float) -> Report:
-        said = "  ".join(f"{key} {mean:.4f}" for key, mean in losses.items())
-        report = super().__new__(cls, f"{part} {step}/{steps}  {said}  {pace:.3f} s/step")
-        report.part, report.step, report.steps, report.losses = part, step, steps, losses
-        report.rate, report.pace = rate, pace
-        return report
-
-    part: str
-    step: int
-    steps: int
-    losses: dict[str, float]
-    rate: float
-    pace: float
-
-
 def processes() -> Accelerator:
     """The process that this is, alone or of those that ``torchrun`` started, and its device."""
     accelerated = torch.cuda.is_available() or torch.backends.mps.is_available()
@@ -134,13 +108,13 @@ class Objective(nn.Module):
         super().__init__()
         self.part, self.mixed, self.adversary = part, mixed, adversary
 
-    def forward(self, *given: Any) -> tuple[Losses, tuple[Any, ...]]:
-        """The part's weighted losses of what was drawn, and what its adversary learns from."""
+    def forward(self, contested: bool, *given: Any) -> tuple[Losses, tuple[Any, ...]]:
+        """The part's weighted losses of what was drawn; where it is contested, also what its adversary learns from."""
         kind = next(self.part.parameters()).device.type
         with torch.autocast(kind, torch.bfloat16, enabled=self.mixed):
-            if self.adversary is None:
-                return self.part.losses(*given), ()  # type: ignore[operator]
-            return self.part.losses(*given, self.adversary)  # type: ignore[operator]
+            if contested:
+                return self.part.losses(*given, self.adversary)  # type: ignore[operator]
+            return self.part.losses(*given), ()  # type: ignore[operator]
 
 
 class Run:
@@ -157,15 +131,24 @@ class Run:
         adversary: What the module is to win against. The module's ``losses`` takes it as its last argument, frozen, and
             returns besides what it is to learn from. Its own ``losses``, of the step and of that, are brought down in
             the same step by an optimiser of its own.
+        joining: Steps before the adversary joins in: until then the module's ``losses`` is not given it, it learns
+            nothing, and checkpoints do not hold it.
 
     Raises:
-        InputError: The last checkpoint is damaged, or of another model.
+        InputError: The last checkpoint is damaged, or of another model, or lacks an adversary that should have joined.
     """
 
     def __init__(
-        self, name: str, module: nn.Module, config: LoopConfig, folder: Path, adversary: nn.Module | None = None
+        self,
+        name: str,
+        module: nn.Module,
+        config: LoopConfig,
+        folder: Path,
+        adversary: nn.Module | None = None,
+        joining: int = 0,
     ):
-        self.name, self.config, self.folder, self.adversary = name, config, folder, adversary
+        self.name, self.config, self.folder = name, config, folder
+        self.adversary, self.joining = adversary, joining
         self.accelerator = processes()
         device = self.accelerator.device
         self.module = module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -189,16 +172,18 @@ class Run:
     def _kept(self) -> dict[str, Any]:
         """What checkpoints hold the states of, by name."""
         kept: dict[str, Any] = {"module": self.module, "average": self.average, "optimiser": self.optimiser}
-        if self.adversary is not None:
+        if self.adversary is not None and self.step >= self.joining:
             kept |= {"adversary": self.adversary, "adversary_optimiser": self.learners[-1][1]}
         return kept
 
     def _load(self, path: Path) -> None:
         state = checkpoints.load(path)
         try:
-            for name, kept in self._kept().items():
-                kept.load_state_dict(state[name])
             self.step = state["step"]
+            for name, kept in self._kept().items():
+                if name == "adversary" and name not in state:
+                    raise checkpoints.unopposed(path)
+                kept.load_state_dict(state[name])
         except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise checkpoints.unfit(path) from error
 
@@ -284,12 +269,13 @@ class Run:
 
     def _learn(self, batch: tuple[Any, ...]) -> Losses:
         """Losses of a batch, the adversary's among them; adds their gradients to those that are there."""
+        contest = self.contest if self.step >= self.joining else None
         with frozen(self.adversary):
-            losses, shown = self.objective(*batch)
+            losses, shown = self.objective(contest is not None, *batch)
             self._backward(losses)
-        if self.contest is None:
+        if contest is None:
             return losses
-        others, _ = self.contest(self.step, *shown)
+        others, _ = contest(False, self.step, *shown)
         self._backward(others)
         return losses | others
 
@@ -310,7 +296,7 @@ class Run:
         for _, optimiser in self.learners:
             for group in optimiser.param_groups:
                 group["lr"] = self.config.rate(self.step)
-            optimiser.step()
+            optimiser.step()  # which leaves alone what has no gradients, as an adversary that has not joined in yet
         decay = min(self.config.ema, (self.step + 1) / (self.step + 10))
         with torch.no_grad():
             for kept, now in zip(self.average.parameters(), self.module.parameters(), strict=True):

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from floatcli.errors import UsageError
 
-#: By decoder. The encoder of a warped model is what its pictures are judged by where VGG-19 can't be had.
+#: By decoder. The encoder of a warped model and the readers of an anchored one are what their pictures are judged by
+#: where VGG-19 can't be had.
 PARTS = {
-    "anchored": ("encoder", "landmarks", "mouth", "eyes", "warp"),
+    "anchored": ("encoder", "landmarks", "mouth_reader", "mouth", "eyes_reader", "eyes", "warp"),
     "warped": ("encoder", "autoencoder"),
 }
 EVERY_PART = tuple(dict.fromkeys(part for parts in PARTS.values() for part in parts))

@@ -3,37 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import torch.nn.functional as F
+import torch
 from torch import Tensor, nn
 
 from floatcli.config import ModelConfig
-from floatcli.models.anchored_decoder import (
-    LEFT_EYE,
-    MOUTH,
-    RIGHT_EYE,
-    Edit,
-    PatchEditor,
-    apply_edit,
-    mirror_gaze,
-)
-from floatcli.models.patches import (
-    EYE_EXTENT,
-    MOUTH_EXTENT,
-    eye_frames,
-    mouth_frame,
-    pixel_grid,
-    soft_window,
-    to_patch,
-    to_picture,
-)
-from floatcli.train.drawn_data import ANCHOR_COLUMNS, EXPRESSIONS, SOURCE, Batch, jitter
-from floatcli.train.encoder_part import coeffs_of
-from floatcli.train.likeness import change_between, flow_loss, picture_losses
+from floatcli.models.anchored_decoder import Edit, PatchEditor, apply_edit
+from floatcli.models.patches import pixel_grid, soft_window, to_patch
+from floatcli.train.discriminators import Adversary
+from floatcli.train.drawn_data import EXPRESSIONS, SOURCE, Batch
+from floatcli.train.likeness import change_between, emphasis, flow_loss, gradient_loss, value_loss
 from floatcli.train.loop import Losses
+from floatcli.train.patch_cuts import EYE_PATCH, FRAMES, MOUTH_PATCH, Cut, PatchKind, cut_out
+from floatcli.train.perceptual import Perceptual, perceptual_loss
+from floatcli.train.settings import PatchSettings
 from floatcli.train.sheets import save_pictures
+from floatcli.train.views import Middle, View, middle_channels
+
+_DEFAULTS = PatchSettings()
 
 
 class PatchTrial(NamedTuple):
@@ -48,49 +37,84 @@ class PatchTrial(NamedTuple):
     there: Tensor  # the same of the source
 
 
-def try_patch(editor: PatchEditor, batch: Batch, frame: Tensor, anchors: Tensor, coeffs: Tensor) -> PatchTrial:
-    """Edits each set's source towards its other expressions, coefficients (B, F, P)."""
+def try_patch(editor: PatchEditor, batch: Batch, cut: Cut) -> PatchTrial:
+    """Edits each set's source towards its other expressions."""
     source, targets = batch.images(SOURCE), batch.images(EXPRESSIONS)
     count = targets.shape[1]
-    wide, sources = frame.repeat_interleave(count, 0), source.repeat_interleave(count, 0)
+    wide, sources = cut.frame.repeat_interleave(count, 0), source.repeat_interleave(count, 0)
     grid = pixel_grid(editor.patch, source).expand(len(wide), -1, -1, -1)
-    at = to_picture(wide, grid)
-    prepared = [m.repeat_interleave(count, 0) for m in editor.prepare(source, frame, anchors)]
-    edit = editor(prepared, coeffs.flatten(0, 1))
+    prepared = [m.repeat_interleave(count, 0) for m in editor.prepare(source, cut.frame, cut.anchors)]
+    edit = editor(prepared, cut.coeffs[:, EXPRESSIONS].flatten(0, 1))
     return PatchTrial(
         edit,
         apply_edit(sources, edit, wide, grid),
-        F.grid_sample(targets.flatten(0, 1), at, padding_mode="border", align_corners=False),
-        F.grid_sample(sources, at, padding_mode="border", align_corners=False),
+        cut_out(targets.flatten(0, 1), wide, editor.patch),
+        cut_out(sources, wide, editor.patch),
         soft_window(grid, editor.extent)[:, None],
         to_patch(wide, batch.landmarks[:, EXPRESSIONS].flatten(0, 1)),
-        to_patch(frame, batch.landmarks[:, SOURCE]).repeat_interleave(count, 0),
+        to_patch(cut.frame, batch.landmarks[:, SOURCE]).repeat_interleave(count, 0),
     )
 
 
-def patch_losses(trial: PatchTrial) -> Losses:
-    """Picture losses, the flow at landmarks, and prices on moving what stays and on paint."""
-    losses = picture_losses(trial.edited, trial.truth, trial.source, trial.window)
-    losses["flow"] = 4 * flow_loss(trial.edit.flow, trial.here, trial.there)
+def patch_losses(trial: PatchTrial, settings: PatchSettings) -> Losses:
+    """Values and gradients, the flow at landmarks, and prices on moving what stays and on paint, as switched on."""
+    truth = trial.edited, trial.truth, emphasis(trial.source, trial.truth, trial.window)
     stays = trial.window * (1 - change_between(trial.source, trial.truth))
-    losses["still"] = 5 * (trial.edit.flow.abs().sum(1, True) * stays).mean()
-    losses["mask"] = 0.005 * (trial.edit.mask * trial.window).mean()
-    return losses
+    losses = {
+        "l1": value_loss(*truth),
+        "gradient": gradient_loss(*truth),
+        "flow": flow_loss(trial.edit.flow, trial.here, trial.there),
+        "still": (trial.edit.flow.abs().sum(1, True) * stays).mean(),
+        "mask": (trial.edit.mask * trial.window).mean(),
+    }
+    weights = {name: getattr(settings, name) for name in losses}
+    return {name: weights[name] * loss for name, loss in losses.items() if weights[name]}
 
 
 class PatchPart(nn.Module):
-    """An editor in training: what mouth and eyes have in common."""
+    """An editor in training: what mouth and eyes have in common.
 
-    frames = (SOURCE, 1, 2, 3)
-    editor: PatchEditor
+    Args:
+        config: Of the model.
+        settings: The weights of losses.
+        perceptual: What middles of patches are compared by besides, where their weights ask for it.
+    """
+
+    frames = FRAMES
+    kind: PatchKind
+
+    def __init__(self, config: ModelConfig, settings: PatchSettings = _DEFAULTS, perceptual: Perceptual | None = None):
+        super().__init__()
+        self.settings, self.perceptual = settings, perceptual
+        size, side = config.anchored, self.kind.side(config.anchored)
+        self.editor = PatchEditor(self.kind.coeffs, side, size, self.kind.extent)
+        self.middle = Middle(side, self.kind.extent)
+        self.channels = middle_channels(self.middle, size.patch_channels)
+
+    def adversary(self) -> Adversary:
+        """A new one, who is to tell edited patches from true ones by their middles."""
+        view = View(self.middle, self.channels, "adversarial", self.settings.adversarial, self.settings.gram)
+        return Adversary({"middle": view}, self.settings)
 
     def edits(self, batch: Batch, rng: np.random.Generator) -> PatchTrial:
         """Edits of one kind of patch beside the truth."""
-        raise TypeError("only mouth and eyes have edits")
+        return try_patch(self.editor, batch, self.kind.cut(batch, rng))
 
-    def losses(self, batch: Batch, rng: np.random.Generator) -> Losses:
-        """See ``patch_losses``."""
-        return patch_losses(self.edits(batch, rng))
+    def losses(
+        self, batch: Batch, rng: np.random.Generator, adversary: Adversary | None = None
+    ) -> Losses | tuple[Losses, tuple[Any, ...]]:
+        """The losses that are switched on; with an adversary, also what it learns from."""
+        trial = self.edits(batch, rng)
+        losses = patch_losses(trial, self.settings)
+        if self.perceptual is not None:
+            maps = self.perceptual(self.middle(trial.edited))
+            with torch.no_grad():
+                truth = self.perceptual(self.middle(trial.truth))
+            losses["perceptual"] = self.settings.perceptual * perceptual_loss(maps, truth)
+        if adversary is None:
+            return losses
+        losses |= adversary.fool(trial.edited, trial.truth)
+        return losses, (trial.edited.detach(), trial.truth)
 
     def sheet(self, batch: Batch, path: Path) -> None:
         """Sample pictures: source, edited, truth, mask."""
@@ -102,29 +126,10 @@ class PatchPart(nn.Module):
 class MouthPart(PatchPart):
     """The mouth editor."""
 
-    def __init__(self, config: ModelConfig):
-        super().__init__()
-        self.editor = PatchEditor(len(MOUTH), config.anchored.mouth_patch, config.anchored, MOUTH_EXTENT)
-
-    def edits(self, batch: Batch, rng: np.random.Generator) -> PatchTrial:
-        """Edits of the source's mouth."""
-        anchors = jitter(batch.landmarks[:, SOURCE, ANCHOR_COLUMNS], rng)
-        coeffs = coeffs_of(batch.parameters[:, EXPRESSIONS], MOUTH)
-        return try_patch(self.editor, batch, mouth_frame(anchors), anchors, coeffs)
+    kind = MOUTH_PATCH
 
 
 class EyesPart(PatchPart):
     """The eye editor, one network for both sides."""
 
-    def __init__(self, config: ModelConfig):
-        super().__init__()
-        self.editor = PatchEditor(len(LEFT_EYE), config.anchored.eye_patch, config.anchored, EYE_EXTENT)
-
-    def edits(self, batch: Batch, rng: np.random.Generator) -> PatchTrial:
-        """Edits of the source's left or (mirrored) right eye."""
-        anchors = jitter(batch.landmarks[:, SOURCE, ANCHOR_COLUMNS], rng)
-        side = int(rng.integers(2))
-        coeffs = coeffs_of(batch.parameters[:, EXPRESSIONS], (LEFT_EYE, RIGHT_EYE)[side])
-        if side:
-            coeffs = mirror_gaze(coeffs)
-        return try_patch(self.editor, batch, eye_frames(anchors)[side], anchors, coeffs)
+    kind = EYE_PATCH

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from floatcli.errors import InputError
 from floatcli.face.networks import network_file
 from floatcli.models.motion_encoder import MotionEncoder
+from floatcli.train.loop import processes
 
 _VGG_ENDS = (2, 7, 12, 21, 30)  # layers of VGG-19 after relu1_1, relu2_1, ... relu5_1
 _VGG_MEAN, _VGG_SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's colours, from 0 to 1
@@ -86,6 +87,40 @@ def vgg19(notice: Callable[[str], None]) -> Perceptual:
     if network_file(weights.url, notice) is None:
         raise InputError(f"{weights.url} can't be fetched", 'allow network access, or take network = "drawn"')
     return Perceptual(VggMaps(build(weights=weights).features))
+
+
+def choose_perceptual(
+    network: str, what: str, learn: Callable[[], MotionEncoder], log: Callable[[str], None]
+) -> Perceptual:
+    """The network that pictures are compared by.
+
+    Args:
+        network: "vgg19", "drawn", or "auto" for the first where it can be had, else the second.
+        what: Is compared.
+        learn: Teaches an encoder on drawings.
+        log: Told which it is.
+
+    Raises:
+        InputError: VGG-19 alone is asked for, and can't be had.
+    """
+    tell = log if processes().is_main_process else _untold
+    reason = f"{network!r} is asked for"
+    if network != "drawn":
+        try:
+            with processes().main_process_first():
+                found = vgg19(log)
+            tell(f"{what} are compared by VGG-19")
+            return found
+        except InputError as error:
+            if network == "vgg19":
+                raise
+            reason = str(error)
+    tell(f"{what} are compared by an encoder that learns from drawings, not by VGG-19: {reason}")
+    return Perceptual(EncoderMaps(learn()))
+
+
+def _untold(line: str) -> None:
+    """The first of several processes has said it."""
 
 
 def perceptual_loss(made: Sequence[Tensor], truth: Sequence[Tensor]) -> Tensor:

@@ -25,13 +25,58 @@ else:
 
 NETWORKS = ("auto", "vgg19", "drawn")  # that perceptual losses may compare by
 
+_CONTESTS: tuple[str, ...] = ("adversarial", "gram")
+_LOSSES = ("perceptual", *_CONTESTS)
+
 
 @dataclass(frozen=True)
-class WarpedSettings(LoopConfig):
-    """How the auto-encoder with the warped decoder learns; the defaults are the paper's (SPEC section 7).
+class JudgedSettings(LoopConfig):
+    """How a part learns that other networks judge; the defaults are the paper's (SPEC section 7).
 
     A loss of weight 0 is switched off: the networks that only it needs are not made.
     """
+
+    perceptual: float = 10.0  # L1 of what a network sees
+    adversarial: float = 1.0  # against discriminators
+    gram: float = 100.0  # Gram matrices of what these see
+    r1: float = 10.0  # StyleGAN2's penalty on the slope of all discriminators
+    r1_every: int = 16  # steps
+    adversarial_from: float = 0.0  # share of the steps before discriminators join in: 1 is never
+    network: str = "auto"  # that perceptual losses compare by: vgg19, drawn, or the first that can be had
+
+    losses = _LOSSES  # the weights of all there are
+    contests = _CONTESTS  # of those that need discriminators
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in (*self.losses, "r1"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} is {getattr(self, name)}, not 0 or more")
+        if not 0 <= self.adversarial_from <= 1:
+            raise ValueError(f"adversarial_from is {self.adversarial_from}, not in 0..1")
+        if not any(getattr(self, name) for name in self.losses):
+            raise ValueError("all losses are switched off")
+        if self.adversarial_from and not any(getattr(self, name) for name in set(self.losses) - set(self.contests)):
+            raise ValueError("adversarial_from is above 0, and before it all losses are switched off")
+        if self.r1_every < 1:
+            raise ValueError(f"r1_every is {self.r1_every}, not at least 1")
+        if self.network not in NETWORKS:
+            raise ValueError(f"network is {self.network!r}, not one of {', '.join(NETWORKS)}")
+
+    @property
+    def joining(self) -> int:
+        """Steps before discriminators join in."""
+        return round(self.adversarial_from * self.steps)
+
+    @property
+    def contested(self) -> bool:
+        """Whether a discriminator is needed."""
+        return self.joining < self.steps and any(getattr(self, name) for name in self.contests)
+
+
+@dataclass(frozen=True)
+class WarpedSettings(JudgedSettings):
+    """How the auto-encoder with the warped decoder learns; the defaults are the paper's (SPEC section 7)."""
 
     steps: int = 460_000
     lr: float = 2e-4
@@ -40,32 +85,36 @@ class WarpedSettings(LoopConfig):
     beta2: float = 0.999  # with the next, Adam as it comes
     weight_decay: float = 0.0
     l1: float = 1.0
-    perceptual: float = 10.0
     component: float = 100.0  # perceptual, within boxes of eyes and mouth
-    adversarial: float = 1.0  # against discriminators of whole pictures on two scales
-    part_adversarial: float = 1.0  # against discriminators of eyes and of lips
-    gram: float = 100.0  # Gram matrices of what these see
-    r1: float = 10.0  # StyleGAN2's penalty on the slope of all discriminators
-    r1_every: int = 16  # steps
-    network: str = "auto"  # that perceptual losses compare by: vgg19, drawn, or the first that can be had
+    part_adversarial: float = 1.0  # against discriminators of eyes and of lips; adversarial: of wholes on two scales
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        weights = ("l1", "perceptual", "component", "adversarial", "part_adversarial", "gram", "r1")
-        for name in weights:
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name} is {getattr(self, name)}, not 0 or more")
-        if not any(getattr(self, name) for name in weights[:-1]):
-            raise ValueError("all losses are switched off")
-        if self.r1_every < 1:
-            raise ValueError(f"r1_every is {self.r1_every}, not at least 1")
-        if self.network not in NETWORKS:
-            raise ValueError(f"network is {self.network!r}, not one of {', '.join(NETWORKS)}")
+    losses = ("l1", "component", "part_adversarial", *_LOSSES)
+    contests = ("part_adversarial", *_CONTESTS)
 
-    @property
-    def contested(self) -> bool:
-        """Whether a discriminator is needed."""
-        return bool(self.adversarial or self.part_adversarial or self.gram)
+
+@dataclass(frozen=True)
+class PatchSettings(JudgedSettings):
+    """How an editor of patches learns; see ``floatcli.train.patch_parts``.
+
+    Values and gradients weigh more where the truth differs from the source. Patches lie on the truth to begin with, so
+    that discriminators have only to bring back what L1 leaves blurred: they join late, and weigh little.
+    """
+
+    l1: float = 2.0
+    gradient: float = 2.0  # L1 of differences between neighbouring pixels
+    flow: float = 4.0  # L1 at landmarks
+    still: float = 5.0  # price of moving what stays
+    mask: float = 0.005  # price of paint
+    perceptual: float = 2.0  # of the drawn reader: pulls at pixels about as hard as l1
+    adversarial: float = 0.3
+    gram: float = 30.0
+    r1: float = 1.0
+    adversarial_from: float = 0.6
+
+    losses = ("l1", "gradient", "flow", "still", "mask", *_LOSSES)
+
+
+_READER = LoopConfig(steps=2000, lr=5e-3)  # equalised weights are of the order of one
 
 
 @dataclass(frozen=True)
@@ -75,10 +124,12 @@ class AutoencoderSettings:
     drawn: DrawnConfig = DrawnConfig()
     encoder: LoopConfig = LoopConfig()
     landmarks: LoopConfig = LoopConfig()
-    mouth: LoopConfig = LoopConfig()
-    eyes: LoopConfig = LoopConfig()
+    mouth: PatchSettings = PatchSettings()
+    eyes: PatchSettings = PatchSettings()
     warp: LoopConfig = LoopConfig()
     warped: WarpedSettings = WarpedSettings()
+    mouth_reader: LoopConfig = _READER
+    eyes_reader: LoopConfig = _READER
     workers: int = 0  # processes that draw batches ahead
 
     def __post_init__(self) -> None:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from floatcli.config import ModelConfig
-from floatcli.errors import InputError, UsageError
+from floatcli.errors import UsageError
 from floatcli.models.decoder import Level, WarpedDecoder
 from floatcli.models.float_model import FloatModel
 from floatcli.models.motion_basis import MotionBasis
@@ -30,10 +30,11 @@ from floatcli.train.loop import Losses, Run, processes
 from floatcli.train.pairs import DrawnPairs, Pairs, PreparedPairs
 from floatcli.train.parameters import NAMES
 from floatcli.train.parts import DRAWN, check_parts
-from floatcli.train.perceptual import EncoderMaps, Perceptual, component_loss, perceptual_loss, vgg19
+from floatcli.train.perceptual import Perceptual, choose_perceptual, component_loss, perceptual_loss
 from floatcli.train.prepared_data import PreparedFrames
 from floatcli.train.settings import Settings, WarpedSettings
 from floatcli.train.sheets import save_pictures
+from floatcli.train.views import picture_views
 
 Log = Callable[[str], None]
 
@@ -126,18 +127,20 @@ def train_autoencoder(
     """Trains motion encoder, basis and decoder; their running average."""
     loop = settings.autoencoder.warped
     draw = choose_pairs(settings, data, log)
-    perceptual = choose_perceptual(settings, folder, log)
+    perceptual = None
+    if loop.perceptual or loop.component:
+        perceptual = choose_perceptual(loop.network, "pictures", lambda: train_encoder(settings, folder, log), log)
     torch.manual_seed(loop.seed)
     part = WarpedPart(settings.model, loop, perceptual)
     begin("autoencoder", part, init)
-    adversary = Adversary(settings.model, loop) if loop.contested else None
+    adversary = Adversary(picture_views(settings.model, loop), loop) if loop.contested else None
     folder.mkdir(parents=True, exist_ok=True)
 
     def sample(module: nn.Module, path: Path) -> None:
         with torch.inference_mode():
             module.sheet(draw(np.random.default_rng(0))[0], path)  # type: ignore[operator]
 
-    run = Run("autoencoder", part, loop, folder, adversary)
+    run = Run("autoencoder", part, loop, folder, adversary, loop.joining)
     run.train(draw, log, sample, settings.autoencoder.workers)
     return run.average.eval().cpu()  # type: ignore[return-value]
 
@@ -158,31 +161,3 @@ def draw_once(settings: Settings, log: Log) -> None:
     """Draws what is not drawn yet, in one process while others wait."""
     with processes().main_process_first():
         draw_shards(settings.autoencoder.drawn, log)
-
-
-def choose_perceptual(settings: Settings, folder: Path, log: Log) -> Perceptual | None:
-    """The network that pictures are compared by; None where no loss needs one.
-
-    VGG-19 as settings ask for it, or the drawn set's encoder where they do, or where VGG-19 can't be had.
-    """
-    loop = settings.autoencoder.warped
-    if not (loop.perceptual or loop.component):
-        return None
-    tell = log if processes().is_main_process else _untold
-    reason = f"{loop.network!r} is asked for"
-    if loop.network != "drawn":
-        try:
-            with processes().main_process_first():
-                found = vgg19(log)
-            tell("pictures are compared by VGG-19")
-            return found
-        except InputError as error:
-            if loop.network == "vgg19":
-                raise
-            reason = str(error)
-    tell(f"pictures are compared by an encoder that learns from drawings, not by VGG-19: {reason}")
-    return Perceptual(EncoderMaps(train_encoder(settings, folder, log)))
-
-
-def _untold(line: str) -> None:
-    """The first of several processes has said it."""

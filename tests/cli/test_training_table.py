@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.live import Live
 
 from floatcli.cli.training import TrainingTable
-from floatcli.train.loop import Report
+from floatcli.train.report import Report
 
 REPORT = Report("flow", 20, 100, {"field": 0.5, "velocity": 0.25}, 1e-3, 0.5)
 

@@ -18,6 +18,7 @@ from floatcli.media.ffmpeg import media_info
 from floatcli.rows import read_rows
 from floatcli.train import checkpoints
 from floatcli.train.cached_data import read_index
+from floatcli.train.parts import PARTS
 from floatcli.train.record import STARTS, recorded
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -32,7 +33,7 @@ def test_both_stages_make_weights_that_animate(tmp_path, monkeypatch, capsys, fa
     for name, loss in (("landmarks", "anchors"), ("audio", "lips"), ("flow", "field")):
         losses = [float(value) for value in re.findall(rf"{name} \d+/\d+ .*?{loss} ([\d.]+)", said)]
         assert losses[-1] < 0.95 * losses[0], f"{name} learns nothing: {losses}"
-    parts = ("encoder", "landmarks", "mouth", "eyes", "warp", "audio", "emotion", "flow")
+    parts = (*PARTS["anchored"], "audio", "emotion", "flow")
     assert all(checkpoints.checkpoints(Path("run"), name) for name in parts)
     info = media_info(Path("run/flow-000100.mp4"))
     assert info is not None

@@ -31,8 +31,10 @@ from floatcli.train.export import export_run
 from floatcli.train.likeness import flow_loss
 from floatcli.train.loop import LoopConfig, Run
 from floatcli.train.parameters import rest
-from floatcli.train.settings import AutoencoderSettings, Settings, load_settings
+from floatcli.train.settings import AutoencoderSettings, PatchSettings, Settings, load_settings
 from tests.unit.test_anchored import CONFIG
+
+EVERY = stage.MODULES | stage.READERS
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +42,10 @@ def settings(tmp_path_factory) -> Settings:
     """Twelve pictures of three persons, and loops of a few steps."""
     drawn = DrawnConfig(str(tmp_path_factory.mktemp("drawn")), identities=2, shard=2, restyled=1, size=64)
     draw_shards(drawn, lambda line: None)
-    loop = LoopConfig(steps=2, batch=1, save_every=2, log_every=1)
-    return Settings(CONFIG, AutoencoderSettings(drawn, *[loop] * 5))
+    brief = {"steps": 2, "batch": 1, "save_every": 2, "log_every": 1}
+    loops = dict.fromkeys((*stage.MODULES, *stage.READERS), LoopConfig(**brief))
+    loops |= dict.fromkeys(("mouth", "eyes"), PatchSettings(**brief, network="drawn"))
+    return Settings(CONFIG, AutoencoderSettings(drawn, **loops))
 
 
 def test_sets_keep_their_roles():
@@ -92,11 +96,11 @@ def test_no_drawings_is_said(tmp_path):
         DrawnSets(DrawnConfig(folder=str(tmp_path)))
 
 
-@pytest.mark.parametrize("name", stage.MODULES)
+@pytest.mark.parametrize("name", EVERY)
 def test_each_part_descends_on_one_batch(settings, name):
     """Overfitting one batch: a part whose losses don't reach its weights could not."""
     torch.manual_seed(0)
-    part = stage.MODULES[name](settings.model)
+    part = EVERY[name](settings.model)
     sets = DrawnSets(settings.autoencoder.drawn)
     batch = sets.sample(np.random.default_rng(1), 2, part.frames)
     optimiser = torch.optim.Adam(part.parameters(), lr=3e-3)
@@ -114,10 +118,10 @@ def test_each_part_descends_on_one_batch(settings, name):
     assert all(p.grad is not None for p in part.parameters())
 
 
-@pytest.mark.parametrize("name", stage.MODULES)
+@pytest.mark.parametrize("name", EVERY)
 def test_each_part_learns_on_other_devices(settings, name):
     """On torch's device without numbers, which refuses whatever lies elsewhere as a GPU would."""
-    part = stage.MODULES[name](settings.model).to("meta")
+    part = EVERY[name](settings.model).to("meta")
     batch = DrawnSets(settings.autoencoder.drawn).sample(np.random.default_rng(1), 2, part.frames)
     losses = part.losses(send_to_device(batch, "meta"), np.random.default_rng(3))
     torch.stack(list(losses.values())).sum().backward()

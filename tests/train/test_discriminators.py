@@ -7,8 +7,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from floatcli.train.discriminators import Adversary, Discriminator, crop, gram, slope
+from floatcli.train.discriminators import Adversary, Discriminator, gram, slope
 from floatcli.train.settings import WarpedSettings
+from floatcli.train.views import crop, picture_views
 from tests.conftest import TINY
 
 OFF = WarpedSettings(perceptual=0, component=0, adversarial=0, part_adversarial=0, gram=0, r1=0)
@@ -20,8 +21,9 @@ def pictures(seed: int = 0) -> torch.Tensor:
 
 
 def adversary(**weights: float) -> Adversary:
+    settings = dataclasses.replace(OFF, **weights)
     torch.manual_seed(0)
-    return Adversary(TINY, dataclasses.replace(OFF, **weights))
+    return Adversary(picture_views(TINY, settings), settings)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +63,7 @@ def test_parts_reach_the_pixels_of_their_boxes_alone():
 def test_eyes_are_seen_alike_on_both_sides():
     picture = pictures()
     mirrored = torch.cat([picture[..., :32], picture[..., :32].flip(-1)], -1)
-    left, right = adversary(gram=1).view("eyes", mirrored, BOXES).chunk(2)
+    left, right = adversary(gram=1).views["eyes"].show(mirrored, BOXES).chunk(2)
     assert torch.allclose(left, right, atol=1e-5)
 
 
@@ -112,7 +114,7 @@ def test_r1_comes_every_so_many_steps_and_as_much_heavier():
     always = adversary(adversarial=1, r1=10, r1_every=1)
     found = [there.losses(0, pictures(), pictures(1), BOXES)["r1"].item() for there in (lazy, always)]
     assert found[0] == pytest.approx(4 * found[1], rel=1e-4)
-    seen = [lazy.view(name, pictures(1), BOXES) for name in lazy.judges]
+    seen = [lazy.views[name].show(pictures(1), BOXES) for name in lazy.judges]
     slopes = sum(slope(judge, x).item() for judge, x in zip(lazy.judges.values(), seen, strict=True))
     assert found[1] == pytest.approx(5 * slopes, rel=1e-4)
 

@@ -18,7 +18,7 @@ from floatcli.errors import InputError, WeightsError
 from floatcli.models.conditions import WindowCondition
 from floatcli.train import checkpoints
 from floatcli.train.audio_stage import AudioPart, EmotionPart
-from floatcli.train.autoencoder_stage import MODULES
+from floatcli.train.autoencoder_stage import MODULES, READERS
 from floatcli.train.export import export_run
 from floatcli.train.flow_stage import FlowPart, FlowSettings, flow_part, named_basis
 from floatcli.train.frozen import frozen_model
@@ -170,7 +170,8 @@ def test_the_licence_of_known_weights_is_repeated(tmp_path: Path, name: str, lic
 
 
 def toml(folder: Path) -> str:
-    loops = "".join(f"[autoencoder.{name}]\n{SHORT}" for name in MODULES)
+    loops = "".join(f"[autoencoder.{name}]\n{SHORT}" for name in MODULES | READERS)
+    loops = loops.replace("mouth]", 'mouth]\nnetwork = "drawn"').replace("eyes]", 'eyes]\nnetwork = "drawn"')
     loops += "".join(f"[flow.{name}]\n{SHORT}" for name in ("audio", "emotion", "field"))
     drawn = f'[autoencoder.drawn]\nfolder = "{folder}/drawn"\nidentities = 1\nshard = 1\nrestyled = 0\nsize = 64\n'
     speech = f'[flow.speech]\nfolder = "{folder}/speech"\nclips = 3\nseconds = 8\n'

@@ -32,7 +32,9 @@ class Fit(nn.Linear):
 class Contested(Fit):
     """The same, and what it makes is to pass for the true sums."""
 
-    def losses(self, x, wanted, critic):
+    def losses(self, x, wanted, critic=None):
+        if critic is None:
+            return super().losses(x, wanted)
         made = self(x)
         return super().losses(x, wanted) | {"fool": -0.1 * critic(made).mean()}, (made.detach(), wanted)
 
@@ -93,11 +95,12 @@ def test_resumed_run_equals_a_whole_one_bit_for_bit(tmp_path):
     assert torch.equal(weights(whole), weights(resumed))
 
 
-def test_a_contest_that_is_resumed_equals_a_whole_one_bit_for_bit(tmp_path):
+@pytest.mark.parametrize("joining", [0, 6, 8, 10])  # before the run is parted, at its last step, and after it
+def test_a_contest_that_is_resumed_equals_a_whole_one_bit_for_bit(tmp_path, joining):
     def run(name, steps):
         part, critic = contest()
         config = LoopConfig(steps=steps, warmup=3, save_every=4, log_every=4, lr=1e-2, schedule="constant")
-        run = Run(name, part, config, tmp_path, critic)
+        run = Run(name, part, config, tmp_path, critic, joining)
         run.train(draw, silent)
         return run
 
@@ -163,10 +166,36 @@ def test_both_sides_of_a_contest_are_logged_and_learn(tmp_path):
     assert not torch.equal(critic.weight, before)
 
 
-def test_a_checkpoint_without_the_adversary_is_told(tmp_path):
+def test_a_checkpoint_without_the_adversary_is_told_unless_it_joins_later(tmp_path):
     Run("c", module(), CONFIG, tmp_path).save()
-    with pytest.raises(InputError, match="cannot be resumed"):
-        Run("c", *contest()[:1], CONFIG, tmp_path, contest()[1])
+    part, critic = contest()
+    with pytest.raises(InputError, match=r"discriminators were to have joined .* \(set a larger adversarial_from"):
+        Run("c", part, CONFIG, tmp_path, critic)
+    assert Run("c", part, CONFIG, tmp_path, critic, joining=1).step == 0
+
+
+def test_an_adversary_that_joins_late_is_nowhere_before(tmp_path):
+    seen = []
+
+    class Watched(Contested):
+        def losses(self, x, wanted, critic=None):
+            seen.append(critic is not None)
+            return super().losses(x, wanted, critic)
+
+    part, critic = Watched(4, 1), contest()[1]
+    lines, start = [], critic.weight.detach().clone()
+
+    def log(line):
+        lines.append(line)
+        if line.step == 4:
+            assert torch.equal(critic.weight, start)
+
+    Run("late", part, CONFIG, tmp_path, critic, joining=6).train(draw, log)
+    assert seen == [False] * 6 + [True] * 6
+    assert not torch.equal(critic.weight, start)
+    assert [set(line.losses) for line in lines] == [{"fit", "size"}, *[{"fit", "size", "fool", "judging", "price"}] * 2]
+    held = ["adversary" in checkpoints.load(path) for path in checkpoints.checkpoints(tmp_path, "late")]
+    assert held == [False, True, True]
 
 
 def test_it_learns_and_logs(tmp_path):
@@ -316,7 +345,7 @@ from pathlib import Path
 from dataclasses import replace
 from tests.train.test_loop import CONFIG, Run, contest, draw, weights
 lines, (part, critic) = [], contest()
-run = Run("w", part, replace(CONFIG, accumulate=int(sys.argv[2])), Path(sys.argv[1]), critic)
+run = Run("w", part, replace(CONFIG, accumulate=int(sys.argv[2])), Path(sys.argv[1]), critic, joining=5)
 run.train(draw, lines.append)
 if run.accelerator.is_main_process:
     print(json.dumps([weights(run).tolist(), [line.rsplit("  ", 1)[0] for line in lines]]))

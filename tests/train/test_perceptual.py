@@ -8,7 +8,15 @@ import torch
 
 from floatcli.errors import InputError
 from floatcli.models.motion_encoder import MotionEncoder
-from floatcli.train.perceptual import EncoderMaps, Perceptual, box_mask, component_loss, perceptual_loss, vgg19
+from floatcli.train.perceptual import (
+    EncoderMaps,
+    Perceptual,
+    box_mask,
+    choose_perceptual,
+    component_loss,
+    perceptual_loss,
+    vgg19,
+)
 from tests.conftest import TINY
 
 LEFT_HALF = torch.tensor([[[-1.0, -1.0, 0.0, 1.0]]])
@@ -102,3 +110,23 @@ def test_vgg19_is_read_after_the_first_convolution_of_every_resolution(monkeypat
     maps = vgg19(print)(torch.rand(1, 3, 64, 64) * 2 - 1)
     assert [m.shape[-1] for m in maps] == [64, 32, 16, 8, 4]
     assert all((m >= 0).all() for m in maps)  # as activations are
+
+
+def test_vgg19_where_it_is_there_and_drawings_where_they_are_asked_for(monkeypatch):
+    found, learnt, lines = Perceptual(torch.nn.Identity()), MotionEncoder(TINY), list[str]()
+    monkeypatch.setattr("floatcli.train.perceptual.vgg19", lambda notice: found)
+    assert choose_perceptual("auto", "pictures", lambda: pytest.fail("nobody needs it"), lines.append) is found
+    assert choose_perceptual("vgg19", "eyes", lambda: pytest.fail("nobody needs it"), lines.append) is found
+    assert choose_perceptual("drawn", "mouths", lambda: learnt, lines.append) is not found
+    assert lines[:2] == ["pictures are compared by VGG-19", "eyes are compared by VGG-19"]
+    assert lines[2].startswith("mouths are compared by an encoder that learns from drawings, not by VGG-19: 'drawn' is")
+
+
+def test_without_vgg19_drawings_teach_who_compares_unless_it_is_asked_for_by_name(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    monkeypatch.setitem(sys.modules, "torchvision.models", None)
+    lines: list[str] = []
+    assert isinstance(choose_perceptual("auto", "pictures", lambda: MotionEncoder(TINY), lines.append), Perceptual)
+    assert "learns from drawings, not by VGG-19: torchvision is not installed" in lines[0]
+    with pytest.raises(InputError, match="torchvision is not installed"):
+        choose_perceptual("vgg19", "pictures", lambda: pytest.fail("it is not wanted"), lines.append)

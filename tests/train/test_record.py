@@ -13,9 +13,9 @@ from floatcli.errors import InputError, OutputError
 from floatcli.rows import read_rows
 from floatcli.train.loop import LoopConfig
 from floatcli.train.record import RESOLVED, STARTS, commit_of, record, recorded
-from floatcli.train.settings import AutoencoderSettings, Settings
+from floatcli.train.settings import AutoencoderSettings, PatchSettings, Settings
 
-SETTINGS = Settings(autoencoder=AutoencoderSettings(mouth=LoopConfig(lr=1e-3, seed=7)))
+SETTINGS = Settings(autoencoder=AutoencoderSettings(mouth=PatchSettings(lr=1e-3, seed=7)))
 
 
 def test_settings_come_back_as_they_were_with_every_default(tmp_path):

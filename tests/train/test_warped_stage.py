@@ -26,6 +26,7 @@ from floatcli.train.loop import LoopConfig, Run
 from floatcli.train.pairs import DrawnPairs, Pairs
 from floatcli.train.perceptual import EncoderMaps, Perceptual
 from floatcli.train.settings import AutoencoderSettings, Settings, WarpedSettings, load_settings
+from floatcli.train.views import picture_views
 from floatcli.train.warped_stage import WarpedPart
 from tests.conftest import TINY
 from tests.train.test_pairs import clips
@@ -69,7 +70,7 @@ def test_each_switch_is_one_loss_that_reaches_encoder_basis_and_decoder(switch, 
     part = WarpedPart(MODEL, loop, eye)
     torch.nn.init.normal_(part.decoder.levels[0].flow.weight, std=0.1)  # it starts at zero, and would stop gradients
     if loop.contested:
-        losses, _ = part.losses(pairs, Adversary(MODEL, loop))
+        losses, _ = part.losses(pairs, Adversary(picture_views(MODEL, loop), loop))
     else:
         losses = part.losses(pairs)
     assert set(losses) == {shown}
@@ -98,7 +99,7 @@ def test_what_is_switched_off_is_not_made(monkeypatch, tmp_path):
     made = []
 
     class Spy(Run):
-        def __init__(self, name, module, config, folder, adversary=None):
+        def __init__(self, name, module, config, folder, adversary, joining):
             made.append((name, module.perceptual, adversary))
             self.average = copy.deepcopy(module)
 
@@ -163,7 +164,7 @@ def test_without_vgg19_drawings_teach_who_judges_and_the_log_says_so(monkeypatch
     def none(notice):
         raise InputError("torchvision is not installed", "pip install")
 
-    monkeypatch.setattr(warped_stage, "vgg19", none)
+    monkeypatch.setattr("floatcli.train.perceptual.vgg19", none)
     lines: list[str] = []
     warped_stage.train_stage(settings(perceptual=1), (), "drawn", tmp_path, lines.append)
     (said,) = [line for line in lines if "VGG-19" in line]
@@ -178,18 +179,14 @@ def test_without_vgg19_drawings_teach_who_judges_and_the_log_says_so(monkeypatch
         warped_stage.train_stage(settings(perceptual=1, network="vgg19"), (), "drawn", tmp_path, print)
 
 
-def test_vgg19_where_it_is_there_and_drawings_where_they_are_asked_for(monkeypatch, tmp_path, eye):
-    monkeypatch.setattr(warped_stage, "vgg19", lambda notice: eye)
-    lines: list[str] = []
-    assert warped_stage.choose_perceptual(settings(component=1), tmp_path, lines.append) is eye
-    assert lines == ["pictures are compared by VGG-19"]
-    assert warped_stage.choose_perceptual(settings(component=1, network="drawn"), tmp_path, lines.append) is not eye
-    assert "'drawn' is asked for" in lines[1]
+def test_without_losses_that_compare_no_network_is_asked_for(monkeypatch, tmp_path):
+    monkeypatch.setattr(warped_stage, "choose_perceptual", lambda *given: pytest.fail("nobody needs it"))
+    warped_stage.train_stage(settings(l1=1), (), "drawn", tmp_path, lambda line: None)
 
 
-def contested(folder: Path, steps: int) -> dict:
+def contested(folder: Path, steps: int, **changes) -> dict:
     """The last checkpoint after so many steps against all discriminators."""
-    everything = settings(l1=1, adversarial=1, part_adversarial=1, gram=1, r1=1, r1_every=2, steps=steps)
+    everything = settings(l1=1, adversarial=1, part_adversarial=1, gram=1, r1=1, r1_every=2, steps=steps, **changes)
     warped_stage.train_stage(everything, (), "drawn", folder, lambda line: None)
     return torch.load(folder / f"autoencoder-{steps:07d}.pt", weights_only=True)
 
@@ -201,6 +198,12 @@ def test_a_contest_resumed_equals_a_whole_one_bit_for_bit(tmp_path):
     for kind in ("module", "average", "adversary"):
         assert all(torch.equal(tensor, resumed[kind][name]) for name, tensor in whole[kind].items())
     assert not any("perceptual" in name for name in whole["module"])
+
+
+def test_discriminators_may_join_late(tmp_path):
+    early, late = contested(tmp_path / "early", 2), contested(tmp_path / "late", 2, adversarial_from=1)
+    assert "adversary" in early
+    assert "adversary" not in late
 
 
 def test_workers_that_draw_ahead_change_nothing(tmp_path):
@@ -275,6 +278,7 @@ def test_shipped_settings_load_and_a_learnt_basis_has_no_names():
         ("l1 = -1", "l1 is -1"),
         ("l1 = 0\nperceptual = 0\ncomponent = 0\nadversarial = 0\npart_adversarial = 0\ngram = 0", "all losses are"),
         ("r1_every = 0", "r1_every is 0"),
+        ("adversarial_from = 1.5", "adversarial_from is 1.5, not in 0..1"),
         ("network = 'resnet'", "network is 'resnet', not one of auto, vgg19, drawn"),
         ("l2 = 1", "unknown keys: l2"),
     ],
