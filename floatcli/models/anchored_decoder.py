@@ -27,6 +27,7 @@ from floatcli.models.patches import (
     WHOLE,
     Extent,
     eye_frames,
+    full_precision,
     heatmaps,
     mouth_frame,
     pixel_grid,
@@ -241,13 +242,13 @@ class AnchoredDecoder(nn.Module):
     def _patch(
         self, editor: PatchEditor, names: tuple[str, ...], frame: Tensor, picture: Tensor, anchors: Tensor
     ) -> Patch:
-        with _full_precision(frame):
+        with full_precision(frame):
             placed = place(frame, self.size.work_size, editor.extent)
         return Patch(editor, names, editor.prepare(picture, frame, anchors), frame, placed)
 
     def _shown(self, coeffs: Tensor, drawn: Sequence[Edit], features: AnchoredFeatures) -> Tensor:
         """Frames (N, 3, H, H) of a portrait with coefficients (N, M), from the edits of its patches."""
-        with _full_precision(coeffs):
+        with full_precision(coeffs):
             edits = coeffs.new_zeros(len(coeffs), 7, self.size.work_size, self.size.work_size)
             edits[:, 6:] = features.opacity
             for edit, patch in zip(drawn, features.patches, strict=True):
@@ -258,7 +259,7 @@ class AnchoredDecoder(nn.Module):
 
 def _coefficients(motion: Tensor, features: AnchoredFeatures) -> Tensor:
     """Coefficients (N, M) of motions (N, D)."""
-    with _full_precision(motion):
+    with full_precision(motion):
         return motion.float() @ features.basis
 
 
@@ -266,11 +267,6 @@ def _for_frames(prepared: Sequence[list[Tensor]], frames: Sequence[int]) -> list
     """Maps of several portraits (1, C, S, S), level by level, as those of the frames that each of them has."""
     each = zip(*prepared, strict=True)
     return [torch.cat([x.expand(n, -1, -1, -1) for x, n in zip(maps, frames, strict=True)]) for maps in each]
-
-
-def _full_precision(like: Tensor) -> torch.autocast:
-    """Where places are computed, whatever the networks run in: half precision is too coarse for them."""
-    return torch.autocast(like.device.type, enabled=False)
 
 
 def _put(edits: Tensor, edit: Edit, patch: Patch) -> None:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from floatcli.config import ANCHORS, POSE, POSE_SHIFT, POSE_ZOOM, TURN_DEGREES, AnchoredSize
-from floatcli.models.patches import heatmaps, pixel_grid
+from floatcli.models.patches import full_precision, heatmaps, pixel_grid
 from floatcli.models.unet import EditDecoder, SourceEncoder
 
 INVERSIONS = 4  # steps in which the head's displacement is inverted
@@ -115,7 +115,8 @@ class HeadWarp(nn.Module):
         grid = pixel_grid(self.input_size, picture).expand(len(picture), -1, -1, -1).permute(0, 3, 1, 2)
         maps = self.encoder(torch.cat([small, heatmaps(anchors, self.input_size), grid], 1))
         out = self.decoder(self.decoder.prepare(maps), self.embed(pose)).float()
-        guess = guess_head(grid, anchors, pose * self.scales)
+        with full_precision(grid):
+            guess = guess_head(grid, anchors, pose * self.scales)
         share = (out[:, 3:4] + guess.share).sigmoid()
         pivot = guess.pivot[..., None, None].expand(-1, -1, *share.shape[2:])
         maps = share * torch.cat([out[:, :3] + guess.place, torch.ones_like(share), pivot], 1)
@@ -123,7 +124,11 @@ class HeadWarp(nn.Module):
 
     def displacement(self, maps: Tensor, source: Tensor, target: Tensor) -> Tensor:
         """Where the source's pixels go, D (N, 2, S, S) in grid coordinates; arguments as for ``forward``."""
-        source, target = source * self.scales, target * self.scales
+        with full_precision(maps):
+            return self._displacement(maps, source * self.scales, target * self.scales)
+
+    def _displacement(self, maps: Tensor, source: Tensor, target: Tensor) -> Tensor:
+        """As ``displacement``, between poses in parameters."""
         zoom, zoomed = 1 + POSE_ZOOM * source[:, 5:, None], 1 + POSE_ZOOM * target[:, 5:, None]
         turn = zoomed / zoom * head_rotation(target) @ head_rotation(source).mT - torch.eye(3, device=zoom.device)
         shift = 2 * POSE_SHIFT * (target - source)[:, 3:5, None]

@@ -42,17 +42,24 @@ def eye_frames(anchors: Tensor) -> tuple[Tensor, Tensor]:
     return _frame(left, along, EYE_HALF, EYE_DOWN), _frame(right, along, EYE_HALF, EYE_DOWN, mirrored=True)
 
 
+def full_precision(like: Tensor) -> torch.autocast:
+    """Where places are computed, whatever the networks run in: half precision is too coarse for them."""
+    return torch.autocast(like.device.type, enabled=False)
+
+
 def to_picture(frame: Tensor, points: Tensor) -> Tensor:
     """Patch coordinates (B, ..., 2) -> picture coordinates, by frames (B, 2, 3)."""
     flat = points.flatten(1, -2)
-    return (flat @ frame[:, :, :2].mT + frame[:, None, :, 2]).view_as(points)
+    with full_precision(points):
+        return (flat @ frame[:, :, :2].mT + frame[:, None, :, 2]).view_as(points)
 
 
 def to_patch(frame: Tensor, points: Tensor) -> Tensor:
     """Picture coordinates (B, ..., 2) -> patch coordinates, by frames (B, 2, 3)."""
     flat = points.flatten(1, -2)
     inverse = torch.linalg.inv(frame[:, :, :2])
-    return ((flat - frame[:, None, :, 2]) @ inverse.mT).view_as(points)
+    with full_precision(points):
+        return ((flat - frame[:, None, :, 2]) @ inverse.mT).view_as(points)
 
 
 def pixel_grid(size: int, like: Tensor) -> Tensor:

@@ -231,6 +231,19 @@ def test_patch_frames_invert_and_turn_with_the_eyes():
     )
 
 
+def test_places_are_computed_in_full_where_networks_are_in_halves(warp):
+    source, target, points = torch.zeros(1, 6), torch.full((1, 6), 0.9), torch.rand(1, 50, 2)
+    maps = torch.randn(1, 6, 8, 8)
+
+    def places():
+        frame = mouth_frame(FACE)
+        return to_picture(frame, points), to_patch(frame, points), warp.displacement(maps, source, target)
+
+    with torch.autocast("cpu", torch.bfloat16):
+        halved = places()
+    assert all(torch.equal(a, b) for a, b in zip(halved, places(), strict=True))
+
+
 def test_right_eye_is_a_mirror_of_the_left():
     left, right = eye_frames(FACE)
     points = torch.rand(1, 5, 2) * 2 - 1
