@@ -12,7 +12,7 @@ import ffmpeg
 
 from floatcli.checkpoint.store import file_digest
 from floatcli.config import VideoConfig
-from floatcli.errors import InputError, UsageError
+from floatcli.errors import UsageError
 from floatcli.files import Draft, check_place, writing
 from floatcli.media.encoder import Encoder
 from floatcli.media.ffmpeg import MediaInfo, ffmpeg_executable, file_argument, file_input, media_info
