@@ -8,11 +8,13 @@ import os
 import platform
 import secrets
 import shutil
+import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import IO
 
 from safetensors import SafetensorError
 
@@ -33,6 +35,15 @@ def writing(path: Path) -> Iterator[None]:
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
         raise OutputError(f"{path} can't be written: {reason}", "make room or choose another place") from error
+
+
+def nameless() -> IO[bytes]:
+    """A file of the temporary folder that is gone once it is closed, whatever happens. Raises OutputError."""
+    try:
+        return tempfile.TemporaryFile()
+    except OSError as error:
+        said = f"no temporary file can be made: {error.strerror}"
+        raise OutputError(said, "make room, or name another folder in TMPDIR") from error
 
 
 def make_folder(path: Path, hint: str) -> None:

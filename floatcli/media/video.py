@@ -129,6 +129,9 @@ class VideoWriter(Encoder):
         speech: File with the sound; None for a silent video.
         frames: How many there will be, where that is known: the sound then ends with them exactly, and else about.
 
+    Attributes:
+        digest: SHA-256 of the file, once it is complete.
+
     Raises:
         UsageError: as ``check_output``.
         InputError: as there, or the place proves full or closed while frames are written or at the end.
@@ -166,6 +169,8 @@ class VideoWriter(Encoder):
 
     def _finish(self) -> None:
         super()._finish()
+        if not self._draft.file.exists():
+            raise self._failure()
         with writing(self.path):
             self.digest = file_digest(self._draft.file)
             self._draft.place(self._config.overwrite)
@@ -200,6 +205,8 @@ class VideoStream(Encoder):
         InputError: the pipe is a file, and its disk is full.
         FfmpegError: ffmpeg is missing, or fails while frames are written or at the end.
     """
+
+    waits = None  # whoever reads may pause
 
     def __init__(
         self,

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.conftest import write_wav
-from tests.faults.running import SECONDS, Place, survived
+pytest.register_assert_rewrite("tests.faults.running")
+
+from tests.conftest import write_wav  # noqa: E402
+from tests.faults.running import SECONDS, Place, survived  # noqa: E402
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # commands as small as these are no faster with more
 

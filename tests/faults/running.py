@@ -6,9 +6,11 @@ and go from there through ``main`` as the console script does.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +19,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 from floatcli.checkpoint.store import file_digest
 from floatcli.media.ffmpeg import ffmpeg_executable
@@ -26,6 +30,9 @@ from floatcli.motion import Motion, motion_beside
 BOUND = 120.0  # seconds that no command here may take, however busy the machine
 FRAMES = 30
 SECONDS = FRAMES / 25
+QUICK = ("--crop", "none", "--nfe", "1")
+MOTION = ".motion.safetensors"
+PAIR = {"o.mp4", f"o{MOTION}"}
 
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(["tests.faults.warm"])
@@ -42,6 +49,7 @@ class Order:
         words: Its arguments.
         place: The folder that holds its working and its temporary folder.
         stdout: Where its results go, a file or a named pipe.
+        stderr: A pipe, which takes what is said on a full disk, too.
         environment: Variables that differ.
         room: Bytes beyond which no file of it may grow.
         world: Called in the process before the command begins.
@@ -50,6 +58,7 @@ class Order:
     words: Sequence[str]
     place: Path
     stdout: Path
+    stderr: Connection
     environment: dict[str, str] = field(default_factory=dict)
     room: int | None = None
     world: Callable[[], None] | None = None
@@ -63,8 +72,9 @@ def _become(order: Order) -> None:
     os.chdir(order.place / "work")
     os.environ.update({"TMPDIR": str(order.place / "tmp"), "FLOATCLI_OFFLINE": "1"} | order.environment)
     tempfile.tempdir = None
-    for path, number in ((order.stdout, 1), (order.place / "stderr", 2)):
-        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+    os.dup2(os.open(order.stdout, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)
+    os.dup2(order.stderr.fileno(), 2)
+    order.stderr.close()
     if order.room is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (order.room, resource.RLIM_INFINITY))
     if order.world is not None:
@@ -76,10 +86,13 @@ def _become(order: Order) -> None:
 class Run:
     """A command at work."""
 
-    def __init__(self, order: Order):
-        self.order = order
+    def __init__(self, words: Sequence[str], place: Path, stdout: Path, **wrong: Any):
+        self._stderr, stderr = _forks.Pipe(duplex=False)
+        self._said = b""
+        self.order = order = Order(words, place, stdout, stderr, **wrong)
         self._process = _forks.Process(target=_become, args=(order,))
         self._process.start()
+        stderr.close()
         self._began = time.monotonic()
         self.seconds = 0.0  # that it took, once it has ended
 
@@ -108,17 +121,19 @@ class Run:
         """Kill it outright, with or without what it has begun; its exit code."""
         others = processes(self.order.place) if tree else []
         for pid in [self._process.pid, *others]:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
         self._process.join()
         return self._process.exitcode
 
     @property
     def said(self) -> str:
-        path = self.order.place / "stderr"
-        return path.read_text(errors="replace") if path.exists() else ""
+        """What it has written to stderr so far."""
+        os.set_blocking(self._stderr.fileno(), False)
+        with contextlib.suppress(BlockingIOError):
+            while more := os.read(self._stderr.fileno(), 1 << 16):
+                self._said += more
+        return self._said.decode(errors="replace")
 
 
 def processes(place: Path) -> list[int]:
@@ -149,14 +164,13 @@ class Place:
         self.work.mkdir()
         self.tmp.mkdir()
         self._options = list(options)
-        self.runs = 0
 
-    def start(self, *words: object, stdout: Path | None = None, **wrong: object) -> Run:
-        """Begin a command, with the options that all have in common."""
+    def start(self, *words: object, stdout: Path | None = None, **wrong: Any) -> Run:
+        """Begin a command, with the options that all have in common; ``wrong`` as of an ``Order``."""
         out = self.folder / "stdout" if stdout is None else stdout
-        return Run(Order([*map(str, words), *self._options], self.folder, out, **wrong))
+        return Run([*map(str, words), *self._options], self.folder, out, **wrong)
 
-    def run(self, *words: object, **wrong: object) -> Run:
+    def run(self, *words: object, **wrong: Any) -> Run:
         """A command that has ended."""
         run = self.start(*words, **wrong)
         run.wait()
@@ -166,6 +180,11 @@ class Place:
         """All that is in the working folder, by its path, and in the temporary one."""
         work = {str(path.relative_to(self.work)) for path in self.work.rglob("*")}
         return work | {f"tmp/{path.relative_to(self.tmp)}" for path in self.tmp.rglob("*")}
+
+    def empty(self) -> None:
+        """Remove all that is in the working folder."""
+        for path in self.work.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def quiet(self) -> None:
         """Wait until nothing that a command began is alive."""
@@ -181,23 +200,27 @@ class Place:
         for text in says:
             assert text in run.said
 
+    def check_recovery(self, *command: object, made: set[str] = PAIR, fault: str) -> None:
+        """Nothing is left, and without the fault the same command makes all that it should: one more is survived."""
+        self.quiet()
+        assert self.there() == set()
+        assert self.run(*command).wait() == 0
+        assert self.there() == made
+        whole_pair(self.work / "o.mp4")
+        survived[fault] += 1
+
+
+def animate(face: Path, speech: Path, output: object = "o.mp4") -> tuple[object, ...]:
+    """The command that makes ``PAIR``."""
+    return "animate", face, speech, "-o", output, *QUICK
+
 
 def whole(video: Path, frames: int = FRAMES) -> None:
     """Check that a video can be decoded to its last frame, and that there are as many as there should be."""
     sound = [] if video.suffix == ".gif" else ["-map", "0:a:0", "-f", "null", "-"]
     small = ["-map", "0:v:0", "-vf", "scale=2:2", "-pix_fmt", "gray", "-f", "rawvideo", "pipe:1"]
-    command = [
-        ffmpeg_executable(),
-        "-v",
-        "error",
-        "-xerror",
-        "-err_detect",
-        "explode",
-        "-i",
-        str(video),
-        *small,
-        *sound,
-    ]
+    strict = ["-v", "error", "-xerror", "-err_detect", "explode"]
+    command = [ffmpeg_executable(), *strict, "-i", str(video), *small, *sound]
     done = subprocess.run(command, capture_output=True, timeout=BOUND, check=False)
     assert (done.returncode, done.stderr, len(done.stdout) // 4) == (0, b"", frames), video
 

@@ -14,9 +14,7 @@ import pytest
 
 from floatcli.checkpoint.store import file_digest
 from tests.conftest import write_wav
-from tests.faults.running import Place, Run, survived, whole, whole_pair
-
-QUICK = ("--crop", "none", "--nfe", "1")
+from tests.faults.running import MOTION, QUICK, Place, Run, animate, survived, whole, whole_pair
 
 
 def killed(start: Callable[[], Run], times: int, seed: int) -> Iterator[random.Random]:
@@ -50,7 +48,7 @@ def check_left(place: Place, made: set[str]) -> None:
 @pytest.mark.parametrize(("suffix", "times"), [("mp4", 8), ("mov", 3), ("mkv", 3), ("webm", 3), ("gif", 3)])
 def test_animate(place, face, speech, seed, suffix, times):
     video, made = place.work / f"o.{suffix}", {f"o.{suffix}", "o.motion.safetensors"}
-    command = ("animate", face, speech, "-o", video.name, *QUICK)
+    command = animate(face, speech, video.name)
     for draws in killed(lambda: place.start(*command), times, seed):
         check_left(place, made)
         if video.exists():
@@ -132,9 +130,6 @@ def test_batch(place, face, speech, tmp_path, seed, together, times):
         rows = done_clips(out)
         assert rows[: len(done)] == done  # nothing that was done is made again
         assert sorted(rows) == [(video.name, file_digest(video)) for video in videos]
-
-
-MOTION = ".motion.safetensors"
 
 
 def done_clips(out: Path) -> list[tuple[str, str]]:
