@@ -163,12 +163,12 @@ class Place:
         self.work, self.tmp = folder / "work", folder / "tmp"
         self.work.mkdir()
         self.tmp.mkdir()
-        self._options = list(options)
+        self.options = list(options)
 
     def start(self, *words: object, stdout: Path | None = None, **wrong: Any) -> Run:
         """Begin a command, with the options that all have in common; ``wrong`` as of an ``Order``."""
         out = self.folder / "stdout" if stdout is None else stdout
-        return Run([*map(str, words), *self._options], self.folder, out, **wrong)
+        return Run([*map(str, words), *self.options], self.folder, out, **wrong)
 
     def run(self, *words: object, **wrong: Any) -> Run:
         """A command that has ended."""
@@ -192,8 +192,9 @@ class Place:
 
     def told(self, run: Run, code: int, *says: str) -> None:
         """Check that a command ended as it should: by its code, an error and a hint, and no traceback."""
+        ended = run.wait()
         lines = run.said.splitlines()
-        assert run.wait() == code, lines
+        assert ended == code, lines
         assert [line[:17] for line in lines if "error" in line] == ["floatcli: error: "], lines
         assert "Traceback" not in run.said
         assert "bug in floatcli" not in run.said
