@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 
 from floatcli.cli.signals import Interrupted, catch_signals
@@ -13,7 +14,8 @@ def main() -> None:
     try:
         from floatcli.cli.app import run
     except Interrupted as stop:
-        print("floatcli: interrupted", file=sys.stderr)
+        with contextlib.suppress(OSError):  # where nobody reads it
+            print("floatcli: interrupted", file=sys.stderr)
         sys.exit(stop.code)
     sys.exit(run(sys.argv[1:]))
 

@@ -67,11 +67,11 @@ def speech_blocks(
     broken = recording.broken
     if not broken and told is not None and info.start + seconds < 0.99 * told - 0.1:
         broken = f"its header tells of {told:.1f} s"
-    if broken:
-        notice(f"{path} breaks off after {seconds:.1f} s: {broken}")
     if not recording.samples:
         reason = recording.broken or "no samples in it"
         raise InputError(f"the sound of {path} can't be decoded: {reason}", "convert it to WAV, or record it again")
+    if broken:
+        notice(f"{path} breaks off after {seconds:.1f} s: {broken}")
     if recording.samples < SHORTEST * recording.rate:
         length = math.floor(10_000 * seconds) / 10  # rounded up, it might seem long enough
         raise InputError(f"{path} is too short ({length:g} ms)", f"it takes at least {1000 * SHORTEST:.0f} ms")

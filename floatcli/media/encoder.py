@@ -34,6 +34,7 @@ _FULL = {
 _CLOSED = {
     "Permission denied": f"{_ELSEWHERE}, or change its folder's permissions",
     "No such file or directory": _ELSEWHERE,
+    "Not a directory": _ELSEWHERE,
 }
 
 

@@ -267,6 +267,7 @@ def fail_saying(writer: VideoWriter, said: str, reason: str) -> None:
 
 
 @pytest.mark.parametrize(("reason", "hint"), [("No such file or directory", "name another output"),
+                                              ("Not a directory", "name another output"),
                                               ("Permission denied", "change its folder's permissions"),
                                               ("Read-only file system", "name another output"),
                                               ("File too large", "on a disk that takes larger files"),
