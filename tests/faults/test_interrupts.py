@@ -97,6 +97,45 @@ def test_at_an_import(tmp_path, face, speech, tiny_weights, name):
     survived["interrupts"] += 1
 
 
+def test_while_an_object_is_removed():
+    """Python drops what is raised there: the signal comes again."""
+    stop = (
+        "import os, signal, time\n"
+        "from floatcli.cli.signals import catch_signals\n"
+        "class Removed:\n"
+        "    def __del__(self):\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "        time.sleep(1)\n"
+        "catch_signals()\n"
+        "Removed()\n"
+        "time.sleep(60)\n"
+    )
+    command = [sys.executable, "-c", stop]
+    done = subprocess.run(command, env=imported_from_here(), capture_output=True, timeout=SOON, check=False)
+    assert (done.returncode, done.stderr) == (143, b"")
+    survived["interrupts"] += 1
+
+
+def test_the_end_does_not_take_long(place, face, speech, tiny_weights):
+    """Once all is said: Python itself would go through every object of every library."""
+    words = [*map(str, animate(face, speech)), "--weights", str(tiny_weights), "--device", "cpu"]
+    ended = (
+        "import gc, sys\n"
+        "from floatcli.__main__ import main\n"
+        f"sys.argv = ['floatcli', *{words!r}]\n"
+        "try:\n"
+        "    main()\n"
+        "finally:\n"
+        "    print(gc.get_freeze_count(), sum(gc.get_count()))\n"
+    )
+    command = [sys.executable, "-c", ended]
+    done = subprocess.run(command, cwd=place.work, env=imported_from_here(), capture_output=True, check=False)
+    frozen, others = map(int, done.stdout.split())
+    assert frozen > 100_000
+    assert others < frozen / 10
+    assert place.there() == PAIR
+
+
 def imported_from_here() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
