@@ -26,7 +26,7 @@ def ended(place: Place, *runs) -> list[int]:
 def test_animate_twice(place, face, speech, seed):
     """With seeds of their own, so that one's motion is not the other's."""
     draws = random.Random(seed)
-    for _ in range(6):
+    for _ in range(4):
         first = place.start(*animate(face, speech), "--seed", 1)
         first.sleep(draws.random() * 0.2)
         second = place.start(*animate(face, speech), "--seed", 2)
