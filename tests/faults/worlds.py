@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 import time
+from pathlib import Path
+from typing import Any
 
 _VERSION_3, _OVERRIDE, _READ_SEARCH = 0x20080522, 1 << 1, 1 << 2  # of Linux's capabilities
 
@@ -26,6 +28,21 @@ def bound_by_permissions() -> None:
     for which in (0, 1):  # effective, permitted
         sets[which] &= ~(_OVERRIDE | _READ_SEARCH)
     assert libc.capset(header, sets) == 0
+
+
+def waits_after_its_video(go: Path) -> None:
+    """Between its video and its motion, a command waits for a file to appear."""
+    from floatcli.clip import Clip
+
+    save = Clip.save
+
+    def waiting(*arguments: Any, **options: Any) -> Path:
+        saved = save(*arguments, **options)
+        while not go.exists():
+            time.sleep(0.01)
+        return saved
+
+    Clip.save = waiting
 
 
 def clock_jumps(seconds: float, every: int) -> None:
