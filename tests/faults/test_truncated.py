@@ -16,7 +16,7 @@ from floatcli.motion import Motion, motion_beside
 from tests.faults.running import FRAMES, MOTION, PAIR, Place, animate, survived, whole_pair
 
 INPUT, WEIGHTS = 3, 4
-POINTS = 7
+POINTS = 5
 
 
 def lengths(path: Path, seed: int) -> list[int]:
