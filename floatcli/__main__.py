@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import sys
 
 from floatcli.cli.signals import Interrupted, catch_signals
@@ -13,9 +15,12 @@ def main() -> None:
     try:
         from floatcli.cli.app import run
     except Interrupted as stop:
-        print("floatcli: interrupted", file=sys.stderr)
+        with contextlib.suppress(OSError):  # where nobody reads it
+            print("floatcli: interrupted", file=sys.stderr)
         sys.exit(stop.code)
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    gc.freeze()  # Python would look through all that libraries have made: a second, and many on a busy machine
+    sys.exit(code)
 
 
 if __name__ == "__main__":

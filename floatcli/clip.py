@@ -11,18 +11,19 @@ from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
-from typing import IO
+from typing import IO, TypeVar
 
 import numpy as np
 from torch import Tensor
 
-from floatcli.checkpoint.store import file_digest
 from floatcli.checks import check_video
 from floatcli.config import DEFAULT_FORMAT, VideoConfig
 from floatcli.media.encoder import Encoder
 from floatcli.media.video import VideoStream, VideoWriter
 from floatcli.motion import Making, Motion
 from floatcli.spool import Spool
+
+_Encoder = TypeVar("_Encoder", bound=Encoder)
 
 
 def ignore(*_: object) -> None:
@@ -154,8 +155,8 @@ class Clip:
         """
         check_video(video)
         path = Path(path)
-        self._write(lambda *about: VideoWriter(path, *about), video, progress)
-        self.digests["output"] = file_digest(path)
+        writer = self._write(lambda *about: VideoWriter(path, *about), video, progress)
+        self.digests["output"] = writer.digest
         return path
 
     def stream(
@@ -182,12 +183,15 @@ class Clip:
         check_video(video)
         self._write(lambda *about: VideoStream(pipe, format, *about), video, progress)
 
-    def _write(self, encoder: Callable[..., Encoder], video: VideoConfig, progress: Callable[[int, int], None]) -> None:
+    def _write(
+        self, encoder: Callable[..., _Encoder], video: VideoConfig, progress: Callable[[int, int], None]
+    ) -> _Encoder:
         """Hand all frames to an encoder that is told what they are, and what to make of them."""
         done = 0
         with ExitStack() as closing:
             speech = closing.enter_context(self.speech_file())
-            writer = closing.enter_context(encoder(*self.size, self.fps, video, speech, self.frames))
+            writer = encoder(*self.size, self.fps, video, speech, self.frames)
+            closing.enter_context(writer)
             for batch in self.batches():
                 with self.stages("write"):
                     writer.write(batch)
@@ -195,6 +199,7 @@ class Clip:
                 progress(done, self.frames)
             with self.stages("write"):  # ffmpeg still has frames in hand
                 closing.close()
+        return writer
 
     @contextmanager
     def speech_file(self) -> Iterator[Path]:

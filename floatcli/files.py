@@ -6,19 +6,25 @@ import contextlib
 import hashlib
 import os
 import platform
-import re
 import secrets
+import shutil
+import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import IO
 
 from safetensors import SafetensorError
 
 from floatcli.checks import is_there
 from floatcli.errors import InputError, OutputError, UsageError
+from floatcli.locks import FolderLock, alone_in
 
-_TEMPORARY = re.compile(r"\.floatcli-[0-9a-f]{8}-(?P<process>[0-9]+)-[0-9a-f]{12}(\..+)?")
+_HIDDEN = ".floatcli-"
+_PATIENCE = 5.0  # seconds that others get to see that a draft is alive
+_OLD = 24 * 3600.0  # seconds after which nobody writes any more, on whatever machine
 
 
 @contextmanager
@@ -31,6 +37,15 @@ def writing(path: Path) -> Iterator[None]:
         raise OutputError(f"{path} can't be written: {reason}", "make room or choose another place") from error
 
 
+def nameless() -> IO[bytes]:
+    """A file of the temporary folder that is gone once it is closed, whatever happens. Raises OutputError."""
+    try:
+        return tempfile.TemporaryFile()
+    except OSError as error:
+        said = f"no temporary file can be made: {error.strerror}"
+        raise OutputError(said, "make room, or name another folder in TMPDIR") from error
+
+
 def make_folder(path: Path, hint: str) -> None:
     """Make a folder, and those that it is in, unless it is there. Raises OutputError, with the hint."""
     try:
@@ -41,55 +56,95 @@ def make_folder(path: Path, hint: str) -> None:
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """A temporary sibling to write, which takes the place of ``path`` in the end, with the usual permissions.
+    """A draft to write, which takes the place of ``path`` in the end, with the usual permissions.
 
     Raises:
         OutputError: the place can't be written to.
     """
     path = Path(path)
-    temporary = temporary_beside(path)
-    try:
-        with writing(path):
-            temporary.touch()
-            mode = temporary.stat().st_mode
-            yield temporary
-            temporary.chmod(mode)  # some writers leave a file to its owner alone
-            os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with writing(path), Draft(path) as draft:
+        draft.file.touch()
+        mode = draft.file.stat().st_mode
+        yield draft.file
+        draft.file.chmod(mode)  # some writers leave a file to its owner alone
+        draft.place()
 
 
-def temporary_beside(path: Path, suffix: str | None = None) -> Path:
-    """A hidden name beside ``path`` for what is to become it, for this process alone.
+class Draft:
+    """What is to become a file, in a hidden folder beside it that is gone in the end. Used as a context manager.
 
-    Whatever processes that have gone left there under such names, as those do that are killed outright, is removed.
+    The folder is locked as long as its process lives. What killed processes left is known by that, and the next draft
+    beside it removes it; a program that still writes there then writes to a file without a name.
+
+    Args:
+        path: The file to be.
+        suffix: How the name of what is written ends; None is as that of ``path``.
+
+    Attributes:
+        file: What to write.
     """
-    for left in path.parent.glob(f".floatcli-{_here()}-*"):
-        if (named := _TEMPORARY.fullmatch(left.name)) and not _lives(int(named["process"])):
-            with contextlib.suppress(OSError):
-                left.unlink()
-    suffix = path.suffix if suffix is None else suffix
-    return path.with_name(f".floatcli-{_here()}-{os.getpid()}-{secrets.token_hex(6)}{suffix}")
+
+    def __init__(self, path: Path, suffix: str | None = None):
+        self._path = path
+        self._folder = path.with_name(f"{_HIDDEN}{_here()}-{secrets.token_hex(6)}")
+        self._lock = FolderLock(self._folder)
+        self.file = self._folder / f"draft{path.suffix if suffix is None else suffix}"
+
+    def __enter__(self) -> Draft:
+        """Make its folder. Raises OSError."""
+        _clear(self._path.parent)
+        try:
+            while not self._folder.is_dir():  # until it is locked, others take it for left behind
+                self._folder.mkdir(mode=0o700)
+                with contextlib.suppress(FileNotFoundError):
+                    self._lock.take(_PATIENCE)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def place(self, overwrite: bool = True) -> None:
+        """Have the file take its place. Raises OSError, and InputError for what is there and must not be replaced."""
+        with contextlib.nullcontext() if overwrite else alone_in(self._path.parent):
+            if not overwrite and self._path.exists():  # appeared meanwhile
+                raise InputError(f"{self._path} is there already", "name another output")
+            os.replace(self.file, self._path)
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self._remove()
+        finally:  # again, where a signal cut it short
+            self._remove()
+
+    def _remove(self) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._lock.release()
+
+
+def _clear(folder: Path) -> None:
+    """Remove drafts that nobody writes any more."""
+    for left in folder.glob(f"{_HIDDEN}*"):
+        lock = FolderLock(left)
+        with contextlib.suppress(OSError):
+            ours = left.name.startswith(f"{_HIDDEN}{_here()}-")
+            if lock.take() and (ours or _age(left) > _OLD):
+                shutil.rmtree(left)
+        lock.release()
+
+
+def _age(folder: Path) -> float:
+    """Seconds since a draft was last written to."""
+    return time.time() - max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
 
 
 @cache
 def _here() -> str:
-    """A mark of where processes have the numbers that they have here: not of other machines that share a folder."""
+    """A mark of this machine as long as it is up. Of others that share a folder, locks may not be seen here."""
     try:
-        mark = Path("/proc/sys/kernel/random/boot_id").read_text() + os.readlink("/proc/self/ns/pid")
+        mark = Path("/proc/sys/kernel/random/boot_id").read_text()
     except OSError:  # no Linux
         mark = platform.node()
     return hashlib.sha256(mark.encode()).hexdigest()[:8]
-
-
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:  # somebody else's
-        return True
-    return True
 
 
 def check_apart(written: Iterable[Path | None], read: Iterable[str | Path | None]) -> None:

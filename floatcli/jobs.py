@@ -8,11 +8,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from floatcli.checkpoint.store import find_weights, stated_config
-from floatcli.checks import AUTO, check_crop, check_sample, check_source, check_video, is_track, match_emotion
+from floatcli.checkpoint.store import file_digest, find_weights, stated_config
+from floatcli.checks import (
+    AUTO,
+    check_crop,
+    check_sample,
+    check_source,
+    check_video,
+    is_there,
+    is_track,
+    match_emotion,
+)
 from floatcli.config import DEFAULT_FORMAT, CropConfig, SampleConfig, VideoConfig
-from floatcli.errors import FloatCliError
+from floatcli.errors import FloatCliError, OutputError
 from floatcli.files import check_apart, check_place
+from floatcli.locks import alone_in
 from floatcli.media.video import check_format, check_output
 from floatcli.motion import motion_beside, read_making
 from floatcli.poses import check_follows, is_table, read_pose
@@ -126,7 +136,12 @@ def save_clip(
 ) -> dict[str, Any]:
     """Write a clip and, if wanted, its motion beside it; what ``--json`` prints of it."""
     clip.save(output, video, progress)
-    motion = clip.motion.save(motion_beside(output)) if save_motion else None
+    motion = None
+    if save_motion:
+        with alone_in(output.parent):  # of several processes that write this output, one has both files in the end
+            if not is_there(output) or file_digest(output) != clip.digests["output"]:
+                raise OutputError(f"{output} was replaced or removed meanwhile", "have nobody else write there")
+            motion = clip.motion.save(motion_beside(output))
     return _told(clip, output, motion, pipeline)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from floatcli.errors import InputError
+from floatcli.files import nameless
 
 _AT_ONCE = 1 << 20  # bytes
 
@@ -17,7 +18,7 @@ class Spool:
     """Rows (n, D) float32 in the order they come, in a file without a name that is gone once nobody reads it."""
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it is there as long as this
+        self._file = nameless()  # it is there as long as this
         self._shape = (0, 0)
 
     def append(self, rows: np.ndarray) -> None:

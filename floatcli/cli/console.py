@@ -17,8 +17,13 @@ from floatcli.errors import InputError
 
 
 def say(line: str) -> None:
-    """One line to people, on stderr; line ends within it, as file names may have, are shown as such."""
-    print(f"floatcli: {line}".replace("\n", "\\n"), file=sys.stderr, flush=True)
+    """One line to people, on stderr, if anybody reads it; line ends within it, as of file names, are shown as such."""
+    if sys.stderr is None:  # closed
+        return
+    try:
+        print(f"floatcli: {line}".replace("\n", "\\n"), file=sys.stderr, flush=True)
+    except OSError:  # nobody reads it any more, or its disk is full: the work goes on
+        discard(sys.stderr)
 
 
 def complain(message: str, hint: str = "") -> None:

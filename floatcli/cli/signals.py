@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import sys
+import threading
 from types import FrameType
 from typing import NoReturn
 
@@ -13,16 +15,31 @@ _ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if 
 class Interrupted(SystemExit):
     """A signal that ends the process. No Exception, so that nothing but cleaning up happens on its way out."""
 
+    def __init__(self, number: int):
+        super().__init__(128 + number)
+        self.number = number
+
 
 def catch_signals() -> None:
     """Raise ``Interrupted`` where a signal would end the process."""
     for number in _ENDING:
         if number != getattr(signal, "SIGHUP", None) or signal.getsignal(number) is not signal.SIG_IGN:  # nohup's
             signal.signal(number, _interrupt)
+    if hasattr(signal, "pthread_kill"):
+        sys.unraisablehook = _come_again
+
+
+def _come_again(lost: sys.UnraisableHookArgs) -> None:
+    """Have a signal come again that came where Python drops exceptions, as while it removes an object."""
+    if not isinstance(lost.exc_value, Interrupted):
+        sys.__unraisablehook__(lost)
+        return
+    catch_signals()
+    threading.Timer(0.01, signal.pthread_kill, [threading.main_thread().ident, lost.exc_value.number]).start()
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
     # From here on only cleaning up happens, and a second, impatient signal must not cut that short.
     for other in _ENDING:
         signal.signal(other, signal.SIG_IGN)
-    raise Interrupted(128 + number)
+    raise Interrupted(number)

@@ -6,7 +6,6 @@ import math
 import os
 import struct
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -16,8 +15,9 @@ import torch
 import torchaudio
 from torch import Tensor
 
-from floatcli.errors import InputError
-from floatcli.media.ffmpeg import MediaInfo, ffmpeg_executable, file_input, last_word, media_info
+from floatcli.errors import FfmpegError, InputError
+from floatcli.files import nameless
+from floatcli.media.ffmpeg import MediaInfo, begun, ffmpeg_executable, file_input, killed, last_word, media_info
 
 #: Speech shorter than one frame of video says nothing, seconds.
 SHORTEST = 0.04
@@ -57,7 +57,7 @@ def speech_blocks(
 
     Raises:
         InputError: there is no usable sound.
-        FfmpegError: ffmpeg is missing.
+        FfmpegError: ffmpeg is missing, or was ended by others.
     """
     path = Path(path)
     info = inspect_recording(path)
@@ -67,11 +67,11 @@ def speech_blocks(
     broken = recording.broken
     if not broken and told is not None and info.start + seconds < 0.99 * told - 0.1:
         broken = f"its header tells of {told:.1f} s"
-    if broken:
-        notice(f"{path} breaks off after {seconds:.1f} s: {broken}")
     if not recording.samples:
         reason = recording.broken or "no samples in it"
         raise InputError(f"the sound of {path} can't be decoded: {reason}", "convert it to WAV, or record it again")
+    if broken:
+        notice(f"{path} breaks off after {seconds:.1f} s: {broken}")
     if recording.samples < SHORTEST * recording.rate:
         length = math.floor(10_000 * seconds) / 10  # rounded up, it might seem long enough
         raise InputError(f"{path} is too short ({length:g} ms)", f"it takes at least {1000 * SHORTEST:.0f} ms")
@@ -178,8 +178,8 @@ class _Recording:
         )
 
     def __enter__(self) -> _Recording:
-        self._said = tempfile.TemporaryFile()
-        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=self._said)
+        self._said = nameless()
+        self._process = begun(self._command, stdout=subprocess.PIPE, stderr=self._said)
         assert self._process.stdout is not None
         self._stream = self._process.stdout
         header = self._stream.read(24)
@@ -215,3 +215,5 @@ class _Recording:
             self._said.seek(0)
             self.broken = last_word(self._said.read())
         self._said.close()
+        if kind is None and (reason := killed(self._process.returncode)):  # the recording has no part in that
+            raise FfmpegError(f"ffmpeg failed to read {self.path}: {reason}", "mend that, and retry")

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import subprocess
-import tempfile
 import threading
-from queue import SimpleQueue
+from itertools import count
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import IO, TypeVar
 
 import numpy as np
 
 from floatcli.errors import FfmpegError, InputError
-from floatcli.media.ffmpeg import last_word
+from floatcli.files import nameless
+from floatcli.media.ffmpeg import begun, killed, last_word
 
 _WAITING = 2  # batches of frames that may wait for ffmpeg
+_WAIT, _GRACE = 10.0, 5.0  # seconds that are waited at a time, and that ffmpeg gets to end where it reads no more
 _Self = TypeVar("_Self", bound="Encoder")
 
 _ELSEWHERE = "name another output"
@@ -30,7 +34,15 @@ _FULL = {
 _CLOSED = {
     "Permission denied": f"{_ELSEWHERE}, or change its folder's permissions",
     "No such file or directory": _ELSEWHERE,
+    "Not a directory": _ELSEWHERE,
 }
+
+
+def _silent(code: int) -> str:
+    """Why ffmpeg ended without a word."""
+    if code == -getattr(signal, "SIGXFSZ", 0):
+        return "File too large"
+    return killed(code) or last_word(b"")
 
 
 class Encoder:
@@ -45,10 +57,15 @@ class Encoder:
         target: What it writes to, in words.
         stdout: Where its stdout goes, a file with a descriptor; None for nowhere.
 
+    Attributes:
+        waits: How often it is waited for where it takes no frames; None for ever.
+
     Raises:
         InputError: the target is full or closed.
         FfmpegError: ffmpeg fails otherwise while frames are written or at the end.
     """
+
+    waits: int | None = 60
 
     def __init__(self, command: list[str], width: int, height: int, target: str, stdout: IO[bytes] | None = None):
         self.size = (width, height)
@@ -63,8 +80,8 @@ class Encoder:
         self._broken = False
 
     def __enter__(self: _Self) -> _Self:
-        self._said = tempfile.TemporaryFile()
-        self._process = subprocess.Popen(
+        self._said = nameless()
+        self._process = begun(
             self._command, stdin=subprocess.PIPE, stdout=self._stdout or subprocess.DEVNULL, stderr=self._said,
             start_new_session=True,  # Ctrl-C is for us to handle: ffmpeg would complete the video
         )  # fmt: skip
@@ -85,8 +102,16 @@ class Encoder:
             raise self._failure()
         if width % 2 or height % 2:
             frames = np.pad(frames, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-        self._places.get()
+        self._take_place()
         self._frames.put(frames.tobytes())
+
+    def _take_place(self) -> None:
+        """Wait until ffmpeg has taken frames, ``waits`` times: a clock would go on while this process is stopped."""
+        for _ in count() if self.waits is None else range(self.waits):
+            with contextlib.suppress(Empty):
+                return self._places.get(timeout=_WAIT)
+        said = f"ffmpeg takes no frames of {self._target}"
+        raise FfmpegError(said, "see what holds up ffmpeg or that disk, and retry")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -111,6 +136,8 @@ class Encoder:
     def _finish(self) -> None:
         """Let ffmpeg encode what it still has in hand."""
         assert self._process.stdin is not None
+        for _ in range(_WAITING):
+            self._take_place()
         self._frames.put(None)
         self._feeder.join()
         with contextlib.suppress(BrokenPipeError):
@@ -120,7 +147,8 @@ class Encoder:
 
     def _failure(self) -> Exception:
         """Why ffmpeg ended, in its own words."""
-        reason = last_word(self._last_words())
+        words = self._last_words()
+        reason = last_word(words) if words.strip() else _silent(self._process.returncode)
         for said, hint in {**_FULL, **(_CLOSED if self._target in reason else {})}.items():
             if said in reason:
                 return InputError(f"failed to write {self._target}: {said}", hint)
@@ -130,15 +158,24 @@ class Encoder:
         return FfmpegError(f"ffmpeg failed to write {self._target}: {reason}", hint)
 
     def _last_words(self) -> bytes:
-        """All that ffmpeg said before it ended."""
-        self._process.wait()
+        """All that ffmpeg said before it ended, which it shall do now."""
+        try:
+            self._process.wait(_GRACE)
+        except subprocess.TimeoutExpired:
+            self._kill()
         self._said.seek(0)
         return self._said.read()
 
+    def _kill(self) -> None:
+        """End it outright, with all that it has begun: ffmpeg may be a script that calls another."""
+        if self._process.returncode is None:  # nobody else has its number yet
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # the latter on macOS, of what has ended
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
     def _remove(self) -> None:
         """End what still runs; after success nothing does."""
-        self._process.kill()
-        self._process.wait()
+        self._kill()
         if self._feeder.is_alive():
             self._frames.put(None)
             self._feeder.join()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import signal
 import subprocess
 from dataclasses import dataclass
 from functools import cache
@@ -54,6 +55,20 @@ _ALONE = {"protocol_whitelist": "file", "format_whitelist": ",".join(_FORMATS)}
 def file_input(path: Path) -> Any:
     """A file as ffmpeg-python's input, which reads it and nothing else."""
     return ffmpeg.input(file_argument(path), **_ALONE)
+
+
+def begun(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
+    """ffmpeg at work. Raises FfmpegError where it can't be run."""
+    try:
+        return subprocess.Popen(command, **options)
+    except OSError as error:
+        said = f"{command[0]} can't be run: {error.strerror}"
+        raise FfmpegError(said, "install ffmpeg, or: pip install imageio-ffmpeg") from error
+
+
+def killed(code: int) -> str:
+    """What ended a program that did not end by itself, by its return code; empty where it did."""
+    return f"it was ended by {signal.Signals(-code).name}" if code < 0 else ""
 
 
 def last_word(stderr: bytes) -> str:
@@ -111,11 +126,19 @@ class MediaInfo:
         return int(found[1]) if found else 0
 
 
+_NO_PROGRAM = (126, 127)  # as where its libraries are missing
+
+
 def media_info(path: Path) -> MediaInfo | None:
-    """What ffmpeg says about a file; None where it can't make sense of it."""
+    """What ffmpeg says about a file; None where it can't make sense of it. Raises FfmpegError where it fails."""
     alone = [word for name, value in _ALONE.items() for word in (f"-{name}", value)]
     command = [ffmpeg_executable(), "-hide_banner", "-nostdin", *alone, "-i", file_argument(path)]
-    said = subprocess.run(command, capture_output=True, check=False).stderr.decode(errors="replace")
+    with begun(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        words = process.communicate()[1]
+    if process.returncode < 0 or process.returncode in _NO_PROGRAM or not words.strip():
+        reason = killed(process.returncode) or last_word(words)
+        raise FfmpegError(f"ffmpeg failed to read {path}: {reason}", "mend that, and retry")
+    said = words.decode(errors="replace")
     if not re.search(r"^Input #0, ", said, re.MULTILINE):
         return None
     streams = re.findall(r"^\s+Stream #0:\d+\S*: (Video|Audio): (.+)$", said, re.MULTILINE)

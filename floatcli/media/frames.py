@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import subprocess
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -14,7 +13,8 @@ import numpy as np
 
 from floatcli.checks import check_source
 from floatcli.errors import InputError
-from floatcli.media.ffmpeg import ffmpeg_executable, file_input, last_word, media_info
+from floatcli.files import nameless
+from floatcli.media.ffmpeg import begun, ffmpeg_executable, file_input, last_word, media_info
 
 
 def check_video(path: Path) -> None:
@@ -35,8 +35,8 @@ def video_frames(path: Path, fps: int) -> Iterator[np.ndarray]:
     """
     command = _pictures(file_input(path)["V:0"].filter("fps", fps, start_time=0))
     count = 0
-    with tempfile.TemporaryFile() as said:
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said) as process:
+    with nameless() as said:
+        with begun(command, stdout=subprocess.PIPE, stderr=said) as process:
             assert process.stdout is not None
             try:
                 for picture in _ppm(process.stdout):

@@ -10,9 +10,10 @@ from typing import IO, Any
 
 import ffmpeg
 
+from floatcli.checkpoint.store import file_digest
 from floatcli.config import VideoConfig
-from floatcli.errors import InputError, UsageError
-from floatcli.files import check_place, temporary_beside
+from floatcli.errors import UsageError
+from floatcli.files import Draft, check_place, writing
 from floatcli.media.encoder import Encoder
 from floatcli.media.ffmpeg import MediaInfo, ffmpeg_executable, file_argument, file_input, media_info
 
@@ -128,6 +129,9 @@ class VideoWriter(Encoder):
         speech: File with the sound; None for a silent video.
         frames: How many there will be, where that is known: the sound then ends with them exactly, and else about.
 
+    Attributes:
+        digest: SHA-256 of the file, once it is complete.
+
     Raises:
         UsageError: as ``check_output``.
         InputError: as there, or the place proves full or closed while frames are written or at the end.
@@ -149,24 +153,35 @@ class VideoWriter(Encoder):
         self.path = path.resolve()  # a link's target is replaced, not the link
         self._config = config
         suffix = path.suffix.lower()
-        self._temporary = temporary_beside(self.path, suffix)
-        target = file_argument(self._temporary)
+        self._draft = Draft(self.path, suffix)
+        target = file_argument(self._draft.file)
         command = _command(target, CONTAINERS[suffix], (width, height), fps, config, speech, frames)
         super().__init__(command, width, height, str(self.path))
 
+    def __enter__(self) -> VideoWriter:
+        with writing(self.path):
+            self._draft.__enter__()
+        try:
+            return super().__enter__()
+        except BaseException:
+            self._draft.__exit__()
+            raise
+
     def _finish(self) -> None:
         super()._finish()
-        if self.path.exists() and not self._config.overwrite:  # appeared meanwhile
-            raise InputError(f"{self.path} is there already", "name another output")
-        os.replace(self._temporary, self.path)
+        if not self._draft.file.exists():
+            raise self._failure()
+        with writing(self.path):
+            self.digest = file_digest(self._draft.file)
+            self._draft.place(self._config.overwrite)
 
     def _last_words(self) -> bytes:
-        internal, name = file_argument(self._temporary), str(self.path)
+        internal, name = file_argument(self._draft.file), str(self.path)
         return super()._last_words().replace(os.fsencode(internal), os.fsencode(name))
 
     def _remove(self) -> None:
         super()._remove()
-        self._temporary.unlink(missing_ok=True)
+        self._draft.__exit__()
 
 
 class VideoStream(Encoder):
@@ -190,6 +205,8 @@ class VideoStream(Encoder):
         InputError: the pipe is a file, and its disk is full.
         FfmpegError: ffmpeg is missing, or fails while frames are written or at the end.
     """
+
+    waits = None  # whoever reads may pause
 
     def __init__(
         self,

@@ -209,7 +209,8 @@ BAD = [
     Bad("circle of links", INPUT, "'{tmp}/bad.mp4' is no usable path: Too many levels of symbolic links",
         "name it otherwise",
         output="{tmp}/bad.mp4", bad="bad.mp4", given=lambda path: path.symlink_to(path)),
-    Bad("link to nowhere", INPUT, "failed to write {tmp}/no/bad.mp4: No such file or directory", "name another output",
+    Bad("link to nowhere", INPUT, "{tmp}/no/bad.mp4 can't be written: No such file or directory",
+        "make room or choose another place",
         output="{tmp}/bad.mp4", bad="bad.mp4", given=lambda path: path.symlink_to(path.parent / "no" / path.name)),
     # Weights.
     Bad("no weights", WEIGHTS, "there are no weights at {tmp}/w.safetensors",

@@ -282,7 +282,7 @@ def test_a_run_that_is_interrupted_loses_the_video_at_work_alone(videos: Path, t
 
     def interrupted(pictures: Iterator[np.ndarray], size: int) -> bytes:
         next(pictures)
-        raise Interrupted(130)
+        raise Interrupted(2)
 
     with monkeypatch.context() as patch:
         patch.setattr(prepare_clips, "mp4", interrupted)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from floatcli import files
-from floatcli.files import replacing, temporary_beside
+from floatcli.errors import InputError
+from floatcli.files import Draft, replacing
+from floatcli.locks import FolderLock, alone_in
 from floatcli.media.video import VideoWriter
 
 
@@ -24,30 +31,103 @@ def left_behind(tmp_path) -> Path:
     return left
 
 
+def write(path: Path, text: str = "b") -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(text)
+
+
 @pytest.mark.parametrize("writer", ["text", "video"])
 def test_what_a_killed_process_left_is_gone_when_another_writes_there(left_behind, tmp_path, writer):
     assert left_behind.name.startswith(".floatcli-")
-    assert left_behind.suffix == ".mp4"
+    assert os.listdir(left_behind) == ["draft.mp4"]
     if writer == "video":
-        VideoWriter(tmp_path / "b.mp4", 64, 64, 25)
+        with VideoWriter(tmp_path / "b.mp4", 64, 64, 25) as video:
+            video.write(np.zeros((1, 64, 64, 3), np.uint8))
     else:
-        with replacing(tmp_path / "b.txt") as temporary:
-            temporary.write_text("b")
+        write(tmp_path / "b.txt")
         assert (tmp_path / "b.txt").read_text() == "b"
     assert not left_behind.exists()
 
 
 def test_what_is_being_written_stays(tmp_path):
-    ours = temporary_beside(tmp_path / "a.mp4")
-    parents = ours.with_name(ours.name.replace(f"-{os.getpid()}-", f"-{os.getppid()}-"))
-    for path in (ours, parents, tmp_path / ".floatcli-mine.mp4"):
-        path.touch()
-    before = set(tmp_path.iterdir())
-    temporary_beside(tmp_path / "b.mp4")
-    assert set(tmp_path.iterdir()) == before
+    code = "import sys; from floatcli.files import replacing\nwith replacing(sys.argv[1]): print(flush=True); input()"
+    command = [sys.executable, "-c", code, tmp_path / "c.txt"]
+    with Draft(tmp_path / "a.mp4"), subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        before = set(tmp_path.iterdir())
+        assert len(before) == 2
+        write(tmp_path / "b.txt")
+        assert set(tmp_path.iterdir()) == before | {tmp_path / "b.txt"}
+        other.communicate(b"\n")
+    assert {path.name for path in tmp_path.iterdir()} == {"b.txt", "c.txt"}
 
 
-def test_what_another_machine_writes_into_a_shared_folder_stays(left_behind, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("days", "stays"), [(0, True), (2, False)])
+def test_what_another_machine_writes_into_a_shared_folder_stays(left_behind, tmp_path, monkeypatch, days, stays):
+    """Its locks may not be seen here, so that it has a day to write on."""
     monkeypatch.setattr(files, "_here", lambda: "0" * 8)
-    temporary_beside(tmp_path / "b.mp4")
-    assert left_behind.exists()
+    for path in (left_behind / "draft.mp4", left_behind):
+        os.utime(path, (time.time() - days * 86400,) * 2)
+    write(tmp_path / "b.txt")
+    assert left_behind.exists() is stays
+
+
+def test_a_draft_that_is_taken_for_left_behind_is_made_again(tmp_path, monkeypatch):
+    """Another process comes between the folder's being made and its being locked."""
+    take, taken = FolderLock.take, []
+
+    def too_late(lock: FolderLock, patience: float = 0.0) -> bool:
+        taken.append(lock)
+        if len(taken) == 1:
+            shutil.rmtree(lock._folder)
+        return take(lock, patience)
+
+    monkeypatch.setattr(FolderLock, "take", too_late)
+    write(tmp_path / "a.txt")
+    assert len(taken) == 2
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_where_nothing_can_be_locked_files_are_written_all_the_same(left_behind, tmp_path, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    write(tmp_path / "b.txt")
+    assert set(tmp_path.iterdir()) == {left_behind, tmp_path / "b.txt"}  # nobody can tell whether that one lives
+
+
+def test_what_appears_meanwhile_is_kept(tmp_path):
+    path = tmp_path / "a.txt"
+    with Draft(path) as draft:
+        draft.file.write_text("ours")
+        path.write_text("theirs")
+        with pytest.raises(InputError, match="is there already"):
+            draft.place(overwrite=False)
+        assert path.read_text() == "theirs"
+        draft.place()
+    assert path.read_text() == "ours"
+
+
+def test_one_at_a_time_is_alone_in_a_folder(tmp_path):
+    inside, most = [], []
+
+    def enter() -> None:
+        with alone_in(tmp_path):
+            inside.append(1)
+            most.append(len(inside))
+            time.sleep(0.02)
+            inside.pop()
+
+    threads = [threading.Thread(target=enter) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1, 1, 1, 1]
+
+
+def test_who_stays_too_long_is_waited_for_no_longer(tmp_path, monkeypatch):
+    monkeypatch.setattr("floatcli.locks._PATIENCE", 0.05)
+    with alone_in(tmp_path), alone_in(tmp_path):
+        pass

@@ -1,0 +1,10 @@
+"""All that commands import, for the process that they are forked from. Nothing is computed: no thread may run yet."""
+
+import floatcli.batch.run
+import floatcli.batch.worker
+import floatcli.checkpoint.hub
+import floatcli.cli.animate
+import floatcli.cli.app
+import floatcli.cli.batch
+import floatcli.cli.clips
+import floatcli.pipeline  # noqa: F401
