@@ -277,6 +277,7 @@ class VideoConfig:
     audio_bitrate: int = 192  # kbit/s where the sound is encoded anew
     copy_audio: bool = False  # keep the source's sound as it is, where the container allows it
     overwrite: bool = True
+    metadata: bool = True  # whether it tells how it was made; that it is generated it always tells
 
 
 DEFAULT_FORMAT = "mp4"  # of a video that flows to a pipe

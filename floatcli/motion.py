@@ -58,6 +58,8 @@ class Making:
     crop: tuple[float, ...]  # left, top, side in pixels of the picture, degrees
     sample: SampleConfig
     edits: tuple[str, ...] = ()
+    emotion: str | None = None  # what was asked for: a label, "auto" or "track"; None where nobody knows
+    posed: bool = False  # whether the head followed a pose that was given
     video: str | None = None  # SHA-256 of the video it was kept beside
 
 

@@ -12,9 +12,10 @@ import ffmpeg
 
 from floatcli.config import VideoConfig
 from floatcli.errors import InputError, UsageError
-from floatcli.files import check_place, temporary_beside
+from floatcli.files import check_place, temporary_beside, writing
 from floatcli.media.encoder import Encoder
 from floatcli.media.ffmpeg import MediaInfo, ffmpeg_executable, file_argument, file_input, media_info
+from floatcli.media.mark import SOURCE_TYPE, add_comment, add_xmp
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,7 @@ class VideoWriter(Encoder):
         config: How to encode.
         speech: File with the sound; None for a silent video.
         frames: How many there will be, where that is known: the sound then ends with them exactly, and else about.
+        mark: What a generated video tells of itself, as by ``mark``; None for pictures that were recorded.
 
     Raises:
         UsageError: as ``check_output``.
@@ -143,22 +145,33 @@ class VideoWriter(Encoder):
         config: VideoConfig = VideoConfig(),
         speech: str | Path | None = None,
         frames: int | None = None,
+        mark: str | None = None,
     ):
         path = Path(path)
         check_output(path, config, [speech] if speech else [])
         self.path = path.resolve()  # a link's target is replaced, not the link
-        self._config = config
+        self._config, self._mark = config, mark
         suffix = path.suffix.lower()
         self._temporary = temporary_beside(self.path, suffix)
         target = file_argument(self._temporary)
-        command = _command(target, CONTAINERS[suffix], (width, height), fps, config, speech, frames)
+        command = _command(target, CONTAINERS[suffix], (width, height), fps, config, speech, frames, mark)
         super().__init__(command, width, height, str(self.path))
 
     def _finish(self) -> None:
         super()._finish()
+        if self._mark is not None:
+            with writing(self.path):
+                self._add_mark(self._mark)
         if self.path.exists() and not self._config.overwrite:  # appeared meanwhile
             raise InputError(f"{self.path} is there already", "name another output")
         os.replace(self._temporary, self.path)
+
+    def _add_mark(self, mark: str) -> None:
+        """What ffmpeg can't write of it."""
+        if self._temporary.suffix == ".gif":
+            add_comment(self._temporary, mark)
+        elif self._temporary.suffix in (".mp4", ".mov"):
+            add_xmp(self._temporary)
 
     def _last_words(self) -> bytes:
         internal, name = file_argument(self._temporary), str(self.path)
@@ -183,6 +196,7 @@ class VideoStream(Encoder):
         config: How to encode.
         speech: File with the sound; None for a silent video.
         frames: How many there will be, where that is known.
+        mark: As for ``VideoWriter``; a gif to a pipe can't bear it, as ffmpeg writes no comments there.
 
     Raises:
         UsageError: as ``check_format``.
@@ -201,9 +215,10 @@ class VideoStream(Encoder):
         config: VideoConfig = VideoConfig(),
         speech: str | Path | None = None,
         frames: int | None = None,
+        mark: str | None = None,
     ):
         check_format(format)
-        command = _command("pipe:1", STREAMS[format], (width, height), fps, config, speech, frames)
+        command = _command("pipe:1", STREAMS[format], (width, height), fps, config, speech, frames, mark)
         pipe.flush()  # what was written before comes first
         super().__init__(command, width, height, "to the pipe", pipe)
 
@@ -221,6 +236,7 @@ def _command(
     config: VideoConfig,
     speech: str | Path | None,
     frames: int | None,
+    mark: str | None,
 ) -> list[str]:
     """ffmpeg's argument list: raw rgb24 frames from stdin, grown to an even size, and the sound of ``speech``."""
     even = tuple(side + side % 2 for side in size)
@@ -231,8 +247,11 @@ def _command(
         sound, sound_options = _sound(Path(speech), container, config, seconds)
         streams.append(sound)
         options |= sound_options
+    tags = {} if mark is None else {"comment": mark, "digital_source_type": SOURCE_TYPE}
+    options |= {f"metadata:g:{k}": f"{name}={value}" for k, (name, value) in enumerate(tags.items())}
     return (
-        ffmpeg.output(*streams, target, map_chapters=-1, **options)
+        # who spoke when, or where, is in the tags of many a recording, and nobody asked for that to go along
+        ffmpeg.output(*streams, target, map_chapters=-1, map_metadata=-1, **options)
         .global_args("-nostdin", "-v", "error", "-n")
         .compile(cmd=ffmpeg_executable())
     )
