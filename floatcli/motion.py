@@ -22,7 +22,7 @@ from safetensors import SafetensorError, safe_open
 
 from floatcli.checkpoint.store import file_digest
 from floatcli.checks import check_source, is_there
-from floatcli.config import SampleConfig, build
+from floatcli.config import FASTEST, LONGEST, SampleConfig, build, parsed
 from floatcli.errors import InputError
 from floatcli.files import replacing
 from floatcli.spool import blocks
@@ -156,12 +156,12 @@ def read_making(path: str | Path) -> Making:
     if int(version) > FORMAT_VERSION:
         raise InputError(f"{path} is of format {version}, newer than this floatcli's {FORMAT_VERSION}", "upgrade")
     try:
-        making = build(Making, json.loads(metadata[_MAKING_KEY]), "making")
+        making = build(Making, parsed(metadata[_MAKING_KEY]), "making")
     except (KeyError, ValueError, TypeError) as error:
         raise InputError(f"{path} does not say how it was made: {error}", "animate again") from error
     right = {
-        "fps": 1 <= making.fps <= 1000,
-        "window": 1 <= making.window <= 100_000,
+        "fps": 1 <= making.fps <= FASTEST,
+        "window": 1 <= making.window <= LONGEST,
         "basis_size": 1 <= making.basis_size <= 10_000,
         "coefficient_names": len(making.coefficient_names) in (0, making.basis_size),
         "crop": len(making.crop) == 4,
