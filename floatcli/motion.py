@@ -28,7 +28,7 @@ from floatcli.files import replacing
 from floatcli.spool import blocks
 
 FORMAT_VERSION = 1
-SMALLEST_PORTRAIT = 32  # pixels a side
+SMALLEST_PORTRAIT, LARGEST_PORTRAIT = 32, 4096  # pixels a side
 SUFFIX = ".motion.safetensors"
 _VERSION_KEY, _MAKING_KEY = "floatcli.motion", "floatcli.making"
 _FORMATS = {"float32": "F32", "uint8": "U8"}
@@ -223,9 +223,12 @@ def _from_png(data: bytes) -> np.ndarray:
     """uint8 (H, W, 3); of no size where it is no picture."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return np.array(Image.open(io.BytesIO(data)).convert("RGB"))
-    except (Image.DecompressionBombWarning, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            warnings.simplefilter("ignore")  # Pillow's on size, which is checked here
+            picture = Image.open(io.BytesIO(data), formats=["PNG"])
+            if max(picture.size) > LARGEST_PORTRAIT:
+                return np.zeros((0, 0, 3), np.uint8)
+            return np.array(picture.convert("RGB"))
+    except Exception:  # whatever Pillow's reader raises on what is damaged
         return np.zeros((0, 0, 3), np.uint8)
 
 
