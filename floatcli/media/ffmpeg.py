@@ -56,6 +56,11 @@ def file_input(path: Path) -> Any:
     return ffmpeg.input(file_argument(path), **_ALONE)
 
 
+def pipe_input(format: str, **options: Any) -> Any:
+    """What is written to ffmpeg's stdin, in a format that is known, as its input: it reads nothing else."""
+    return ffmpeg.input("pipe:0", format=format, protocol_whitelist="pipe", **options)
+
+
 def last_word(stderr: bytes) -> str:
     """The line of ffmpeg's stderr that tells a person most: the first that names a cause, else the last.
 

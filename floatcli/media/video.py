@@ -14,7 +14,7 @@ from floatcli.config import VideoConfig
 from floatcli.errors import InputError, UsageError
 from floatcli.files import check_place, temporary_beside, writing
 from floatcli.media.encoder import Encoder
-from floatcli.media.ffmpeg import MediaInfo, ffmpeg_executable, file_argument, file_input, media_info
+from floatcli.media.ffmpeg import MediaInfo, ffmpeg_executable, file_argument, file_input, media_info, pipe_input
 from floatcli.media.mark import SOURCE_TYPE, add_comment, add_xmp
 
 
@@ -240,7 +240,7 @@ def _command(
 ) -> list[str]:
     """ffmpeg's argument list: raw rgb24 frames from stdin, grown to an even size, and the sound of ``speech``."""
     even = tuple(side + side % 2 for side in size)
-    raw = ffmpeg.input("pipe:0", format="rawvideo", pixel_format="rgb24", video_size=even, framerate=fps)
+    raw = pipe_input("rawvideo", pixel_format="rgb24", video_size=even, framerate=fps)
     streams, options = [_pictures(raw, container)], {**container.options, **_picture_options(container, config)}
     if speech is not None and container.audio is not None:
         seconds = None if frames is None else frames / fps

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -99,9 +101,27 @@ def typed_curve(path: Path) -> None:
     read_curve(path.read_bytes().decode(errors="surrogateescape").replace("\0", ""))
 
 
+def hang(path: Path) -> None:
+    """The first of what no reader does, to see that it would be seen."""
+    time.sleep(600)
+
+
+def fault(path: Path) -> None:
+    raise KeyError(path)
+
+
+def death(path: Path) -> None:
+    os._exit(1)
+
+
+def greed(path: Path) -> None:
+    np.ones(30_000_000)
+
+
 READERS: dict[str, Callable[[Path], None]] = {
     read.__name__: read
     for read in (
         picture, speech, video, motion, making, track, pose, jobs, rows, weights, settings, curve, typed_curve,
+        hang, fault, death, greed,
     )
 }  # fmt: skip

@@ -69,7 +69,6 @@ def recordings() -> Files:
         "mp3": [],
         "ogg": ["-c:a", "libopus"],
         "adts": [],
-        "aiff": [],
         "au": [],
         "caf": [],
     }
