@@ -111,8 +111,11 @@ class Motion:
             InputError: the file is missing, truncated, of a newer version or no motion.
         """
         making = read_making(path)
-        with _opened(path) as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        try:
+            with _opened(path) as file:
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (AttributeError, TypeError, SafetensorError) as error:  # of types of numbers that NumPy has not
+            raise InputError(f"{path} holds no motion: {error}", "animate again") from error
         missing = [name for name in ("latents", "emotion", "portrait") if name not in arrays]
         if missing:
             raise InputError(f"{path} is no whole motion: it lacks {', '.join(missing)}", "animate again")

@@ -119,7 +119,7 @@ def spoilt_json(value: Any) -> SearchStrategy[str]:
     )
 
 
-_DTYPES = ("F32", "F64", "F16", "BF16", "I8", "U8", "I64", "BOOL", "F8_E4M3", "F8_E5M2", "F4", "C64", "U16", "X", "", 1)
+DTYPES = ("F32", "F64", "F16", "BF16", "I8", "U8", "I64", "BOOL", "F8_E4M3", "F8_E5M2", "F4", "C64", "U16", "X", "", 1)
 _SHAPES: list[Any] = [
     [], [0], [1], [-1], [2**63], [2**32, 2**32], [2, 3], [1] * 70, ["a"], None, [0, 2**62], [1.5], 3, [[1]],
 ]  # fmt: skip
@@ -152,7 +152,7 @@ def spoilt_safetensors(draw: st.DrawFn, content: bytes, texts: dict[str, SearchS
         header["__metadata__"][key] = draw(texts[key])
     elif kind == "tensor":
         field = draw(st.sampled_from(["dtype", "shape"]))
-        header[name][field] = draw(st.sampled_from(list(_DTYPES if field == "dtype" else _SHAPES)))
+        header[name][field] = draw(st.sampled_from(list(DTYPES if field == "dtype" else _SHAPES)))
     elif kind == "place":
         ends = st.sampled_from([-1, 0, 1, 4, len(data), len(data) + 1, 2**32, 2**63, 2**64 - 1, 2**64, 1.5, "a", None])
         header[name]["data_offsets"] = [draw(ends) for _ in range(draw(st.integers(0, 3)))]

@@ -17,10 +17,12 @@ from tests.conftest import TINY
 from tests.fuzz import seeds
 from tests.fuzz.mutations import (
     DEEP,
+    DTYPES,
     ODD_TEXT,
     leaf,
     leaves,
     replaced,
+    safetensors,
     spoilt,
     spoilt_json,
     spoilt_safetensors,
@@ -99,6 +101,17 @@ def test_motions(tried, motion, data) -> None:
     content = data.draw(st.one_of(spoilt_safetensors(motion["motion"], texts), spoilt([motion["motion"]])))
     tried("motion", "a.motion.safetensors", content)
     tried("making", "a.motion.safetensors", content)
+
+
+@pytest.mark.parametrize("kind", DTYPES, ids=str)
+def test_motions_of_every_type_of_number(tried, motion, kind) -> None:
+    size = int.from_bytes(motion["motion"][:8], "little")
+    header, rest = json.loads(motion["motion"][8 : 8 + size]), motion["motion"][8 + size :]
+    for name in ("latents", "anchors", "portrait"):
+        start, end = header[name]["data_offsets"]
+        for width in (1, 2, 4, 8):  # bytes of a number: one of them fits what is there
+            told = {"dtype": kind, "shape": [(end - start) // width], "data_offsets": [start, end]}
+            tried("motion", "a.motion.safetensors", safetensors(header | {name: told}, rest))
 
 
 @given(content=spoilt_text([seeds.TRACK], ",\n"))
