@@ -219,7 +219,8 @@ class FloatPipeline:
                 yield torch.tensor(latents[start : start + making.window], device=self.device)
 
         sources = {"face": making.face, "speech": making.speech}
-        clip = self._clip(windows, len(latents), still, making, sources, motion.emotion, sound, stages)
+        plan = replace(making, weights=self._known())  # as animate tells it, or the same frames would be another file
+        clip = self._clip(windows, len(latents), still, plan, sources, motion.emotion, sound, stages)
         return replace(clip, weights=lambda: making.weights)
 
     def decode(self, still: Still, latents: np.ndarray) -> np.ndarray:
@@ -277,6 +278,10 @@ class FloatPipeline:
         """The weights, where their digest is known."""
         return FileSource(os.path.abspath(self.weights), digest) if self.weights and digest else None
 
+    def _known(self) -> FileSource | None:
+        """The weights, where they need not be read to tell their digest."""
+        return self._source(told_digest(self.weights) if self.weights else None)
+
     def _asked(self, meant: int | EmotionTrack | None) -> str:
         """What emotion was asked for, in a word."""
         if meant is None:
@@ -286,7 +291,7 @@ class FloatPipeline:
     def _plan(self, still: Still, heard: Heard, sample: SampleConfig) -> Making:
         """How a motion comes about here, but for weights that would have to be read to tell them."""
         return Making(
-            weights=self._source(told_digest(self.weights) if self.weights else None),
+            weights=self._known(),
             model=self.config.name,
             fps=self.config.fps,
             emotions=self.config.emotions,
