@@ -19,8 +19,9 @@ from torch import Tensor
 from floatcli.checks import check_video
 from floatcli.config import DEFAULT_FORMAT, VideoConfig
 from floatcli.media.encoder import Encoder
+from floatcli.media.mark import mark
 from floatcli.media.video import VideoStream, VideoWriter
-from floatcli.motion import Making, Motion
+from floatcli.motion import FileSource, Making, Motion
 from floatcli.spool import Spool
 
 _Encoder = TypeVar("_Encoder", bound=Encoder)
@@ -61,7 +62,8 @@ class Clip:
         windows: Starts the motion: calls yield latents (n, D), window by window.
         decode: Latents (n, D) to batches of frames (b, height, width, 3) uint8.
         portrait: The crop that moves, uint8 (H, H, 3), and its anchors (7, 2) in grid coordinates or None.
-        how: Answers how the motion comes about. Not asked before there are frames: it reads all of the weights.
+        plan: How the motion comes about, as far as is known before it does.
+        weights: Answers what the weights are. Not asked before there are frames: it reads all of them.
         track: What the field is told of emotion, (1, E) or (T, E).
         frames: How many frames there are, T.
         fps: Frames per second.
@@ -76,7 +78,8 @@ class Clip:
     windows: Callable[[], Iterator[Tensor]]
     decode: Callable[[Tensor], Iterator[np.ndarray]]
     portrait: tuple[np.ndarray, np.ndarray | None]
-    how: Callable[[], Making]
+    plan: Making
+    weights: Callable[[], FileSource | None]
     track: np.ndarray
     frames: int
     fps: int
@@ -111,17 +114,17 @@ class Clip:
     @cached_property
     def making(self) -> Making:
         """How the motion comes about."""
-        return self.how()
+        return replace(self.plan, weights=self.weights())
 
     @property
     def seed(self) -> int:
         """Seed of the motion."""
-        return self.making.sample.seed
+        return self.plan.sample.seed
 
     @property
     def emotion(self) -> dict[str, float]:
         """Share of every emotion the model knows, as used for this clip, on average over its frames."""
-        return dict(zip(self.making.emotions, self.track.mean(0).tolist(), strict=True))
+        return dict(zip(self.plan.emotions, self.track.mean(0).tolist(), strict=True))
 
     @property
     def motion(self) -> Motion:
@@ -187,10 +190,10 @@ class Clip:
         self, encoder: Callable[..., _Encoder], video: VideoConfig, progress: Callable[[int, int], None]
     ) -> _Encoder:
         """Hand all frames to an encoder that is told what they are, and what to make of them."""
-        done = 0
+        done, about = 0, mark([self.plan], video.metadata)
         with ExitStack() as closing:
             speech = closing.enter_context(self.speech_file())
-            writer = encoder(*self.size, self.fps, video, speech, self.frames)
+            writer = encoder(*self.size, self.fps, video, speech, self.frames, about)
             closing.enter_context(writer)
             for batch in self.batches():
                 with self.stages("write"):

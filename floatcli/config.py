@@ -27,6 +27,8 @@ PUBLISHED_CHANNELS = (
 
 
 LARGEST_SIZE = 1_000_000  # of anything that is counted
+DEEPEST = 1000  # layers; a file that tells of a million would have us at work for hours before it proves false
+FASTEST, LONGEST = 1000, 2000  # frames a second, and in a window
 
 
 #: How conditions reach the vector field: by modulating every frame (published), or by cross-attention.
@@ -40,11 +42,11 @@ def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
         raise ValueError(f"{name} is {value!r}, not one of {', '.join(choices)}")
 
 
-def _check_sizes(**sizes: int | tuple[int, ...]) -> None:
+def _check_sizes(largest: int = LARGEST_SIZE, **sizes: int | tuple[int, ...]) -> None:
     for name, size in sizes.items():
         for each in size if isinstance(size, tuple) else (size,):
-            if not 1 <= each <= LARGEST_SIZE:
-                raise ValueError(f"{name} is {each}, not in 1..{LARGEST_SIZE}")
+            if not 1 <= each <= largest:
+                raise ValueError(f"{name} is {each!r:.80}, not in 1..{largest}")
 
 
 def _check_divides(name: str, value: int, of_name: str, of: int) -> None:
@@ -74,11 +76,14 @@ class Wav2Vec2Size:
             raise ValueError(f"feature_norm is {self.feature_norm!r}, neither 'group' nor 'layer'")
         if not len(self.conv_dim) == len(self.conv_kernel) == len(self.conv_stride):
             raise ValueError("conv_dim, conv_kernel and conv_stride differ in length")
-        _check_sizes(hidden=self.hidden, layers=self.layers, intermediate=self.intermediate)
+        _check_sizes(hidden=self.hidden, intermediate=self.intermediate)
+        _check_sizes(DEEPEST, layers=self.layers)
         _check_sizes(conv_dim=self.conv_dim, conv_kernel=self.conv_kernel, conv_stride=self.conv_stride)
         _check_sizes(position_kernel=self.position_kernel)
         _check_divides("heads", self.heads, "hidden", self.hidden)
         _check_divides("position_groups", self.position_groups, "hidden", self.hidden)
+        if self.min_samples > LARGEST_SIZE:
+            raise ValueError(f"a feature looks at {self.min_samples!r:.80} samples, more than {LARGEST_SIZE}")
 
     @property
     def min_samples(self) -> int:
@@ -113,7 +118,8 @@ class FieldSize:
         _check_choice("conditioning", self.conditioning, CONDITIONINGS)
         if self.reach < 0:
             raise ValueError(f"reach is {self.reach}, not at least 0")
-        _check_sizes(width=self.width, depth=self.depth, mlp_ratio=self.mlp_ratio, time_features=self.time_features)
+        _check_sizes(DEEPEST, depth=self.depth)
+        _check_sizes(width=self.width, mlp_ratio=self.mlp_ratio, time_features=self.time_features)
         _check_divides("heads", self.heads, "width", self.width)
 
 
@@ -178,7 +184,9 @@ class ModelConfig:
         _check_choice("objective", self.objective, OBJECTIVES)
         if not 0 <= self.preceding <= self.window:
             raise ValueError(f"preceding {self.preceding} is not in 0..{self.window}, the window")
-        _check_sizes(window=self.window, fps=self.fps, sample_rate=self.sample_rate, audio_dim=self.audio_dim)
+        _check_sizes(FASTEST, fps=self.fps)
+        _check_sizes(LONGEST, window=self.window)
+        _check_sizes(sample_rate=self.sample_rate, audio_dim=self.audio_dim)
         _check_sizes(motion_dim=self.motion_dim)
         if not self.emotions:
             raise ValueError("emotions are none")
@@ -202,7 +210,15 @@ class ModelConfig:
     @classmethod
     def from_json(cls, text: str) -> ModelConfig:
         """Inverse of ``to_json``. Raises ValueError where a key is unknown or a value has the wrong type."""
-        return build(cls, json.loads(text), "config")
+        return build(cls, parsed(text), "config")
+
+
+def parsed(text: str) -> Any:
+    """The values of a JSON text. Raises ValueError where it is none, or too deep to be meant."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def build(cls: type, values: Any, where: str) -> Any:
@@ -228,14 +244,16 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return build(hint, value, where)  # type: ignore[arg-type]
     if get_origin(hint) is tuple:
         if not isinstance(value, list):
-            raise ValueError(f"{where} is {value!r}, not a list")
+            raise ValueError(f"{where} is {value!r:.80}, not a list")
         kinds = get_args(hint)
         kinds = kinds[:1] * len(value) if kinds[-1] is ... else kinds
         if len(kinds) != len(value):
             raise ValueError(f"{where} has {len(value)} values, not {len(kinds)}")
         return tuple(_convert(kind, item, where) for kind, item in zip(kinds, value, strict=True))
     if not isinstance(value, (int, float) if hint is float else hint) or isinstance(value, bool) != (hint is bool):
-        raise ValueError(f"{where} is {value!r}, not {hint.__name__}")
+        raise ValueError(f"{where} is {value!r:.80}, not {hint.__name__}")
+    if hint is float and isinstance(value, int) and value.bit_length() > 1023:
+        raise ValueError(f"{where} is {value!r:.80}, beyond all numbers")
     return value
 
 
@@ -277,6 +295,7 @@ class VideoConfig:
     audio_bitrate: int = 192  # kbit/s where the sound is encoded anew
     copy_audio: bool = False  # keep the source's sound as it is, where the container allows it
     overwrite: bool = True
+    metadata: bool = True  # whether it tells how it was made; that it is generated it always tells
 
 
 DEFAULT_FORMAT = "mp4"  # of a video that flows to a pipe

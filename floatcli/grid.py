@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from floatcli.clip import Clip, ignore
 from floatcli.config import VideoConfig
+from floatcli.media.mark import mark
 from floatcli.media.video import VideoWriter
 
 CELL = 256  # pixels a side
@@ -62,7 +63,9 @@ def save_cells(
     height, width = paper.shape[:2]
     with ExitStack() as closing:
         speech = closing.enter_context(spoken.speech_file())
-        writer = closing.enter_context(VideoWriter(path, width, height, spoken.fps, video, speech, spoken.frames))
+        about = mark([cell.plan for row in cells for cell in row if isinstance(cell, Clip)], video.metadata)
+        size = width, height
+        writer = closing.enter_context(VideoWriter(path, *size, spoken.fps, video, speech, spoken.frames, about))
         for done, frame in enumerate(_frames(paper, cells), 1):
             writer.write(frame[None])
             progress(done, spoken.frames)

@@ -22,13 +22,13 @@ from safetensors import SafetensorError, safe_open
 
 from floatcli.checkpoint.store import file_digest
 from floatcli.checks import check_source, is_there
-from floatcli.config import SampleConfig, build
+from floatcli.config import FASTEST, LONGEST, SampleConfig, build, parsed
 from floatcli.errors import InputError
 from floatcli.files import replacing
 from floatcli.spool import blocks
 
 FORMAT_VERSION = 1
-SMALLEST_PORTRAIT = 32  # pixels a side
+SMALLEST_PORTRAIT, LARGEST_PORTRAIT = 32, 4096  # pixels a side
 SUFFIX = ".motion.safetensors"
 _VERSION_KEY, _MAKING_KEY = "floatcli.motion", "floatcli.making"
 _FORMATS = {"float32": "F32", "uint8": "U8"}
@@ -58,6 +58,8 @@ class Making:
     crop: tuple[float, ...]  # left, top, side in pixels of the picture, degrees
     sample: SampleConfig
     edits: tuple[str, ...] = ()
+    emotion: str | None = None  # what was asked for: a label, "auto" or "track"; None where nobody knows
+    posed: bool = False  # whether the head followed a pose that was given
     video: str | None = None  # SHA-256 of the video it was kept beside
 
 
@@ -109,8 +111,11 @@ class Motion:
             InputError: the file is missing, truncated, of a newer version or no motion.
         """
         making = read_making(path)
-        with _opened(path) as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        try:
+            with _opened(path) as file:
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (AttributeError, TypeError, SafetensorError) as error:  # of types of numbers that NumPy has not
+            raise InputError(f"{path} holds no motion: {error}", "animate again") from error
         missing = [name for name in ("latents", "emotion", "portrait") if name not in arrays]
         if missing:
             raise InputError(f"{path} is no whole motion: it lacks {', '.join(missing)}", "animate again")
@@ -154,12 +159,12 @@ def read_making(path: str | Path) -> Making:
     if int(version) > FORMAT_VERSION:
         raise InputError(f"{path} is of format {version}, newer than this floatcli's {FORMAT_VERSION}", "upgrade")
     try:
-        making = build(Making, json.loads(metadata[_MAKING_KEY]), "making")
+        making = build(Making, parsed(metadata[_MAKING_KEY]), "making")
     except (KeyError, ValueError, TypeError) as error:
         raise InputError(f"{path} does not say how it was made: {error}", "animate again") from error
     right = {
-        "fps": 1 <= making.fps <= 1000,
-        "window": 1 <= making.window <= 100_000,
+        "fps": 1 <= making.fps <= FASTEST,
+        "window": 1 <= making.window <= LONGEST,
         "basis_size": 1 <= making.basis_size <= 10_000,
         "coefficient_names": len(making.coefficient_names) in (0, making.basis_size),
         "crop": len(making.crop) == 4,
@@ -221,9 +226,12 @@ def _from_png(data: bytes) -> np.ndarray:
     """uint8 (H, W, 3); of no size where it is no picture."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return np.array(Image.open(io.BytesIO(data)).convert("RGB"))
-    except (Image.DecompressionBombWarning, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            warnings.simplefilter("ignore")  # Pillow's on size, which is checked here
+            picture = Image.open(io.BytesIO(data), formats=["PNG"])
+            if max(picture.size) > LARGEST_PORTRAIT:
+                return np.zeros((0, 0, 3), np.uint8)
+            return np.array(picture.convert("RGB"))
+    except Exception:  # whatever Pillow's reader raises on what is damaged
         return np.zeros((0, 0, 3), np.uint8)
 
 

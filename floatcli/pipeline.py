@@ -21,7 +21,7 @@ from floatcli import hearing
 from floatcli.ahead import ahead
 from floatcli.allocator import keep_memory
 from floatcli.checkpoint.load import load_model
-from floatcli.checkpoint.store import choice_of_weights, file_digest, find_weights
+from floatcli.checkpoint.store import choice_of_weights, file_digest, find_weights, told_digest
 from floatcli.checks import AUTO, check_crop, check_run, check_sample, check_windows
 from floatcli.clip import Clip, Stages, ignore
 from floatcli.config import CropConfig, RunConfig, SampleConfig
@@ -179,12 +179,13 @@ class FloatPipeline:
             sampled = self._sampled(still.portrait, condition, felt, sample, stages, posed)
             return ahead(sampled) if self.overlaps else sampled
 
-        how = partial(self._making, still, heard, sample)
+        asked = self._asked(meant)
+        plan = replace(self._plan(still, heard, sample), emotion=asked, posed=posed is not None)
         sources = {"face": still.source, "speech": heard.source}
         if isinstance(pose, (str, Path)):
             sources["pose"] = file_source(pose)
         track = felt.flatten(0, -2).cpu().numpy()
-        return self._clip(windows, frames, still, how, sources, track, heard.sound, stages, heard.remarks)
+        return self._clip(windows, frames, still, plan, sources, track, heard.sound, stages, heard.remarks)
 
     def replay(self, motion: Motion, speech: Source | None = None) -> Clip:
         """Show a motion again, as it was or edited; nothing is sampled.
@@ -218,7 +219,9 @@ class FloatPipeline:
                 yield torch.tensor(latents[start : start + making.window], device=self.device)
 
         sources = {"face": making.face, "speech": making.speech}
-        return self._clip(windows, len(latents), still, lambda: making, sources, motion.emotion, sound, stages)
+        plan = replace(making, weights=self._known())  # as animate tells it, or the same frames would be another file
+        clip = self._clip(windows, len(latents), still, plan, sources, motion.emotion, sound, stages)
+        return replace(clip, weights=lambda: making.weights)
 
     def decode(self, still: Still, latents: np.ndarray) -> np.ndarray:
         """Frames (n, H, W, 3) uint8 of a portrait in motions (n, D)."""
@@ -246,7 +249,7 @@ class FloatPipeline:
         windows: Callable[[], Iterator[Tensor]],
         frames: int,
         still: Still,
-        how: Callable[[], Making],
+        plan: Making,
         sources: dict[str, FileSource | None],
         track: np.ndarray,
         speech: np.ndarray | Path,
@@ -258,7 +261,8 @@ class FloatPipeline:
             windows=windows,
             decode=partial(self._decoded, still.portrait, stages),
             portrait=(still.image, still.anchors),
-            how=how,
+            plan=plan,
+            weights=lambda: self._source(self.digest),
             track=track,
             frames=frames,
             fps=self.config.fps,
@@ -270,11 +274,24 @@ class FloatPipeline:
             notices=[*self.notices.lines, *still.remarks, *remarks],
         )
 
-    def _making(self, still: Still, heard: Heard, sample: SampleConfig) -> Making:
-        """How a motion comes about here."""
-        digest = self.digest
+    def _source(self, digest: str | None) -> FileSource | None:
+        """The weights, where their digest is known."""
+        return FileSource(os.path.abspath(self.weights), digest) if self.weights and digest else None
+
+    def _known(self) -> FileSource | None:
+        """The weights, where they need not be read to tell their digest."""
+        return self._source(told_digest(self.weights) if self.weights else None)
+
+    def _asked(self, meant: int | EmotionTrack | None) -> str:
+        """What emotion was asked for, in a word."""
+        if meant is None:
+            return AUTO
+        return "track" if isinstance(meant, EmotionTrack) else self.config.emotions[meant]
+
+    def _plan(self, still: Still, heard: Heard, sample: SampleConfig) -> Making:
+        """How a motion comes about here, but for weights that would have to be read to tell them."""
         return Making(
-            weights=FileSource(os.path.abspath(self.weights), digest) if self.weights and digest else None,
+            weights=self._known(),
             model=self.config.name,
             fps=self.config.fps,
             emotions=self.config.emotions,

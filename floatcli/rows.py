@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from floatcli.config import parsed
 from floatcli.errors import InputError
 
 Row = dict[str, Any]
@@ -33,7 +34,7 @@ def read_rows(path: Path) -> Iterator[Row]:
         return
     for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
         try:
-            row = json.loads(line)
+            row = parsed(line)
         except ValueError:
             continue
         if isinstance(row, dict):

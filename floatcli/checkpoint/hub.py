@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from floatcli.checkpoint.manifest import Origin, RemoteFile, WeightsSet
 from floatcli.checkpoint.store import file_digest
+from floatcli.config import parsed
 from floatcli.errors import WeightsError
 from floatcli.files import replacing
 
@@ -305,7 +306,7 @@ def _pins_file() -> Path:
 
 def _pins() -> dict[str, dict[str, Any]]:
     try:
-        found = json.loads(_pins_file().read_text())
+        found = parsed(_pins_file().read_text())
     except (OSError, ValueError):
         return {}
     entries = found.items() if isinstance(found, dict) else ()

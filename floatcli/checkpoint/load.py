@@ -63,6 +63,7 @@ def build_model(
     lazily: bool = False,
 ) -> FloatModel:
     """A model of exactly these tensors, under our names. ``source`` is named in a WeightsError."""
+    _check_field(config, tensors, source)
     try:
         with torch.device("meta"):  # no parameter is drawn at random only to be replaced
             model = FloatModel(config)
@@ -88,6 +89,15 @@ def build_model(
     if not lazily:
         model.prepare()
     return model
+
+
+def _check_field(config: ModelConfig, tensors: dict[str, Tensor], source: Path) -> None:
+    """Raise WeightsError where the field's tables, which no file holds, would be made for sizes that are not there."""
+    width, deepest = config.field.width, f"field.blocks.{config.field.depth - 1}."
+    found = [tensor.shape for name, tensor in tensors.items() if name == "field.motion_in.weight"]
+    if found and (found[0][:1] != (width,) or not any(name.startswith(deepest) for name in tensors)):
+        said = f"{source} tells of a field of {config.field.depth} blocks, {width} wide, and holds none"
+        raise WeightsError(said, "the file belongs to another model or version; fetch it again")
 
 
 def _no_numbers(source: Path, name: str) -> WeightsError:

@@ -5,7 +5,6 @@ The only place that knows the published names.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,7 +16,7 @@ from torch import Tensor
 from floatcli.checkpoint.sizes import infer_config
 from floatcli.checkpoint.store import AUDIO_FOLDER, EMOTION_FOLDER
 from floatcli.checkpoint.tensors import check_names, read_tensors
-from floatcli.config import ModelConfig
+from floatcli.config import ModelConfig, parsed
 from floatcli.errors import WeightsError
 from floatcli.models.float_model import FloatModel
 from floatcli.models.fmt import position_table
@@ -266,7 +265,7 @@ def _read_folder(place: Path, prefix: str, top: str) -> dict[str, Tensor]:
 def _folder_settings(place: Path) -> dict[str, Any]:
     """The folder's ``config.json``; empty without one."""
     try:
-        settings = json.loads((place / "config.json").read_text())
+        settings = parsed((place / "config.json").read_text())
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:

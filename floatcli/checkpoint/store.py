@@ -55,6 +55,11 @@ def choice_of_weights(path: Path) -> str:
     return "using the published weights, for research only; --weights embedded takes the free ones"
 
 
+def told_digest(path: Path) -> str | None:
+    """SHA-256 of a weights file where it is known without reading it: of those that travel with the package."""
+    return known_sets()["embedded"].sha256 if path in _carried() else None
+
+
 def _fetched(name: str) -> Path | None:
     """The main file of a set in the hub's cache, if all of it is there and its digests were right."""
     from floatcli.checkpoint import hub
@@ -64,12 +69,16 @@ def _fetched(name: str) -> Path | None:
 
 
 def _embedded() -> Path:
-    carried = sorted(
-        Path(str(entry)) for entry in files("floatcli.embedded").iterdir() if entry.name.endswith(".safetensors")
-    )
+    carried = _carried()
     if not carried:
         raise WeightsError("this installation carries no weights", "give a file with --weights")
     return carried[0]
+
+
+def _carried() -> list[Path]:
+    return sorted(
+        Path(str(entry)) for entry in files("floatcli.embedded").iterdir() if entry.name.endswith(".safetensors")
+    )
 
 
 def weights_files(path: Path) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,15 +16,23 @@ from rich.text import Text
 
 from floatcli.errors import InputError
 
+#: Controls; ends of lines and paragraphs; what turns the direction of writing.
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
 
 def say(line: str) -> None:
-    """One line to people, on stderr, if anybody reads it; line ends within it, as of file names, are shown as such."""
+    """One line to people, on stderr, if anybody reads it."""
     if sys.stderr is None:  # closed
         return
     try:
-        print(f"floatcli: {line}".replace("\n", "\\n"), file=sys.stderr, flush=True)
+        print(f"floatcli: {visible(line)}", file=sys.stderr, flush=True)
     except OSError:  # nobody reads it any more, or its disk is full: the work goes on
         discard(sys.stderr)
+
+
+def visible(line: str) -> str:
+    """A line as no terminal takes it for more: line ends and commands within it, as names may have, are spelt out."""
+    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), line)
 
 
 def complain(message: str, hint: str = "") -> None:
@@ -126,7 +135,7 @@ class ProgressLine:
             return
         self._said.add(line)
         if self.shown:
-            self.progress.console.print(f"floatcli: {line}", markup=False, highlight=False, soft_wrap=True)
+            self.progress.console.print(f"floatcli: {visible(line)}", markup=False, highlight=False, soft_wrap=True)
         else:
             say(line)
 

@@ -102,6 +102,7 @@ def edit(
     audio_bitrate: options.AudioBitrate = VideoConfig.audio_bitrate,
     copy_audio: options.CopyAudio = VideoConfig.copy_audio,
     overwrite: options.Overwrite = VideoConfig.overwrite,
+    metadata: options.Metadata = VideoConfig.metadata,
     save_motion: options.SaveMotion = True,
     device: options.Device = RunConfig.device,
     dtype: options.Dtype = RunConfig.dtype,
@@ -139,7 +140,7 @@ def edit(
         sheet=sheet,
         plot=plot,
         weights=weights,
-        video=VideoConfig(crf, preset, audio_bitrate, copy_audio, overwrite),
+        video=VideoConfig(crf, preset, audio_bitrate, copy_audio, overwrite, metadata),
         run=RunConfig(device, dtype, batch_size),
         save_motion=save_motion,
     )

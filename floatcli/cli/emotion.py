@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _HOP = 0.5
 LARGEST_GRID = 64  # clips in one video
-_SHOWING = ("scale", "seed", "nfe", "crop", "save_motion", "crf", "preset")
+_SHOWING = ("scale", "seed", "nfe", "crop", "save_motion", "crf", "preset", "metadata")
 
 
 def emotion(
@@ -68,6 +68,7 @@ def emotion(
     crf: options.Crf = VideoConfig.crf,
     preset: options.Preset = VideoConfig.preset,
     overwrite: options.Overwrite = VideoConfig.overwrite,
+    metadata: options.Metadata = VideoConfig.metadata,
     device: options.Device = RunConfig.device,
     dtype: options.Dtype = RunConfig.dtype,
     batch_size: options.BatchSize = RunConfig.batch_size,
@@ -99,7 +100,7 @@ def emotion(
         crop=CropConfig(crop),
         sample=SampleConfig(nfe=nfe, seed=seed),
         weights=weights,
-        video=VideoConfig(crf, preset, overwrite=overwrite),
+        video=VideoConfig(crf, preset, overwrite=overwrite, metadata=metadata),
         run=RunConfig(device, dtype, batch_size),
         save_motion=save_motion,
     )

@@ -61,6 +61,15 @@ CopyAudio = Annotated[
 Overwrite = Annotated[
     bool, Option("--overwrite/--no-overwrite", help="Replace OUT where it is there.", rich_help_panel=VIDEO)
 ]
+Metadata = Annotated[
+    bool,
+    Option(
+        "--metadata/--no-metadata",
+        help="Tell in OUT's comment how it was made: weights, seed, sampling, emotion, crop and edits; no names of "
+        "FACE or SPEECH, no folders. That it is generated, it tells in any case.",
+        rich_help_panel=VIDEO,
+    ),
+]
 SaveMotion = Annotated[
     bool,
     Option("--save-motion/--no-save-motion", help="Keep OUT's motion beside it, to edit.", rich_help_panel=VIDEO),

@@ -87,8 +87,9 @@ class Table:
 
     def _say(self, line: str) -> None:
         if self.shown:
-            shown = line.replace("\n", "\\n")
-            self._live.console.print(f"floatcli: {shown}", markup=False, highlight=False, soft_wrap=True)
+            self._live.console.print(
+                f"floatcli: {console.visible(line)}", markup=False, highlight=False, soft_wrap=True
+            )
         else:
             console.say(line)
 

@@ -29,7 +29,7 @@ LOWEST_RATE = 1000  # Hz: nothing of a voice is left at half of it
 
 _EXPORT = "export it again, as 16-bit WAV for example"
 _AT_ONCE = 60  # seconds that are resampled at a time
-_BLOCK = 1 << 18  # samples (of all channels) taken from ffmpeg at a time
+_BLOCK = 1 << 18  # numbers taken from ffmpeg at a time, of all channels together
 _WIDEST_RATIO = 1000  # torchaudio's resampling kernel grows with the square of the reduced ratio of rates
 _COMMON_RATE = 48000
 _PLAIN, _OPEN_END = (1, 3, 0xFFFE), 0x7FFF0000  # codecs of WAV whose samples all have one size; bytes
@@ -167,7 +167,7 @@ class _Recording:
     """
 
     def __init__(self, path: Path, info: MediaInfo):
-        self.path, self.rate, self.samples, self.broken = path, 1, 0, ""
+        self.path, self.rate, self.samples, self.broken, self._channels = path, 1, 0, "", 1
         unusual = info.audio_rate // math.gcd(info.audio_rate, _COMMON_RATE) > _WIDEST_RATIO
         self._command = (
             # AU: the one plain format of floats whose header tells rate and channels and doesn't need seeking
@@ -190,7 +190,8 @@ class _Recording:
 
     def blocks(self) -> Iterator[Tensor]:
         """float32 (n,). Raises InputError where samples are no numbers, or none that sound can have."""
-        while self.rate > 1 and (block := self._stream.read(_BLOCK * self._channels * 4)):
+        size = max(1, _BLOCK // self._channels) * self._channels * 4  # room that is set apart, whatever comes
+        while self.rate > 1 and (block := self._stream.read(size)):
             whole = (
                 len(block) // (self._channels * 4) * self._channels * 4
             )  # of a last frame that was cut short, nothing

@@ -71,6 +71,11 @@ def killed(code: int) -> str:
     return f"it was ended by {signal.Signals(-code).name}" if code < 0 else ""
 
 
+def pipe_input(format: str, **options: Any) -> Any:
+    """What is written to ffmpeg's stdin, in a format that is known, as its input: it reads nothing else."""
+    return ffmpeg.input("pipe:0", format=format, protocol_whitelist="pipe", **options)
+
+
 def last_word(stderr: bytes) -> str:
     """The line of ffmpeg's stderr that tells a person most: the first that names a cause, else the last.
 
@@ -83,7 +88,7 @@ def last_word(stderr: bytes) -> str:
 
 
 _TELLING = re.compile(
-    r"no space left|permission denied|read-only|file too large|quota|unknown encoder|no such file|"
+    r"no space left|permission denied|read-only|file too large|quota|unknown encoder|no such file|not a directory|"
     r"invalid data|invalid argument|error (while )?(opening|decoding|writing|initializing)|does not contain",
     re.IGNORECASE,
 )

@@ -14,7 +14,7 @@ import numpy as np
 from floatcli.checks import check_source
 from floatcli.errors import InputError
 from floatcli.files import nameless
-from floatcli.media.ffmpeg import begun, ffmpeg_executable, file_input, last_word, media_info
+from floatcli.media.ffmpeg import begun, ffmpeg_executable, file_input, last_word, media_info, pipe_input
 
 
 def check_video(path: Path) -> None:
@@ -56,7 +56,7 @@ def decoded_frames(video: bytes, only: Sequence[int] = ()) -> np.ndarray:
     Raises:
         InputError: it can't be decoded, or has too few pictures.
     """
-    stream, wanted = ffmpeg.input("pipe:0", format="mp4").video, sorted(set(only))
+    stream, wanted = pipe_input("mp4").video, sorted(set(only))
     if wanted:  # those in between are decoded, but neither converted nor handed over
         stream = stream.filter("select", "+".join(f"eq(n,{number})" for number in wanted)).filter("setpts", "N/FR/TB")
     done = subprocess.run(_pictures(stream, len(wanted)), input=video, capture_output=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +18,22 @@ from floatcli.media.ffmpeg import VIDEO_SUFFIXES
 SMALLEST = 16
 #: Pictures of more than this are taken for a mistake or an attack, pixels.
 LARGEST = 150_000_000
+_BAND = 1 << 22  # pixels converted at a time: of a large picture there is one copy in the end, and none in between
+
+#: Formats of pixels. Pillow knows others, which are programs (EPS, for which it would run Ghostscript) or stubs.
+_FORMATS = (
+    "AVIF", "BMP", "DDS", "DIB", "GIF", "HEIF", "ICNS", "ICO", "JPEG", "JPEG2000", "JXL", "MPO", "PCX", "PNG", "PPM",
+    "PSD", "QOI", "SGI", "SUN", "TGA", "TIFF", "WEBP", "XBM", "XPM",
+)  # fmt: skip
 
 
 def load_picture(path: str | Path, background: tuple[int, int, int]) -> np.ndarray:
     """A picture as people see it: turned as its EXIF says, its transparency filled, its colours as sRGB.
 
-    Of an animated file the first frame is taken. More than 8 bits are scaled down.
+    Of an animated file the first frame is taken, of several pages the first. More than 8 bits are scaled down.
 
     Args:
-        path: A file of any format Pillow reads.
+        path: A file of any format of pixels that Pillow reads.
         background: RGB in 0..255, shown where the picture is transparent.
 
     Returns:
@@ -37,10 +46,12 @@ def load_picture(path: str | Path, background: tuple[int, int, int]) -> np.ndarr
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's on odd metadata and on size, which is checked below
-            with Image.open(path) as file:
+            with Image.open(path, formats=_known_formats()) as file:
                 _check_size(file, path)
                 file.load()
-                picture = _rgb(ImageOps.exif_transpose(file), background)
+                with suppress(Exception):  # of EXIF that is damaged: then the picture is as upright as it will be
+                    ImageOps.exif_transpose(file, in_place=True)
+                return _rgb(file, background)
     except InputError:
         raise
     except (Image.DecompressionBombError, MemoryError) as error:
@@ -49,10 +60,14 @@ def load_picture(path: str | Path, background: tuple[int, int, int]) -> np.ndarr
         raise _no_picture(path) from error
     except OSError as error:
         raise _unreadable(path, error) from error
-    except (ValueError, SyntaxError, TypeError, IndexError, KeyError, EOFError, ArithmeticError) as error:
-        # what Pillow's readers raise on files that are cut short or damaged
+    except Exception as error:  # whatever else Pillow's readers raise on files that are cut short or damaged
         raise _damaged(path) from error
-    return np.asarray(picture)
+
+
+def _known_formats() -> list[str]:
+    """Those of ``_FORMATS`` for which there are readers here."""
+    Image.init()
+    return [name for name in _FORMATS if name in Image.OPEN]
 
 
 def _check_size(picture: Image.Image, path: Path) -> None:
@@ -87,10 +102,27 @@ def _no_picture(path: Path) -> InputError:
     return InputError(f"{path} is no picture that can be read", "use PNG, JPEG or another format Pillow reads")
 
 
-def _rgb(picture: Image.Image, background: tuple[int, int, int]) -> Image.Image:
-    """Any mode as 8-bit RGB."""
-    if picture.mode.startswith("I") or picture.mode == "F":
-        return _eight_bits(picture).convert("RGB")
+def _rgb(picture: Image.Image, background: tuple[int, int, int]) -> np.ndarray:
+    """Any mode as 8-bit RGB (H, W, 3)."""
+    pixels = np.empty((picture.height, picture.width, 3), np.uint8)
+    is_deep = picture.mode.startswith("I") or picture.mode == "F"
+    white = _white(picture) if is_deep else 0.0
+    for top, band in _bands(picture):
+        converted = _eight_bits(band, white).convert("RGB") if is_deep else _filled(band, background)
+        pixels[top : top + band.height] = np.asarray(converted)
+    return pixels
+
+
+def _bands(picture: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """The picture's rows, some at a time, with the number of the first."""
+    width, height = picture.size
+    rows = max(1, _BAND // width)
+    for top in range(0, height, rows):
+        yield top, picture.crop((0, top, width, min(top + rows, height)))
+
+
+def _filled(picture: Image.Image, background: tuple[int, int, int]) -> Image.Image:
+    """A picture of 8 bits as sRGB, its transparent parts filled."""
     if picture.has_transparency_data:
         # a profile of the colours doesn't cover the alpha channel, and so isn't applied to it
         alpha = picture.convert("RGBA").getchannel("A")
@@ -118,18 +150,23 @@ def _srgb(picture: Image.Image) -> Image.Image:
     return opaque.convert("RGB")
 
 
-def _eight_bits(picture: Image.Image) -> Image.Image:
-    """Integer and floating-point grays as 8-bit grays. Pillow's own conversion clips them to white.
+def _white(picture: Image.Image) -> float:
+    """The value that white has in integer and floating-point grays.
 
     16-bit files span 0..65535; 32-bit ones and floats are taken to span the least power of 256 (or 0..1) that holds
     their largest value.
     """
-    values = np.nan_to_num(np.asarray(picture).astype(np.float64), posinf=0.0, neginf=0.0)
-    largest = values.max()
     if picture.mode.startswith("I;16"):
-        white = 65535.0
-    else:
-        white = next((w for w in (1.0, 255.0, 65535.0, 2.0**32 - 1) if largest <= w), largest)
-        if picture.mode == "I":
-            white = max(white, 65535.0)
-    return Image.fromarray((values.clip(0, white) * (255 / white)).round().astype(np.uint8))
+        return 65535.0
+    largest = max(float(_numbers(band).max()) for _, band in _bands(picture))
+    white = next((w for w in (1.0, 255.0, 65535.0, 2.0**32 - 1) if largest <= w), largest)
+    return max(white, 65535.0) if picture.mode == "I" else white
+
+
+def _eight_bits(picture: Image.Image, white: float) -> Image.Image:
+    """Integer and floating-point grays as 8-bit grays. Pillow's own conversion clips them to white."""
+    return Image.fromarray((_numbers(picture).clip(0, white) / white * 255).round().astype(np.uint8))
+
+
+def _numbers(picture: Image.Image) -> np.ndarray:
+    return np.nan_to_num(np.asarray(picture).astype(np.float64), posinf=0.0, neginf=0.0)

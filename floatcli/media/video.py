@@ -15,7 +15,8 @@ from floatcli.config import VideoConfig
 from floatcli.errors import UsageError
 from floatcli.files import Draft, check_place, writing
 from floatcli.media.encoder import Encoder
-from floatcli.media.ffmpeg import MediaInfo, ffmpeg_executable, file_argument, file_input, media_info
+from floatcli.media.ffmpeg import MediaInfo, ffmpeg_executable, file_argument, file_input, media_info, pipe_input
+from floatcli.media.mark import SOURCE_TYPE, add_comment, add_xmp
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,7 @@ class VideoWriter(Encoder):
         config: How to encode.
         speech: File with the sound; None for a silent video.
         frames: How many there will be, where that is known: the sound then ends with them exactly, and else about.
+        mark: What a generated video tells of itself, as by ``mark``; None for pictures that were recorded.
 
     Attributes:
         digest: SHA-256 of the file, once it is complete.
@@ -147,15 +149,16 @@ class VideoWriter(Encoder):
         config: VideoConfig = VideoConfig(),
         speech: str | Path | None = None,
         frames: int | None = None,
+        mark: str | None = None,
     ):
         path = Path(path)
         check_output(path, config, [speech] if speech else [])
         self.path = path.resolve()  # a link's target is replaced, not the link
-        self._config = config
+        self._config, self._mark = config, mark
         suffix = path.suffix.lower()
         self._draft = Draft(self.path, suffix)
         target = file_argument(self._draft.file)
-        command = _command(target, CONTAINERS[suffix], (width, height), fps, config, speech, frames)
+        command = _command(target, CONTAINERS[suffix], (width, height), fps, config, speech, frames, mark)
         super().__init__(command, width, height, str(self.path))
 
     def __enter__(self) -> VideoWriter:
@@ -172,8 +175,17 @@ class VideoWriter(Encoder):
         if not self._draft.file.exists():
             raise self._failure()
         with writing(self.path):
+            if self._mark is not None:
+                self._add_mark(self._mark)
             self.digest = file_digest(self._draft.file)
             self._draft.place(self._config.overwrite)
+
+    def _add_mark(self, mark: str) -> None:
+        """What ffmpeg can't write of it."""
+        if self._draft.file.suffix == ".gif":
+            add_comment(self._draft.file, mark)
+        elif self._draft.file.suffix in (".mp4", ".mov"):
+            add_xmp(self._draft.file)
 
     def _last_words(self) -> bytes:
         internal, name = file_argument(self._draft.file), str(self.path)
@@ -198,6 +210,7 @@ class VideoStream(Encoder):
         config: How to encode.
         speech: File with the sound; None for a silent video.
         frames: How many there will be, where that is known.
+        mark: As for ``VideoWriter``; a gif to a pipe can't bear it, as ffmpeg writes no comments there.
 
     Raises:
         UsageError: as ``check_format``.
@@ -218,9 +231,10 @@ class VideoStream(Encoder):
         config: VideoConfig = VideoConfig(),
         speech: str | Path | None = None,
         frames: int | None = None,
+        mark: str | None = None,
     ):
         check_format(format)
-        command = _command("pipe:1", STREAMS[format], (width, height), fps, config, speech, frames)
+        command = _command("pipe:1", STREAMS[format], (width, height), fps, config, speech, frames, mark)
         pipe.flush()  # what was written before comes first
         super().__init__(command, width, height, "to the pipe", pipe)
 
@@ -238,18 +252,22 @@ def _command(
     config: VideoConfig,
     speech: str | Path | None,
     frames: int | None,
+    mark: str | None,
 ) -> list[str]:
     """ffmpeg's argument list: raw rgb24 frames from stdin, grown to an even size, and the sound of ``speech``."""
     even = tuple(side + side % 2 for side in size)
-    raw = ffmpeg.input("pipe:0", format="rawvideo", pixel_format="rgb24", video_size=even, framerate=fps)
+    raw = pipe_input("rawvideo", pixel_format="rgb24", video_size=even, framerate=fps)
     streams, options = [_pictures(raw, container)], {**container.options, **_picture_options(container, config)}
     if speech is not None and container.audio is not None:
         seconds = None if frames is None else frames / fps
         sound, sound_options = _sound(Path(speech), container, config, seconds)
         streams.append(sound)
         options |= sound_options
+    tags = {} if mark is None else {"comment": mark, "digital_source_type": SOURCE_TYPE}
+    options |= {f"metadata:g:{k}": f"{name}={value}" for k, (name, value) in enumerate(tags.items())}
     return (
-        ffmpeg.output(*streams, target, map_chapters=-1, **options)
+        # who spoke when, or where, is in the tags of many a recording, and nobody asked for that to go along
+        ffmpeg.output(*streams, target, map_chapters=-1, map_metadata=-1, **options)
         .global_args("-nostdin", "-v", "error", "-n")
         .compile(cmd=ffmpeg_executable())
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +11,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 
-from floatcli.config import ModelConfig
+from floatcli.config import ModelConfig, parsed
 from floatcli.errors import InputError
 from floatcli.models.float_model import FloatModel
 from floatcli.train.flow_data import FIRST, LABELS, FlowBatch, choose_emotion
@@ -53,7 +52,7 @@ def read_index(folder: Path) -> dict[str, Any]:
         InputError: there is none, or it can't be read.
     """
     try:
-        index = json.loads((folder / INDEX).read_text())
+        index = parsed((folder / INDEX).read_text())
     except FileNotFoundError:
         raise InputError(f"{folder} is no cache, or none that is finished", AGAIN) from None
     except (OSError, ValueError) as error:

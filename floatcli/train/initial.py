@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from floatcli.checkpoint.load import load_model
 from floatcli.checkpoint.manifest import known_sets
 from floatcli.checkpoint.store import file_digest, find_weights
+from floatcli.config import parsed
 from floatcli.errors import InputError, UsageError, WeightsError
 from floatcli.files import replacing
 from floatcli.models.float_model import FloatModel
@@ -60,7 +61,7 @@ def _remembered(record: Path) -> dict[str, str]:
     if not record.exists():
         return {}
     try:
-        told = json.loads(record.read_text())
+        told = parsed(record.read_text())
         return {name: str(told[name]) for name in ("weights", "digest")}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{record} can't be read", "remove it, and name the weights again with --init") from error

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from floatcli.config import build
+from floatcli.config import build, parsed
 from floatcli.errors import InputError
 from floatcli.files import make_folder, replacing
 from floatcli.rows import append_row
@@ -68,7 +68,7 @@ def recorded(run: Path) -> Settings:
     """
     path = run / RESOLVED
     try:
-        return build(Settings, json.loads(path.read_text()), "settings")
+        return build(Settings, parsed(path.read_text()), "settings")
     except FileNotFoundError:
         raise InputError(f"{run} is no run: there is no {path}", "train first: floatcli train all CONFIG") from None
     except (OSError, TypeError, ValueError) as error:
@@ -79,7 +79,7 @@ def recorded(run: Path) -> Settings:
 def _before(path: Path, log: Callable[[str], None]) -> dict[str, Any] | None:
     """The settings of the start before; None where there was none, or where they are damaged, which is told."""
     try:
-        settings = json.loads(path.read_text()) if path.exists() else None
+        settings = parsed(path.read_text()) if path.exists() else None
         if settings is None or isinstance(settings, dict):
             return settings
         error: Exception = ValueError("they are no table")

@@ -172,8 +172,10 @@ def load_settings(path: Path, base: ModelConfig | None = None) -> Settings:
         raise InputError(
             f"{path}: {error.strerror}", "name a training's TOML file, such as weights/embedded.toml"
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not TOML: {error}", "mend that line") from None
+    except RecursionError:
+        raise InputError(f"{path} is nested too deeply", "mend that") from None
+    except ValueError as error:  # TOML's own, of text that is no UTF-8, or of numbers without end
+        raise InputError(f"{path} is not TOML: {' '.join(str(error).split())}", "mend that line") from None
     if base is not None:
         values["model"] = _over(json.loads(base.to_json()), values.get("model", {}))
     try:

@@ -39,7 +39,7 @@ def test_json_round_trip(unlike_config: ModelConfig) -> None:
         ({"objective": "score"}, "objective is 'score', not one of flow, epsilon, x0"),
         ({"field": {"conditioning": "prayer"}}, "conditioning is 'prayer', not one of modulation, cross-attention"),
         ({"field": {"reach": -1}}, "reach is -1"),
-        ({"window": 0, "preceding": 0}, r"window is 0, not in 1\.\.1000000"),
+        ({"window": 0, "preceding": 0}, r"window is 0, not in 1\.\.2000"),
         ({"fps": 0}, "fps is 0"),
         ({"sample_rate": -1}, "sample_rate is -1"),
         ({"motion_dim": 10**12}, "motion_dim is 1000000000000"),
