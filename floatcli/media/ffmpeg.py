@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import signal
@@ -134,6 +135,12 @@ class MediaInfo:
 _NO_PROGRAM = (126, 127)  # as where its libraries are missing
 
 
+# What ffmpeg says stands two columns in, tags of the file further.
+_STREAM = re.compile(r"^  Stream #0:\d+\S*: (Video|Audio): (.+)$", re.MULTILINE)
+_STREAM_OF_OLD = re.compile(_STREAM.pattern.replace("  ", "    ", 1), re.MULTILINE)  # ffmpeg 4
+_CLOCK = re.compile(r"^  Duration: (\d{1,9}):(\d\d):(\d\d\.?\d*)(?:, start: (-?\d+\.\d+))?", re.MULTILINE)
+
+
 def media_info(path: Path) -> MediaInfo | None:
     """What ffmpeg says about a file; None where it can't make sense of it. Raises FfmpegError where it fails."""
     alone = [word for name, value in _ALONE.items() for word in (f"-{name}", value)]
@@ -143,11 +150,11 @@ def media_info(path: Path) -> MediaInfo | None:
     if process.returncode < 0 or process.returncode in _NO_PROGRAM or not words.strip():
         reason = killed(process.returncode) or last_word(words)
         raise FfmpegError(f"ffmpeg failed to read {path}: {reason}", "mend that, and retry")
-    said = words.decode(errors="replace")
+    said = words.replace(os.fsencode(file_argument(path)), b"").decode(errors="replace")  # names may look like lines
     if not re.search(r"^Input #0, ", said, re.MULTILINE):
         return None
-    streams = re.findall(r"^\s+Stream #0:\d+\S*: (Video|Audio): (.+)$", said, re.MULTILINE)
-    clock = re.search(r"Duration: (\d+):(\d+):(\d+\.?\d*)(?:, start: (-?\d+\.\d+))?", said)
+    streams = _STREAM.findall(said) or _STREAM_OF_OLD.findall(said)
+    clock = _CLOCK.search(said)
     return MediaInfo(
         duration=int(clock[1]) * 3600 + int(clock[2]) * 60 + float(clock[3]) if clock else None,
         video=tuple(line for kind, line in streams if kind == "Video" and "(attached pic)" not in line),

@@ -84,3 +84,22 @@ def test_every_input_is_closed_to_others() -> None:
     assert words[words.index("-i") + 1] == "file:-a.wav"
     assert words[words.index("-protocol_whitelist") + 1] == "file"
     assert not {"hls", "concat", "dash"} & set(words[words.index("-format_whitelist") + 1].split(","))
+
+
+LIES = (
+    "Duration: 05:00:00.00",
+    "  Stream #0:0: Video: h264, 1 Hz",
+    "  Duration: 09:00:00.00",
+    f"Duration: {'9' * 400}:00:00",
+)
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_what_tags_and_names_say_is_not_taken_for_what_ffmpeg_says(tmp_path, recording, ffmpeg, lie) -> None:
+    plain = recording("plain.wav", tone(0.5, RATE)[:, None], RATE)
+    path = tmp_path / f"a\n{lie[:60]}.flac"
+    ffmpeg("-i", plain, "-metadata", f"title=a\n{lie}", "-metadata", f"{lie.strip()}=x", f"file:{path}")
+    info = media_info(path)
+    assert info is not None
+    assert info.duration == pytest.approx(0.5, abs=0.05)
+    assert (info.video, len(info.audio)) == ((), 1)
