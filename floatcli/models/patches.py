@@ -6,6 +6,7 @@ the last, x before y. Anchors are (B, 7, 2) in the order of ``ANCHORS``.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import torch
@@ -42,9 +43,10 @@ def eye_frames(anchors: Tensor) -> tuple[Tensor, Tensor]:
     return _frame(left, along, EYE_HALF, EYE_DOWN), _frame(right, along, EYE_HALF, EYE_DOWN, mirrored=True)
 
 
-def full_precision(like: Tensor) -> torch.autocast:
+def full_precision(like: Tensor) -> AbstractContextManager[None]:
     """Where places are computed, whatever the networks run in: half precision is too coarse for them."""
-    return torch.autocast(like.device.type, enabled=False)
+    kind = like.device.type
+    return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
 
 
 def to_picture(frame: Tensor, points: Tensor) -> Tensor:
