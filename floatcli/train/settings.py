@@ -188,6 +188,4 @@ def load_settings(path: Path, base: ModelConfig | None = None) -> Settings:
         model = dataclasses.replace(settings.model, coefficient_names=NAMES, coefficient_scales=scales)
         return dataclasses.replace(settings, model=model)
     except (TypeError, ValueError) as error:
-        raise InputError(
-            f"{path}: {error}", "mend that; weights/embedded.toml and examples/tiny-warped.toml show every key"
-        ) from None
+        raise InputError(f"{path}: {error}", "mend that; the settings.json of any run shows every key") from None

@@ -50,6 +50,21 @@ def test_a_weight_multiplies_its_loss(name):
     assert thrice.item() == pytest.approx(3 * once.item(), rel=1e-5)
 
 
+@pytest.mark.parametrize("name", ["adversarial", "part_adversarial"])
+def test_pictures_that_are_taken_for_true_lose_less(name):
+    there = adversary(**{name: 1.0})
+    (before,) = there.fool(pictures(), pictures(1), BOXES).values()
+    for judge in there.judges.values():
+        judge.score.bias.data += 3
+    (after,) = there.fool(pictures(), pictures(1), BOXES).values()
+    assert after < before
+
+
+def test_wholes_are_seen_on_two_scales():
+    views = adversary(adversarial=1).views
+    assert [views[name].show(pictures(), BOXES).shape[-1] for name in ("full_size", "half_size")] == [64, 32]
+
+
 def test_parts_reach_the_pixels_of_their_boxes_alone():
     made = pictures().requires_grad_()
     sum(adversary(part_adversarial=1, gram=1).fool(made, pictures(1), BOXES).values()).backward()

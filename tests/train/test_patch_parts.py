@@ -112,6 +112,21 @@ def test_a_judge_has_the_channels_of_the_editor_and_the_last_to_the_end():
     assert middle_channels(Middle(24, EYE_EXTENT), (8, 12, 16, 20, 24)) == (8, 12, 16, 20)
 
 
+def test_patches_are_compared_with_the_truth_and_not_with_the_source(batch, reader, monkeypatch):
+    part = made(judge=reader, perceptual=1, adversarial=1)
+    trial = part.edits(batch, np.random.default_rng(3))
+    assert not torch.equal(trial.truth, trial.source)
+    monkeypatch.setattr(part, "edits", lambda *given: trial._replace(edited=trial.truth))
+    found, shown = part.losses(batch, np.random.default_rng(3), part.adversary())
+    assert found["perceptual"] == 0
+    assert all(torch.equal(patches, trial.truth) for patches in shown)
+    monkeypatch.setattr(part, "edits", lambda *given: trial._replace(edited=trial.source))
+    found, (edited, truth) = part.losses(batch, np.random.default_rng(3), part.adversary())
+    assert found["perceptual"] > 0
+    assert torch.equal(edited, trial.source)
+    assert torch.equal(truth, trial.truth)
+
+
 def test_outside_the_window_nobody_is_judged(batch, reader):
     part = made(judge=reader, perceptual=1, adversarial=1, gram=1)
     trial = part.edits(batch, np.random.default_rng(3))
