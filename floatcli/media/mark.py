@@ -55,7 +55,7 @@ def _settings(making: Making) -> dict[str, Any]:
         "crop": [round(number, 2) for number in making.crop],
         "edits": list(making.edits),
     }
-    return {name: value for name, value in told.items() if value not in (None, [], False)}
+    return {name: value for name, value in told.items() if value not in (None, []) and value is not False}
 
 
 def add_xmp(path: Path) -> None:

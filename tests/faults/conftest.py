@@ -14,8 +14,6 @@ pytest.register_assert_rewrite("tests.faults.running")
 from tests.conftest import write_wav  # noqa: E402
 from tests.faults.running import SECONDS, Place, survived  # noqa: E402
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # commands as small as these are no faster with more
-
 
 @pytest.fixture
 def place(tmp_path, tiny_weights) -> Place:

@@ -50,6 +50,7 @@ class Order:
         place: The folder that holds its working and its temporary folder.
         stdout: Where its results go, a file or a named pipe.
         stderr: A pipe, which takes what is said on a full disk, too.
+        begun: Told when the command is about to begin, and signals are caught.
         environment: Variables that differ.
         room: Bytes beyond which no file of it may grow.
         world: Called in the process before the command begins.
@@ -59,6 +60,7 @@ class Order:
     place: Path
     stdout: Path
     stderr: Connection
+    begun: Connection
     environment: dict[str, str] = field(default_factory=dict)
     room: int | None = None
     world: Callable[[], None] | None = None
@@ -67,6 +69,7 @@ class Order:
 def _become(order: Order) -> None:
     """What the forked process does."""
     from floatcli.__main__ import main
+    from floatcli.cli.signals import catch_signals
 
     os.setsid()
     os.chdir(order.place / "work")
@@ -80,6 +83,8 @@ def _become(order: Order) -> None:
     if order.world is not None:
         order.world()
     sys.argv = ["floatcli", *map(str, order.words)]
+    catch_signals()
+    order.begun.close()
     main()
 
 
@@ -89,10 +94,14 @@ class Run:
     def __init__(self, words: Sequence[str], place: Path, stdout: Path, **wrong: Any):
         self._stderr, stderr = _forks.Pipe(duplex=False)
         self._said = b""
-        self.order = order = Order(words, place, stdout, stderr, **wrong)
+        waiting, begun = _forks.Pipe(duplex=False)
+        self.order = order = Order(words, place, stdout, stderr, begun, **wrong)
         self._process = _forks.Process(target=_become, args=(order,))
         self._process.start()
         stderr.close()
+        begun.close()
+        waiting.poll(BOUND)  # how long a process takes to begin is not of the command
+        waiting.close()
         self._began = time.monotonic()
         self.seconds = 0.0  # that it took, once it has ended
 

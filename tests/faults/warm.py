@@ -1,5 +1,9 @@
 """All that commands import, for the process that they are forked from. Nothing is computed: no thread may run yet."""
 
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # commands as small as these are no faster with more
+
 import floatcli.batch.run
 import floatcli.batch.worker
 import floatcli.checkpoint.hub

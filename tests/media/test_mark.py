@@ -94,6 +94,12 @@ def test_what_was_left_alone_is_left_out() -> None:
     assert told["tolerance"] == SampleConfig.tolerance
 
 
+def test_nought_is_a_setting_too() -> None:
+    nought = replace(MAKING, sample=SampleConfig(seed=0, audio_scale=0.0))
+    told = json.loads(mark([nought], settings=True).removeprefix(GENERATED + SETTINGS))
+    assert (told["seed"], told["audio_scale"]) == (0, 0)
+
+
 def test_of_several_clips_every_one_is_told() -> None:
     both = [MAKING, replace(MAKING, emotion="sad")]
     told = json.loads(mark(both, settings=True).removeprefix(GENERATED + SETTINGS))
