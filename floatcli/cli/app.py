@@ -13,7 +13,7 @@ import typer
 
 from floatcli.cli import console
 from floatcli.cli.overview import Overview
-from floatcli.cli.signals import Interrupted
+from floatcli.cli.signals import Interrupted, what_came
 from floatcli.errors import ExitCode, FloatCliError
 from floatcli.version import __version__
 
@@ -80,6 +80,9 @@ def run(arguments: Sequence[str]) -> int:
     except SystemExit as leaving:  # Typer's own answer to the same
         return _unread() if isinstance(leaving.__context__, BrokenPipeError) else int(leaving.code or ExitCode.OK)
     except Exception as error:
+        if (number := what_came()) is not None:
+            console.say("interrupted")
+            return 128 + number
         if show_traceback:
             traceback.print_exc()
         return _explain(error, show_traceback)

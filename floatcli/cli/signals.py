@@ -12,6 +12,9 @@ from typing import NoReturn
 _ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
+_came: list[int] = []  # the signal that is ending the process
+
+
 class Interrupted(SystemExit):
     """A signal that ends the process. No Exception, so that nothing but cleaning up happens on its way out."""
 
@@ -22,11 +25,17 @@ class Interrupted(SystemExit):
 
 def catch_signals() -> None:
     """Raise ``Interrupted`` where a signal would end the process."""
+    _came.clear()
     for number in _ENDING:
         if number != getattr(signal, "SIGHUP", None) or signal.getsignal(number) is not signal.SIG_IGN:  # nohup's
             signal.signal(number, _interrupt)
     if hasattr(signal, "pthread_kill"):
         sys.unraisablehook = _come_again
+
+
+def what_came() -> int | None:
+    """The signal that is ending the process; libraries in C may have made another exception of it."""
+    return _came[0] if _came else None
 
 
 def _come_again(lost: sys.UnraisableHookArgs) -> None:
@@ -42,4 +51,5 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
     # From here on only cleaning up happens, and a second, impatient signal must not cut that short.
     for other in _ENDING:
         signal.signal(other, signal.SIG_IGN)
+    _came.append(number)
     raise Interrupted(number)

@@ -116,6 +116,29 @@ def test_while_an_object_is_removed():
     survived["interrupts"] += 1
 
 
+def test_while_a_library_makes_another_exception_of_it():
+    """As torch does in C, where it builds a tensor."""
+    stop = (
+        "import os, signal, sys, time\n"
+        "from floatcli.__main__ import main\n"
+        "class Stop:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name != 'numpy': return\n"
+        "        try:\n"
+        "            os.kill(os.getpid(), signal.SIGTERM)\n"
+        "            time.sleep(1)\n"
+        "        except BaseException:\n"
+        "            raise ValueError('no shape') from None\n"
+        "sys.meta_path.insert(0, Stop())\n"
+        "sys.argv = ['floatcli', 'emotion', 'speech.wav']\n"
+        "main()\n"
+    )
+    command = [sys.executable, "-c", stop]
+    done = subprocess.run(command, env=imported_from_here(), capture_output=True, timeout=SOON, check=False)
+    assert (done.returncode, done.stderr) == (143, b"floatcli: interrupted\n")
+    survived["interrupts"] += 1
+
+
 def test_the_end_does_not_take_long(place, face, speech, tiny_weights):
     """Once all is said: Python itself would go through every object of every library."""
     words = [*map(str, animate(face, speech)), "--weights", str(tiny_weights), "--device", "cpu"]
