@@ -30,7 +30,7 @@ def test_both_stages_make_weights_that_animate(tmp_path, monkeypatch, capsys, fa
     monkeypatch.chdir(tmp_path)
     assert run(["train", "all", str(TINY), "--run", "run", "-o", "tiny.safetensors"]) == ExitCode.OK
     said = capsys.readouterr().err
-    for name, loss in (("landmarks", "anchors"), ("audio", "lips"), ("flow", "field")):
+    for name, loss in (("landmarks", "whole_points"), ("audio", "lips"), ("flow", "field")):
         losses = [float(value) for value in re.findall(rf"{name} \d+/\d+ .*?{loss} ([\d.]+)", said)]
         assert losses[-1] < 0.95 * losses[0], f"{name} learns nothing: {losses}"
     parts = (*PARTS["anchored"], "audio", "emotion", "flow")

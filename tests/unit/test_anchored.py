@@ -13,8 +13,17 @@ from floatcli.models.anchored_decoder import LEFT_EYE, MOUTH, mirror_gaze
 from floatcli.models.compose import enlarged, render
 from floatcli.models.float_model import FloatModel
 from floatcli.models.head_warp import HeadMaps, HeadWarp, head_rotation
-from floatcli.models.landmark_net import centres, near_lips
-from floatcli.models.patches import eye_frames, heatmaps, mouth_frame, pixel_grid, soft_window, to_patch, to_picture
+from floatcli.models.landmark_net import POINTS, LandmarkNet, centres, near_lips
+from floatcli.models.patches import (
+    eye_frames,
+    face_frame,
+    heatmaps,
+    mouth_frame,
+    pixel_grid,
+    soft_window,
+    to_patch,
+    to_picture,
+)
 from floatcli.train.drawn.pose import Framing, Pose
 from floatcli.train.parameters import NAMES, SCALE
 from tests.conftest import TINY
@@ -339,3 +348,27 @@ def test_a_corner_is_looked_for_beside_the_lips():
     fooled[:, 2] = torch.logaddexp(spots[:, 2], heatmaps(collar, 64)[:, 0].clamp(min=1e-6).log() + 1)
     assert (centres(fooled)[0, 2] - FACE[0, 2]).norm() > 0.2
     assert (centres(near_lips(fooled, centres(fooled))) - FACE).abs().max() < 0.05
+
+
+def test_the_second_look_is_at_the_face_that_the_first_one_found():
+    net = LandmarkNet(SMALL)
+    assert POINTS[: len(ANCHORS)] == ANCHORS
+    seen = []
+
+    def second(picture):
+        seen.append(picture)
+        return torch.zeros(1, len(POINTS), 2)
+
+    net.whole.forward = lambda picture: torch.cat([FACE, torch.ones(1, len(POINTS) - len(ANCHORS), 2)], 1)
+    net.face.forward = second
+    picture = pixel_grid(64, FACE).movedim(-1, 0)[None].repeat(1, 2, 1, 1)[:, :3]  # colours tell places
+    found = net(picture)
+    middle = torch.tensor([0.0, 0.145])  # between the eyes and the lips, a little down
+    assert torch.allclose(found, middle.expand_as(found), atol=0.05)
+    top_left = seen[0][0, :2, 0, 0]
+    assert torch.allclose(top_left, to_picture(face_frame(FACE), torch.tensor([[[-1.0, -1.0]]]))[0, 0], atol=0.05)
+
+
+def test_a_face_is_within_its_frame():
+    within = to_patch(face_frame(FACE), FACE).abs()
+    assert 0.5 < within.max() < 0.8  # there are longer ones, and heads that nod
