@@ -13,9 +13,9 @@ from floatcli.models.patches import full_precision, heatmaps, pixel_grid
 from floatcli.models.unet import EditDecoder, SourceEncoder
 
 INVERSIONS = 4  # steps in which the head's displacement is inverted
-CARRIED = 0.2  # logit of how far what is below a head goes along with its shift and growth, as one expects it
+CARRIED = 0.2  # logit of how far what is below a head goes along with its shift, as one expects it
 LIGHT_GAIN = 0.3  # what the network draws becomes light
-OUTPUTS = (3, 3, 1, 27)  # maps that the network draws: of place, shares, matte, light
+OUTPUTS = (3, 2, 2, 1, 27)  # maps that the network draws: of place, shares, growth, matte, light
 MATTE_GAIN = 6.0  # what the network draws becomes logits of a matte, which has sharp edges
 MATTE_MARGIN = 0.5  # on top of it: hair that is left behind looks worse than backdrop that comes along
 
@@ -60,7 +60,7 @@ class Head(NamedTuple):
 class HeadMaps(NamedTuple):
     """What stays the same in every frame of a portrait, by places in the source."""
 
-    moves: Tensor  # (B, 6, S, S): w X, w' and w" (X / z + o)
+    moves: Tensor  # (B, 6, S, S): w X, w' and g
     light: Tensor  # (B, 27, S, S): of each of three colours, by the entries of a rotation less the identity
     matte: Tensor  # (B, 1, S, S), logits of how far the person hides what lies behind
 
@@ -100,11 +100,11 @@ class HeadWarp(nn.Module):
     """Turns the head in space, with it what carries it, as far as that follows, and with both the light on them.
 
     For every pixel s of the source a network reads the place X(s) in space, from the point o that the head turns
-    about, and the shares w(s), w'(s), w"(s) in which the pixel follows the head's turn, shift and growth: all of it in
-    a face, less in a neck, little of the turn in a shoulder. With R the rotation from the source's pose to the wanted
-    one, z' over z their zooms and t the shift, the pixel moves by
+    about, the shares w(s) and w'(s) in which the pixel follows the head's turn and shift, and the way g(s) that it goes
+    where the head grows: in a face all of it and X / z + o, less in a neck, and in a shoulder little of the turn. With
+    R the rotation from the source's pose to the wanted one, z' over z their zooms and t the shift, the pixel moves by
 
-        D(s) = w z'/z (R - 1) X + w' t + w" (z' - z) (X / z + o),
+        D(s) = w z'/z (R - 1) X + w' t + (z' - z) g,
 
     exactly zero at rest, one small matrix product a frame; so is what a turn adds to its colours, linear in R - 1 as
     what a matt surface gives back of distant lamps. The flow of a frame's pixel q back to the source solves
@@ -131,12 +131,11 @@ class HeadWarp(nn.Module):
         pose = pose * self.scales
         with full_precision(grid):
             guess = guess_head(grid, anchors, pose)
-        place, shares, matte, light = out.split(OUTPUTS, 1)
-        carried = guess.share.clamp(min=CARRIED)
-        turned, shifted, grown = (shares + torch.cat([guess.share, carried, carried], 1)).sigmoid().split(1, 1)
-        place = place + guess.place
-        from_seat = place[:, :2] / zoom(pose)[:, None, None] + guess.pivot[..., None, None]
-        moves = torch.cat([turned * place, shifted, grown * from_seat], 1)
+        place, shares, growth, matte, light = out.split(OUTPUTS, 1)
+        turned, shifted = (shares + torch.cat([guess.share, guess.share.clamp(min=CARRIED)], 1)).sigmoid().split(1, 1)
+        from_seat = guess.place[:, :2] / zoom(pose)[:, None, None] + guess.pivot[..., None, None]
+        growth = growth + guess.share.sigmoid() * from_seat
+        moves = torch.cat([turned * (place + guess.place), shifted, growth], 1)
         return HeadMaps(moves, LIGHT_GAIN * light, MATTE_GAIN * (matte + 0.5 * guess.share + MATTE_MARGIN))
 
     def displacement(self, maps: HeadMaps, source: Tensor, target: Tensor) -> Tensor:
