@@ -29,7 +29,8 @@ from floatcli.train.drawn_data import (
 )  # fmt: skip
 from floatcli.train.export import export_run
 from floatcli.train.likeness import flow_loss
-from floatcli.train.loop import LoopConfig, Run
+from floatcli.train.loop import Run
+from floatcli.train.loop_config import LoopConfig
 from floatcli.train.parameters import rest
 from floatcli.train.settings import AutoencoderSettings, PatchSettings, Settings, load_settings
 from tests.unit.test_anchored import CONFIG
