@@ -24,7 +24,7 @@ from floatcli.train.dropout import Dropout
 from floatcli.train.flow_data import FlowData, heard_corpus
 from floatcli.train.flow_stage import FlowPart, train_flow
 from floatcli.train.frozen import named_basis
-from floatcli.train.loop import LoopConfig
+from floatcli.train.loop_config import LoopConfig
 from floatcli.train.parameters import HIGH, INDEX, LOW, SCALE
 from floatcli.train.speech_clips import SpeechConfig, speech_corpus
 from floatcli.train.speech_emotions import emotion_face

@@ -70,7 +70,7 @@ def evaluate(
         int | None,
         Option(
             min=1,
-            help="Of the clips, those whose decoded pixels are judged.",
+            help="Of the clips, those whose decoded pixels are judged, each said by people of three tones of skin.",
             show_default=str(DrawnConfig.decoded),
             rich_help_panel=DRAWN_FACES,
         ),

@@ -20,7 +20,10 @@ from floatcli.train.parts import DRAWN, EVERY_PART, check_parts
 from floatcli.train.prepare_settings import PrepareConfig, check_prepare
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from floatcli.models.float_model import FloatModel
+    from floatcli.train.initial import Initial
     from floatcli.train.settings import Settings
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Train a FLOAT of your own, in two stages.")
@@ -175,12 +178,15 @@ def cache(
     from floatcli.train.cache import Encoders, make_cache, read_labels
     from floatcli.train.frozen import frozen_model
     from floatcli.train.initial import pose_model
+    from floatcli.train.prepared_data import prepared_videos
 
     chosen = choose_device(device)
-    settings, weights = _begun(config, run, init)
+    settings, initial, weights = _asked(config, run, init)
     labels = {} if emotions is None else read_labels(emotions, settings.model.emotions)
+    prepared_videos(data)
     model = frozen_model(settings.model, run, weights)
     encoders = Encoders(model, pose_model(pose_from), chosen, batch_size)
+    _begin(settings, run, initial)
     code = make_cache(data, output, encoders, labels, console.say)
     if code:
         raise typer.Exit(code)
@@ -206,13 +212,13 @@ def autoencoder(
     check_parts(part or ())
     import torch
 
-    from floatcli.train import autoencoder_stage, warped_stage
-
     torch.set_num_threads(threads)
-    settings, weights = _begun(config, run, init)
-    stage = {"anchored": autoencoder_stage, "warped": warped_stage}[settings.model.decoder]
+    settings, initial, weights = _asked(config, run, init)
+    given = settings, part or (), data, run
+    _stage_1(settings).check_stage(*given, console.say, weights)
+    _begin(settings, run, initial)
     with training_table() as told:
-        stage.train_stage(settings, part or (), data, run, told, weights)
+        _stage_1(settings).train_stage(*given, told, weights)
 
 
 @app.command()
@@ -238,16 +244,21 @@ def flow(
         raise UsageError("on clips the field alone is trained", "leave out --part, or --data")
     import torch
 
-    from floatcli.train.flow_stage import train_encoder
-    from floatcli.train.motion_stage import train_stage
+    from floatcli.train import motion_stage
+    from floatcli.train.flow_stage import check_networks, train_encoder
 
     torch.set_num_threads(threads)
-    settings, weights = _begun(config, run, init)
+    settings, initial, weights = _asked(config, run, init)
+    if part:
+        check_networks(part, settings.model, settings.flow, run, weights)
+    else:
+        motion_stage.check_stage(settings, data, run, weights)
+    _begin(settings, run, initial)
     with training_table() as told:
         for name in part or ():
             train_encoder(name, settings.model, settings.flow, run, told, weights)
         if not part:
-            train_stage(settings, data, run, told, weights)
+            motion_stage.train_stage(settings, data, run, told, weights)
 
 
 @app.command(name="all")
@@ -261,8 +272,18 @@ def whole(
 ) -> None:
     """Both stages, one after the other, and what they make as one file that animate loads."""
     _check_exported(output)
-    autoencoder(config, run, init, threads=threads, data=data)
-    flow(config, run, None, init, threads, data)
+    import torch
+
+    from floatcli.train import motion_stage
+
+    torch.set_num_threads(threads)
+    settings, initial, weights = _asked(config, run, init)
+    _stage_1(settings).check_stage(settings, (), data, run, console.say, weights)
+    motion_stage.check_stage(settings, data, run, weights, after_stage_1=True)
+    _begin(settings, run, initial)
+    with training_table() as told:
+        _stage_1(settings).train_stage(settings, (), data, run, told, weights)
+        motion_stage.train_stage(settings, data, run, told, weights)
     export(run, output)
 
 
@@ -276,11 +297,11 @@ def export(
     """
     _check_exported(output)
     from floatcli.train.export import export_run
-    from floatcli.train.initial import initial_model
+    from floatcli.train.initial import initial_weights
     from floatcli.train.record import recorded
 
-    settings = recorded(run)
-    export_run(settings.model, run, output, initial_model(None, run, console.say))
+    settings, initial = recorded(run), initial_weights(None, run, console.say)
+    export_run(settings.model, run, output, initial.model if initial else None)
     console.say(f"wrote {output}, {output.stat().st_size / 1e6:.1f} MB")
 
 
@@ -290,16 +311,25 @@ def _check_exported(output: Path) -> None:
     check_place(output, overwrite=True)
 
 
-def _begun(config: Path, run: Path, init: str | None) -> tuple[Settings, FloatModel | None]:
-    """The settings of a run, and the weights it starts from, which say of the model what the settings do not.
-
-    The start is written down in the run's folder.
-    """
-    from floatcli.train.initial import initial_model
-    from floatcli.train.record import record
+def _asked(config: Path, run: Path, init: str | None) -> tuple[Settings, Initial | None, FloatModel | None]:
+    """The settings of a run, and the weights it starts from, which say of the model what the settings do not."""
+    from floatcli.train.initial import initial_weights
     from floatcli.train.settings import load_settings
 
-    weights = initial_model(init, run, console.say)
-    settings = load_settings(config, weights.config if weights else None)
-    record(settings, run, sys.argv[1:], console.say)
-    return settings, weights
+    initial = initial_weights(init, run, console.say)
+    weights = initial.model if initial else None
+    return load_settings(config, weights.config if weights else None), initial, weights
+
+
+def _begin(settings: Settings, run: Path, initial: Initial | None) -> None:
+    """Write the start down in the run's folder, once nothing is in its way."""
+    from floatcli.train.record import record
+
+    record(settings, run, sys.argv[1:], console.say, initial)
+
+
+def _stage_1(settings: Settings) -> ModuleType:
+    """What trains it, by the decoder."""
+    from floatcli.train import autoencoder_stage, warped_stage
+
+    return {"anchored": autoencoder_stage, "warped": warped_stage}[settings.model.decoder]

@@ -1,75 +1,83 @@
-"""Every figure of a set of weights on drawn faces, synthetic speech and a photograph."""
+"""Every figure of a set of weights on drawn faces, synthetic speech and photographs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import skimage.data
 import torch
 
 from floatcli.errors import WeightsError
-from floatcli.evaluate.drawn_faces import Figures, measure_drawn, measure_sweeps
+from floatcli.evaluate.drawn_faces import held_out_person, measure_drawn
+from floatcli.evaluate.drift import measure_drift
 from floatcli.evaluate.emotion_judge import EmotionJudge, measure_emotions
-from floatcli.evaluate.lip_judge import measure_lips
-from floatcli.evaluate.pictures import to_tensor
+from floatcli.evaluate.photographs import measure_photographs
+from floatcli.evaluate.pictures import Figures, mean_figures
+from floatcli.evaluate.pixel_judge import measure_lips, measure_looks, sitters
 from floatcli.evaluate.settings import DrawnConfig
+from floatcli.evaluate.smiles import measure_closing
 from floatcli.evaluate.speech_quality import evaluate_speech, speaker
-from floatcli.face.crop import Crop
+from floatcli.evaluate.turns import measure_turns
 from floatcli.models.float_model import FloatModel
 from floatcli.train.parameters import INDEX
 from floatcli.train.speech_clips import SPLITS, SpeechConfig, speech_corpus
 
-#: The seven anchors of scikit-image's astronaut, marked by hand, in its pixels.
-ASTRONAUT = np.array(
-    [[202.8, 100.6], [247.8, 103.4], [202.9, 139.6], [247.5, 139.1], [224.4, 140], [224, 155], [225, 178]]
-)
-ASTRONAUT_CROP = Crop(left=132, top=38, side=182)  # around the face, as the published model cuts it
+SIZES = (256, 512)  # of drawn faces, pixels a side
 
 
-@torch.inference_mode()
-def measure_photograph(model: FloatModel, size: int = 512) -> Figures:
-    """Where sweeps of jaw and lids change the photograph; anchors found by the set's own network."""
-    picture = skimage.data.astronaut()
-    portrait = model.encode(to_tensor(ASTRONAUT_CROP.cut(picture, size)[None]))
-    marked = ASTRONAUT_CROP.from_picture(ASTRONAUT, size)
-    found = ((portrait.features.anchors[0].numpy() + 1) / 2) * size
-    distance = np.linalg.norm(marked[1] - marked[0])
-    figures = measure_sweeps(model, portrait, marked, size)
-    figures["anchors off, eye distances"] = float(np.linalg.norm(found - marked, axis=1).mean() / distance)
-    return figures
-
-
-def evaluate_drawn(model: FloatModel, config: DrawnConfig, log: Callable[[str], None]) -> dict[str, Figures]:
-    """Figures by what they are of: drawn faces, the photograph, speech as curves, speech as pixels.
-
-    Raises:
-        WeightsError: the set was not trained by this package, so its coefficients have no names to be driven by.
-    """
+def check_measurable(model: FloatModel) -> None:
+    """Raise WeightsError where a set was not trained by this package, so that its coefficients have no names."""
     if model.config.decoder != "anchored":
         raise WeightsError(
             f"{model.config.name} has no named coefficients to measure", "give a set of your own training"
         )
-    log(f"{config.identities} drawn faces")
-    with torch.inference_mode():
-        figures = {
-            "drawn faces, motion as drawn": measure_drawn(model, config.identities, read=False),
-            "drawn faces, motion as read": measure_drawn(model, config.identities, read=True),
-        }
-    log("the photograph")
-    figures["photograph"] = measure_photograph(model)
+
+
+@torch.inference_mode()
+def evaluate_drawn(
+    model: FloatModel, config: DrawnConfig, log: Callable[[str], None]
+) -> dict[str, Mapping[str, float | None]]:
+    """Figures by what they are of: drawn faces, what they are told, photographs, speech as curves, speech as pixels.
+
+    Raises:
+        WeightsError: as ``check_measurable``.
+    """
+    check_measurable(model)
+    figures: dict[str, Mapping[str, float | None]] = {}
+    for size in SIZES:
+        log(f"{config.identities} drawn faces of {size} pixels")
+        for motion, found in measure_drawn(model, config.identities, size).items():
+            figures[f"drawn faces at {size}, {motion}"] = found
+    log("turns of heads, and lips that close over teeth")
+    figures |= measure_told(model, config.identities)
+    log("the photograph, and restyled people")
+    figures |= measure_photographs(model)
     with TemporaryDirectory() as folder:
         settings = SpeechConfig(folder=folder, held_out_clips=config.clips)
         corpora = {name: speech_corpus(settings, name, log) for name in SPLITS[1:]}
         log(f"{config.clips} clips each of {', '.join(corpora)}")
         figures["speech"] = evaluate_speech(speaker(model.config, model), corpora, config.clips)
-        log(f"pixels of {config.decoded} videos")
         sentences = corpora["sentences"]
-        sounds = np.stack([sentences.sound(k) for k in range(config.decoded)])
-        read = measure_lips(model, sounds, np.asarray(sentences.motion)[: config.decoded, :, INDEX["jaw"]])
-        log(f"seven emotions of {config.decoded} portraits")
-        confusion = measure_emotions(model, sounds, EmotionJudge(np.random.default_rng(0)))
-    figures["emotions"] = confusion.figures()
-    figures["pixels"] = {"jaw_r_median": float(np.median(read)), "jaw_r_worst": float(min(read))}
+        every = np.stack([sentences.sound(k) for k in range(config.clips)])
+        sounds, jaws = every[: config.decoded], np.asarray(sentences.motion)[: config.decoded, :, INDEX["jaw"]]
+    log(f"pixels of {config.decoded} clips, each said by three people")
+    clips = [sitters(model, number) for number in range(config.decoded)]
+    looks = measure_looks(model, [sitter for people in clips for sitter in people])
+    figures["pixels"] = measure_lips(model, clips, sounds, jaws) | looks
+    log("a minute of speech")
+    figures["drift"] = measure_drift(model, clips[0], every)
+    log("seven emotions of the same people")
+    figures["emotions"] = measure_emotions(model, clips, sounds, EmotionJudge(np.random.default_rng(0))).figures()
     return figures
+
+
+def measure_told(model: FloatModel, identities: int) -> dict[str, Figures]:
+    """Figures of held-out people at rest whose heads turn, and of the same when they smile and shut their lips."""
+    turns: list[Figures] = []
+    closings: list[Figures] = []
+    for person in map(held_out_person, range(identities)):
+        turns.append(measure_turns(model, person))
+        closings.append(measure_closing(model, person))
+    left = [figures["teeth left"] or 0.0 for figures in closings]
+    return {"turns": mean_figures(turns), "closing": mean_figures(closings) | {"teeth left, worst": max(left)}}

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from floatcli.evaluate.pictures import psnr, to_tensor
+from floatcli.evaluate.pictures import Box, psnr, ssim_map, to_pictures, to_tensor
 from floatcli.evaluate.reading import read_motion
 from floatcli.models.float_model import FloatModel, Portrait
-from floatcli.train.drawn_data import EXPRESSIONS, OTHERS, POSE_COLUMNS, POSES, SOURCE, draw_set
+from floatcli.train.drawn import Identity, random_identity
+from floatcli.train.drawn_data import (
+    ANCHOR_COLUMNS,
+    EXPRESSIONS,
+    FRAMES,
+    OTHERS,
+    POSE_COLUMNS,
+    POSES,
+    SOURCE,
+    DrawnSet,
+    draw_frames,
+    draw_set,
+)
 from floatcli.train.parameters import SCALE
+from floatcli.train.speech_clips import SpeechConfig, make_clip
 
 Figures = dict[str, float]
 
@@ -26,13 +41,13 @@ def gradient_energy(picture: Tensor) -> float:
     return float(dx.square().mean() + dy.square().mean())
 
 
-def box_around(centre: np.ndarray, half: float, size: int) -> tuple[slice, slice]:
+def box_around(centre: np.ndarray, half: float, size: int) -> Box:
     """Rows and columns of a square box, centre (x, y) and half side in pixels, clipped to the picture."""
     (x1, y1), (x2, y2) = np.clip(centre - half, 0, size).astype(int), np.clip(centre + half, 0, size).astype(int)
     return slice(y1, y2), slice(x1, x2)
 
 
-def face_boxes(anchors: np.ndarray, size: int) -> dict[str, tuple[slice, slice]]:
+def face_boxes(anchors: np.ndarray, size: int) -> dict[str, Box]:
     """Boxes of mouth and eyes about anchors (7, 2) in pixels."""
     left, right = anchors[0], anchors[1]
     distance = float(np.linalg.norm(right - left))
@@ -65,54 +80,89 @@ def true_motion(model: FloatModel, portrait: Portrait, source: np.ndarray, targe
 
 #: What changes between a source and its targets in a drawn set, by the name its figures get.
 CHANGES = {"face": EXPRESSIONS, "head": POSES, "everything": OTHERS}
+SPEAKING = "speaking"  # likewise: all that a held-out sentence moves
 UNCHANGED = 50.0  # dB; a target this near to its source says nothing about motion
+AS_DRAWN, AS_READ = "motion as drawn", "motion as read"  # by the model's own encoder, from the true frame
+_SECOND = slice(12, None, 25)  # of a clip's frames, one a second
 
 
-def measure_drawn(model: FloatModel, identities: int, read: bool, size: int = 256) -> Figures:
+def held_out_person(number: int) -> Identity:
+    """Someone whom no training draws."""
+    return random_identity(np.random.default_rng((HELD_OUT, number)))
+
+
+def spoken_set(number: int, size: int) -> DrawnSet:
+    """A held-out person who says a held-out sentence: first as the portrait is, then one frame a second."""
+    clip = make_clip(SpeechConfig(), "sentences", number)
+    return draw_frames(held_out_person(number), np.stack([clip.portrait, *clip.motion[_SECOND]]), size)
+
+
+def measure_drawn(model: FloatModel, identities: int, size: int = 256) -> dict[str, Figures]:
     """Reconstruction of held-out drawn faces: another frame of the same face, from a source and its motion.
 
     Args:
         model: With the anchored decoder.
         identities: How many faces.
-        read: The driving motion is read from the true frame by the model's own encoder; else it is the drawn one.
         size: Side of the pictures.
 
     Returns:
-        Means over targets by what changes in them, as in ``head.psnr``; ``over copying`` is the gain over giving the
-        source back unchanged, ``sharpness`` the gradient energy of output over truth.
+        For AS_DRAWN and AS_READ, means over targets by what changes in them, as in ``head.psnr``; ``over copying`` is
+        the gain over giving the source back unchanged, ``sharpness`` the gradient energy of output over truth.
     """
-    from floatcli.train.drawn_data import ANCHOR_COLUMNS
-
-    rows: dict[str, list[Figures]] = {name: [] for name in CHANGES}
+    kinds = (*CHANGES, SPEAKING)
+    rows: dict[str, dict[str, list[Figures]]] = {motion: {kind: [] for kind in kinds} for motion in (AS_DRAWN, AS_READ)}
     for k in range(identities):
-        pictures, _, landmarks, parameters = draw_set(np.random.default_rng((HELD_OUT, k)), size)
-        images = to_tensor(pictures)
-        portrait = model.encode(images[SOURCE : SOURCE + 1])
-        drawn = true_motion(model, portrait, parameters[SOURCE], parameters)
-        outputs = model.decode(portrait, read_motion(model, images) if read else drawn).clamp(-1, 1)
-        for name, frames in CHANGES.items():
-            for output, truth, points in zip(outputs[frames], images[frames], landmarks[frames], strict=True):
-                if psnr(images[SOURCE], truth) < UNCHANGED:
-                    boxes = face_boxes(points[ANCHOR_COLUMNS] * size, size)
-                    rows[name].append(_compare(output, truth, images[SOURCE], boxes))
+        drawn = draw_set(np.random.default_rng((HELD_OUT, k)), size)
+        spoken = spoken_set(k, size)
+        for motion, found in rows.items():
+            made = reconstructed(model, drawn, motion)
+            for kind, frames in CHANGES.items():
+                found[kind] += _compared(drawn, made, range(FRAMES)[frames])
+            found[SPEAKING] += _compared(spoken, reconstructed(model, spoken, motion), range(1, len(spoken.pictures)))
+    return {motion: _means(found) for motion, found in rows.items()}
+
+
+def reconstructed(model: FloatModel, drawn: DrawnSet, motion: str) -> Tensor:
+    """Frames (F, 3, S, S) of a set, made of its first one and the motion of all."""
+    images = to_tensor(drawn.pictures)
+    portrait = model.encode(images[SOURCE : SOURCE + 1])
+    if motion == AS_READ:
+        told = read_motion(model, images)
+    else:
+        told = true_motion(model, portrait, drawn.parameters[SOURCE], drawn.parameters)
+    return model.decode(portrait, told).clamp(-1, 1)
+
+
+def _means(rows: dict[str, list[Figures]]) -> Figures:
     return {
-        f"{name}.{key}": float(np.mean([row[key] for row in found])) for name, found in rows.items() for key in found[0]
+        f"{kind}.{key}": float(np.mean([row[key] for row in found])) for kind, found in rows.items() for key in found[0]
     }
 
 
-def _compare(output: Tensor, truth: Tensor, source: Tensor, boxes: dict[str, tuple[slice, slice]]) -> Figures:
-    def gain(rows: slice, columns: slice) -> float:
-        at = (slice(None), rows, columns)
-        return psnr(output[at], truth[at]) - psnr(source[at], truth[at])
+def _compared(drawn: DrawnSet, made: Tensor, targets: Iterable[int]) -> list[Figures]:
+    """Figures of those targets among the frames made (F, 3, S, S) of a set that its source differs from."""
+    images, size = to_tensor(drawn.pictures), made.shape[-1]
+    changed = [k for k in targets if psnr(images[SOURCE], images[k]) < UNCHANGED]
+    boxes = {k: face_boxes(drawn.landmarks[k, ANCHOR_COLUMNS] * size, size) for k in changed}
+    return [frame_figures(made[k], images[k], images[SOURCE], boxes[k]) for k in changed]
 
-    whole = (slice(None), slice(None))
-    return {
-        "psnr": psnr(output, truth),
-        "over copying": gain(*whole),
-        "mouth over copying": gain(*boxes["mouth"]),
-        "eyes over copying": (gain(*boxes["left_eye"]) + gain(*boxes["right_eye"])) / 2,
+
+def frame_figures(output: Tensor, truth: Tensor, source: Tensor, boxes: dict[str, Box]) -> Figures:
+    """Figures of a frame (3, S, S) in [-1, 1] against the truth, and over giving its source back."""
+    made, copied = (_nearness(picture, truth, boxes) for picture in (output, source))
+    gains = {key.replace("psnr", "over copying"): value - copied[key] for key, value in made.items()}
+    pictures = to_pictures(torch.stack([output, truth]))
+    return made | gains | {
+        "ssim": float(ssim_map(*pictures).mean()),
         "sharpness": gradient_energy(output) / gradient_energy(truth),
-    }
+    }  # fmt: skip
+
+
+def _nearness(picture: Tensor, truth: Tensor, boxes: dict[str, Box]) -> Figures:
+    """PSNR of the whole, of the mouth and, on average, of the eyes."""
+    parts = {name: psnr(picture[:, rows, columns], truth[:, rows, columns]) for name, (rows, columns) in boxes.items()}
+    eyes = (parts["left_eye"] + parts["right_eye"]) / 2
+    return {"psnr": psnr(picture, truth), "mouth psnr": parts["mouth"], "eyes psnr": eyes}
 
 
 def sweep(model: FloatModel, portrait: Portrait, values: dict[str, float]) -> Tensor:
@@ -124,7 +174,7 @@ def sweep(model: FloatModel, portrait: Portrait, values: dict[str, float]) -> Te
     return model.decode(portrait, model.basis.motion(coeffs))
 
 
-def share_inside(change: Tensor, boxes: list[tuple[slice, slice]]) -> float:
+def share_inside(change: Tensor, boxes: list[Box]) -> float:
     """Share of the absolute change (1, 3, H, H) between two frames that falls inside boxes."""
     inside = torch.zeros_like(change)
     for rows, columns in boxes:

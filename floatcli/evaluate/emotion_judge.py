@@ -6,29 +6,26 @@ level, to the seven emotions, fitted on drawings of many identities that also sp
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import torch
 
 from floatcli.config import EMOTIONS
-from floatcli.evaluate.drawn_faces import HELD_OUT
-from floatcli.evaluate.lip_judge import anchors_at, decode_frames
-from floatcli.evaluate.pictures import to_tensor
+from floatcli.evaluate.pixel_judge import Ridge, Sitter, anchors_at, decode_frames, frame_about, in_grid, level_pixels
 from floatcli.evaluate.speech_quality import speaker
 from floatcli.models.float_model import FloatModel
-from floatcli.models.patches import pixel_grid, to_picture
-from floatcli.train.drawn import draw, random_identity
+from floatcli.train.drawn import Identity, draw, random_identity
 from floatcli.train.drawn_data import POSE_COLUMNS
-from floatcli.train.parameters import HIGH, INDEX, LOW, SCALE, rest
+from floatcli.train.parameters import HIGH, INDEX, LOW, rest
 from floatcli.train.speech_emotions import emotion_face
 from floatcli.train.speech_face import draw_pose
 from floatcli.train.speech_visemes import LIPS
 
 SIDE = 40  # pixels of the face that the judge sees
 HALF, DOWN = 1.3, 0.45  # half side of what it sees, and how far below the eyes, in distances between the eyes
-EXAMPLES = 700  # drawings it learns from
+PEOPLE = 100  # whom it learns from, each in every emotion
 RIDGE = 20.0
 EVERY = 10  # of a clip's frames, those that are judged
 _LIPS = [INDEX[name] for name in LIPS]
@@ -61,70 +58,67 @@ class Confusion(NamedTuple):
 
 def face_pixels(picture: np.ndarray, anchors: np.ndarray) -> np.ndarray:
     """The face about anchors (7, 2) in [0, 1] of a picture (H, W, 3), grey and level: (SIDE^2,)."""
-    left, right = torch.from_numpy(anchors[:2]).float() * 2 - 1
+    points = in_grid(anchors)
+    left, right, *_ = points
     along = right - left
-    down = torch.stack([-along[1], along[0]])
-    frame = torch.stack([HALF * along, HALF * down, (left + right) / 2 + DOWN * down], 1)[None]
-    at = (to_picture(frame, pixel_grid(SIDE, frame)[None])[0].numpy() + 1) / 2 * picture.shape[0] - 0.5
-    grey = cv2.cvtColor(cv2.GaussianBlur(picture, (0, 0), 1.5), cv2.COLOR_RGB2GRAY)
-    at = at.astype(np.float32)
-    seen = cv2.remap(grey, at[..., 0], at[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return seen.astype(np.float64).ravel() / 255
+    middle = (left + right) / 2 + DOWN * torch.stack([-along[1], along[0]])
+    return level_pixels(picture, frame_about(middle, points, HALF), SIDE)
 
 
 class EmotionJudge:
     """Scores of the seven emotions from how a face differs from itself at rest, (SIDE^2,)."""
 
-    def __init__(self, rng: np.random.Generator, examples: int = EXAMPLES):
-        labels = np.arange(examples) % len(EMOTIONS)
-        seen = np.stack([self._example(EMOTIONS[label], rng) for label in labels])
-        self.centre = seen.mean(0)
-        centred = seen - self.centre
-        gram = centred @ centred.T + RIDGE * np.eye(len(seen))
-        self.weights = centred.T @ np.linalg.solve(gram, np.eye(len(EMOTIONS))[labels] - 1 / len(EMOTIONS))
+    def __init__(self, rng: np.random.Generator, people: int = PEOPLE):
+        seen = np.stack([change for _ in range(people) for change in self.example(rng)])
+        told = np.tile(np.eye(len(EMOTIONS)), (people, 1))
+        self._ridge = Ridge(seen, told, RIDGE)
 
     def scores(self, change: np.ndarray) -> np.ndarray:
         """(7,), the highest the likeliest."""
-        return (change - self.centre) @ self.weights
+        return self._ridge.read(change)
 
     @staticmethod
-    def _example(emotion: str, rng: np.random.Generator, size: int = 256) -> np.ndarray:
-        """A drawn face of an emotion that speaks, less the same face at rest."""
+    def example(rng: np.random.Generator) -> list[np.ndarray]:
+        """A drawn face that speaks in each of EMOTIONS, less the same face at rest."""
         identity = random_identity(rng)
-        still = rest()
-        still[POSE_COLUMNS] = 0.5 * draw_pose(rng)
-        moved = still + rng.uniform(0.6, 1.1) * emotion_face(emotion)
-        moved[_LIPS] += rng.uniform(0, _SPEECH) * (rng.random(len(_LIPS)) < 0.4)
-        moved = np.clip(moved, LOW, HIGH)
-        anchors = anchors_at(identity, moved, size) + rng.normal(0, 0.003, 2)
-        still[POSE_COLUMNS] = moved[POSE_COLUMNS]
-        one, other = (draw(identity, row, size).picture for row in (moved, still))
-        return face_pixels(one, anchors) - face_pixels(other, anchors)
+        return [_change(identity, emotion, rng) for emotion in EMOTIONS]
+
+
+def _change(identity: Identity, emotion: str, rng: np.random.Generator, size: int = 256) -> np.ndarray:
+    still = rest()
+    still[POSE_COLUMNS] = 0.5 * draw_pose(rng)
+    moved = still + rng.uniform(0.6, 1.1) * emotion_face(emotion)
+    moved[_LIPS] += rng.uniform(0, _SPEECH) * (rng.random(len(_LIPS)) < 0.4)
+    moved = np.clip(moved, LOW, HIGH)
+    anchors = anchors_at(identity, moved, size) + rng.normal(0, 0.003, 2)
+    still[POSE_COLUMNS] = moved[POSE_COLUMNS]
+    one, other = (draw(identity, row, size).picture for row in (moved, still))
+    return face_pixels(one, anchors) - face_pixels(other, anchors)
 
 
 @torch.inference_mode()
-def measure_emotions(model: FloatModel, sounds: np.ndarray, judge: EmotionJudge) -> Confusion:
+def measure_emotions(
+    model: FloatModel, clips: Sequence[Sequence[Sitter]], sounds: np.ndarray, judge: EmotionJudge
+) -> Confusion:
     """What the judge makes of held-out portraits that say something in each emotion, told by name.
 
     Args:
         model: The model, with the anchored decoder.
-        sounds: Clips of speech (C, samples) at the model's sample rate; every clip has an identity of its own.
+        clips: Who says each clip.
+        sounds: Clips of speech (C, samples) at the model's sample rate.
         judge: Who judges.
     """
     speak = speaker(model.config, model).speak
     counts = np.zeros((len(EMOTIONS), len(EMOTIONS)), int)
-    for k, sound in enumerate(sounds):
-        identity = random_identity(np.random.default_rng((HELD_OUT, 8, k)))
-        portrait = model.encode(to_tensor(draw(identity, rest(), 256).picture[None]))
-        own = model.basis.coefficients(portrait.ref_motion).numpy() * SCALE
+    for sitter, sound in ((sitter, sound) for people, sound in zip(clips, sounds, strict=True) for sitter in people):
         for row, emotion in enumerate(EMOTIONS):
-            moved = speak(sound[None], own, emotion)[0, ::EVERY]
+            moved = speak(sound[None], sitter.own, emotion)[0, ::EVERY]
             still = np.zeros_like(moved)
             still[:, POSE_COLUMNS] = moved[:, POSE_COLUMNS]
-            frames = zip(decode_frames(model, portrait, moved), decode_frames(model, portrait, still), strict=True)
+            frames = (decode_frames(model, sitter.portrait, states) for states in (moved, still))
             scores = np.zeros(len(EMOTIONS))
-            for parameters, (one, other) in zip(moved - own[0], frames, strict=True):
-                anchors = anchors_at(identity, parameters, 256)  # drawn at rest, so its pose starts from zero
+            for parameters, one, other in zip(moved - sitter.own[0], *frames, strict=True):
+                anchors = anchors_at(sitter.identity, parameters, 256)  # drawn at rest, so its pose starts from zero
                 scores += judge.scores(face_pixels(one, anchors) - face_pixels(other, anchors))
             counts[row, int(scores.argmax())] += 1
     return Confusion(counts)

@@ -22,6 +22,11 @@ def to_tensor(pictures: np.ndarray) -> Tensor:
     return torch.from_numpy(pictures).movedim(-1, 1).float() / 127.5 - 1
 
 
+def to_pictures(frames: Tensor) -> np.ndarray:
+    """Frames (N, 3, H, W) in about [-1, 1] as pictures (N, H, W, 3) uint8."""
+    return ((frames.clamp(-1, 1) + 1) * 127.5).round().byte().movedim(1, -1).numpy()
+
+
 def psnr(a: Tensor, b: Tensor) -> float:
     """Peak signal to noise ratio of two pictures in [-1, 1], dB."""
     return float(10 * torch.log10(4 / (a - b).square().mean().clamp(min=_LEAST_ERROR)))

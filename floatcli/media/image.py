@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
+from floatcli.checks import check_source
 from floatcli.errors import InputError
 from floatcli.media.ffmpeg import VIDEO_SUFFIXES
+from floatcli.media.picture_bounds import check_bounds
 
 #: Pictures of less than this on a side show no face.
 SMALLEST = 16
@@ -20,11 +22,14 @@ SMALLEST = 16
 LARGEST = 150_000_000
 _BAND = 1 << 22  # pixels converted at a time: of a large picture there is one copy in the end, and none in between
 
-#: Formats of pixels. Pillow knows others, which are programs (EPS, for which it would run Ghostscript) or stubs.
-_FORMATS = (
-    "AVIF", "BMP", "DDS", "DIB", "GIF", "HEIF", "ICNS", "ICO", "JPEG", "JPEG2000", "JXL", "MPO", "PCX", "PNG", "PPM",
-    "PSD", "QOI", "SGI", "SUN", "TGA", "TIFF", "WEBP", "XBM", "XPM",
-)  # fmt: skip
+#: What Pillow decodes in Python, at a microsecond or so a pixel, is taken up to so many pixels, and bytes of a file.
+LARGEST_SLOW, LARGEST_SLOW_FILE = 4_000_000, 20_000_000
+#: What stands beside the pixels, up to so many bytes; nothing is read of more.
+_LARGEST_NOTES = {"exif": 1_000_000, "Raw profile type exif": 1_000_000, "icc_profile": 16_000_000}
+
+#: Formats that people have pictures in. Pillow knows others, which are programs (EPS, for which it would run
+#: Ghostscript), stubs, or read slowly.
+_FORMATS = ("AVIF", "BMP", "GIF", "HEIF", "JPEG", "MPO", "PNG", "PPM", "TGA", "TIFF", "WEBP")
 
 
 def load_picture(path: str | Path, background: tuple[int, int, int]) -> np.ndarray:
@@ -33,7 +38,7 @@ def load_picture(path: str | Path, background: tuple[int, int, int]) -> np.ndarr
     Of an animated file the first frame is taken, of several pages the first. More than 8 bits are scaled down.
 
     Args:
-        path: A file of any format of pixels that Pillow reads.
+        path: A PNG, JPEG, WebP, AVIF, TIFF, GIF, BMP, TGA or PPM file, or HEIF where a reader is registered.
         background: RGB in 0..255, shown where the picture is transparent.
 
     Returns:
@@ -43,11 +48,14 @@ def load_picture(path: str | Path, background: tuple[int, int, int]) -> np.ndarr
         InputError: there is no usable picture.
     """
     path = Path(path)
+    check_source(path, "picture")
     try:
+        check_bounds(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's on odd metadata and on size, which is checked below
             with Image.open(path, formats=_known_formats()) as file:
                 _check_size(file, path)
+                _drop_large_notes(file)
                 file.load()
                 with suppress(Exception):  # of EXIF that is damaged: then the picture is as upright as it will be
                     ImageOps.exif_transpose(file, in_place=True)
@@ -58,8 +66,6 @@ def load_picture(path: str | Path, background: tuple[int, int, int]) -> np.ndarr
         raise InputError(f"{path} is too large a picture", "scale it down first") from error
     except UnidentifiedImageError as error:
         raise _no_picture(path) from error
-    except OSError as error:
-        raise _unreadable(path, error) from error
     except Exception as error:  # whatever else Pillow's readers raise on files that are cut short or damaged
         raise _damaged(path) from error
 
@@ -78,16 +84,15 @@ def _check_size(picture: Image.Image, path: Path) -> None:
         raise InputError(
             f"{path} is too small a picture ({width}x{height})", f"it takes at least {SMALLEST} pixels a side"
         )
+    if any(tile[0] in Image.DECODERS for tile in getattr(picture, "tile", [])):
+        if width * height > LARGEST_SLOW or path.stat().st_size > LARGEST_SLOW_FILE:
+            raise InputError(f"{path} is a large picture of a kind that is slow to read", "save it as PNG or JPEG")
 
 
-def _unreadable(path: Path, error: OSError) -> InputError:
-    if path.is_dir():
-        return InputError(f"{path} is a folder, not a picture", "name one picture in it")
-    if isinstance(error, FileNotFoundError):
-        return InputError(f"{path} is not there", "check the picture's path")
-    if isinstance(error, PermissionError):
-        return InputError(f"{path} may not be read", "check the file's permissions")
-    return _damaged(path)
+def _drop_large_notes(picture: Image.Image) -> None:
+    for name, largest in _LARGEST_NOTES.items():
+        if len(picture.info.get(name) or "") > largest:
+            del picture.info[name]
 
 
 def _damaged(path: Path) -> InputError:
@@ -95,11 +100,9 @@ def _damaged(path: Path) -> InputError:
 
 
 def _no_picture(path: Path) -> InputError:
-    if path.stat().st_size == 0:
-        return InputError(f"{path} is empty", "check the picture's path")
     if path.suffix.lower() in VIDEO_SUFFIXES:
         return InputError(f"{path} is a video, not a picture", "save one of its frames as a picture first")
-    return InputError(f"{path} is no picture that can be read", "use PNG, JPEG or another format Pillow reads")
+    return InputError(f"{path} is no picture that can be read", "save it as PNG or JPEG")
 
 
 def _rgb(picture: Image.Image, background: tuple[int, int, int]) -> np.ndarray:

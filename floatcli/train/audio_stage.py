@@ -23,7 +23,8 @@ from floatcli.models.emotion_encoder import EmotionEncoder
 from floatcli.models.float_model import FloatModel
 from floatcli.models.wav2vec2 import Wav2Vec2Backbone
 from floatcli.train.initial import begin
-from floatcli.train.loop import LoopConfig, Losses, Run
+from floatcli.train.loop import Losses, Run
+from floatcli.train.loop_config import LoopConfig
 from floatcli.train.parameters import INDEX, SCALE
 from floatcli.train.sheets import save_curves
 from floatcli.train.speech_clips import SpeechAnew, SpeechCorpus
@@ -143,6 +144,22 @@ class DrawManner:
         return waveform, torch.from_numpy(corpus.manner[clips])
 
 
+def listener(name: str, config: ModelConfig, seed: int, init: FloatModel | None) -> nn.Module:
+    """One of the parts that listen, "audio" or "emotion", as it begins.
+
+    Raises:
+        InputError: The model tells other emotions than those of synthetic speech.
+        WeightsError: Those of ``init`` are of other sizes.
+    """
+    if name == "emotion" and config.emotions != EMOTIONS:
+        said = f"synthetic speech has {len(EMOTIONS)} emotions, and [model] emotions are {', '.join(config.emotions)}"
+        raise InputError(said, "leave emotions out of [model], or train the field alone, from weights that tell these")
+    torch.manual_seed(seed)
+    part = {"audio": AudioPart, "emotion": EmotionPart}[name](config)
+    begin(name, part, init)
+    return part
+
+
 def train_audio(
     config: ModelConfig,
     loop: LoopConfig,
@@ -153,10 +170,7 @@ def train_audio(
     workers: int = 0,
 ) -> AudioEncoder:
     """Pre-trains the audio encoder; resumes from its last checkpoint in ``folder`` and returns its running average."""
-    torch.manual_seed(loop.seed)
-    part = AudioPart(config)
-    begin("audio", part, init)
-    run = Run("audio", part, loop, folder)
+    run = Run("audio", listener("audio", config, loop.seed, init), loop, folder)
 
     def sample(part: nn.Module, path: Path) -> None:
         corpus = speech.examples(3)
@@ -178,17 +192,7 @@ def train_emotion(
     init: FloatModel | None = None,
     workers: int = 0,
 ) -> EmotionEncoder:
-    """Trains the emotion encoder; resumes from its last checkpoint in ``folder`` and returns its running average.
-
-    Raises:
-        InputError: The model tells other emotions than those of synthetic speech.
-    """
-    if config.emotions != EMOTIONS:
-        said = f"synthetic speech has {len(EMOTIONS)} emotions, and [model] emotions are {', '.join(config.emotions)}"
-        raise InputError(said, "leave emotions out of [model], or train the field alone, from weights that tell these")
-    torch.manual_seed(loop.seed)
-    part = EmotionPart(config)
-    begin("emotion", part, init)
-    run = Run("emotion", part, loop, folder)
+    """Trains the emotion encoder; resumes from its last checkpoint in ``folder`` and returns its running average."""
+    run = Run("emotion", listener("emotion", config, loop.seed, init), loop, folder)
     run.train(DrawManner(speech, loop.batch), log, workers=workers)
     return run.average.encoder.eval().cpu()  # type: ignore[union-attr, return-value, operator]

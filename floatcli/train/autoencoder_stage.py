@@ -23,12 +23,14 @@ from floatcli.train.drawn_data import Batch, DrawnAnew, DrawnSets, draw_shards, 
 from floatcli.train.encoder_part import EncoderPart
 from floatcli.train.initial import begin
 from floatcli.train.landmarks_part import LandmarksPart
-from floatcli.train.loop import LoopConfig, Run, processes
+from floatcli.train.learning import Learning
+from floatcli.train.loop import Run, processes
+from floatcli.train.loop_config import LoopConfig
 from floatcli.train.parts import DRAWN, check_parts
 from floatcli.train.patch_parts import EyesPart, MouthPart
 from floatcli.train.patch_readers import EyesReader, MouthReader
-from floatcli.train.perceptual import choose_perceptual
-from floatcli.train.settings import PatchSettings, Settings
+from floatcli.train.perceptual import Perceptual, check_network, choose_perceptual
+from floatcli.train.settings import VGG, PatchSettings, Settings
 from floatcli.train.warp_part import WarpPart
 
 MODULES: dict[str, type] = {
@@ -39,6 +41,29 @@ MODULES: dict[str, type] = {
     "warp": WarpPart,
 }
 READERS: dict[str, type] = {"mouth_reader": MouthReader, "eyes_reader": EyesReader}
+
+
+def check_stage(
+    settings: Settings,
+    parts: Sequence[str],
+    data: str,
+    folder: Path,
+    log: Callable[[str], None],
+    init: FloatModel | None = None,
+) -> None:
+    """What ``train_stage`` could not do is told before it draws, trains or writes anything.
+
+    Raises:
+        UsageError: A part is not one of an anchored model, or the data are other than DRAWN.
+        InputError: A checkpoint can't be used, or VGG-19 is asked for by name and can't be had.
+        WeightsError: Those of ``init`` are of other sizes.
+    """
+    check_parts(parts, settings.model.decoder)
+    if data != DRAWN:
+        said = "the anchored decoder learns from true motion parameters, which prepared clips have none of"
+        raise UsageError(said, 'leave --data out, or set decoder = "warped" under [model]')
+    for name in parts or MODULES:
+        check_part(name, settings, folder, log, init)
 
 
 def train_stage(
@@ -52,13 +77,8 @@ def train_stage(
     """Trains parts, or all of them, from their last checkpoints in ``folder``, else from the weights of ``init``.
 
     Raises:
-        UsageError: A part is not one of an anchored model, or the data are other than DRAWN.
         InputError: The drawings or a checkpoint can't be used.
     """
-    check_parts(parts, settings.model.decoder)
-    if data != DRAWN:
-        said = "the anchored decoder learns from true motion parameters, which prepared clips have none of"
-        raise UsageError(said, 'leave --data out, or set decoder = "warped" under [model]')
     with processes().main_process_first():  # the others find them drawn
         draw_shards(settings.autoencoder.drawn, log)
     for name in parts or MODULES:
@@ -78,14 +98,26 @@ class DrawPart:
         return self.sets.sample(rng, self.batch, self.frames), rng
 
 
+def check_part(
+    name: str, settings: Settings, folder: Path, log: Callable[[str], None], init: FloatModel | None = None
+) -> None:
+    """As ``check_stage``, of one part and of what it is compared by."""
+    loop: LoopConfig = getattr(settings.autoencoder, name)
+    if isinstance(loop, PatchSettings) and loop.perceptual:
+        check_network(loop.network, log)
+        if loop.network != VGG:
+            check_part(f"{name}_reader", settings, folder, log)
+    part, against = _made(name, settings, None, init)
+    Learning(name, part, loop, folder, *against)
+
+
 def train_part(
     name: str, settings: Settings, folder: Path, log: Callable[[str], None], init: FloatModel | None = None
 ) -> nn.Module:
     """Trains one part to its end, from its last checkpoint in ``folder``, else from ``init``; its running average."""
     loop: LoopConfig = getattr(settings.autoencoder, name)
     sets = drawn_sets(settings.autoencoder.drawn)
-    part, against = _made(name, loop, settings, folder, log)
-    begin(name, part, init)
+    part, against = _made(name, settings, _compared(name, loop, settings, folder, log), init)
     folder.mkdir(parents=True, exist_ok=True)
 
     def sample(module: nn.Module, path: Path) -> None:
@@ -97,20 +129,30 @@ def train_part(
     return run.average.eval().cpu()
 
 
-def _made(
+def _compared(
     name: str, loop: LoopConfig, settings: Settings, folder: Path, log: Callable[[str], None]
+) -> Perceptual | None:
+    """What a part's pictures are compared by, if by anything."""
+    if not (isinstance(loop, PatchSettings) and loop.perceptual):
+        return None
+
+    def learn() -> MotionEncoder:
+        return train_part(f"{name}_reader", settings, folder, log).encoder  # type: ignore[return-value]
+
+    return choose_perceptual(loop.network, f"patches of the {name}", learn, log)
+
+
+def _made(
+    name: str, settings: Settings, perceptual: Perceptual | None, init: FloatModel | None
 ) -> tuple[nn.Module, tuple[Any, ...]]:
     """A part as it begins; what it is to win against, and from which step on."""
-    if not isinstance(loop, PatchSettings):
-        torch.manual_seed(loop.seed)
-        return (MODULES | READERS)[name](settings.model), ()
-    perceptual = None
-    if loop.perceptual:
-
-        def learn() -> MotionEncoder:
-            return train_part(f"{name}_reader", settings, folder, log).encoder  # type: ignore[return-value]
-
-        perceptual = choose_perceptual(loop.network, f"patches of the {name}", learn, log)
+    loop: LoopConfig = getattr(settings.autoencoder, name)
     torch.manual_seed(loop.seed)
-    part = MODULES[name](settings.model, loop, perceptual)
-    return part, (part.adversary(), loop.joining) if loop.contested else ()
+    against: tuple[Any, ...] = ()
+    if isinstance(loop, PatchSettings):
+        part = MODULES[name](settings.model, loop, perceptual)
+        against = (part.adversary(), loop.joining) if loop.contested else ()
+    else:
+        part = (MODULES | READERS)[name](settings.model)
+    begin(name, part, init)
+    return part, against

@@ -22,6 +22,11 @@ def checkpoints(folder: Path, name: str) -> list[Path]:
     return sorted(folder.glob(f"{name}-{'[0-9]' * 7}.pt"))
 
 
+def _part_of(path: Path) -> str:
+    """The name of the part that a checkpoint is of."""
+    return path.stem.rpartition("-")[0]
+
+
 def save(state: dict[str, Any], path: Path, keep: int) -> None:
     """Writes a checkpoint; of the part's others, the last ``keep - 1`` stay.
 
@@ -35,8 +40,7 @@ def save(state: dict[str, Any], path: Path, keep: int) -> None:
             if isinstance(error.__context__, OSError):  # with which a write failed, so that the archive has no end
                 raise error.__context__ from None
             raise
-    name, _, _ = path.stem.rpartition("-")
-    for old in checkpoints(path.parent, name)[:-keep]:
+    for old in checkpoints(path.parent, _part_of(path))[:-keep]:
         old.unlink(missing_ok=True)
 
 
@@ -68,7 +72,8 @@ def way_back(folder: Path, name: str, step: int) -> str:
 def unfit(path: Path) -> InputError:
     """The word for a checkpoint that this training cannot go on from."""
     said = f"{path} cannot be resumed: it is damaged, or of a model of other sizes"
-    return InputError(said, "remove it, to go on from the one before, or train in another --run folder")
+    way = "to begin anew" if checkpoints(path.parent, _part_of(path)) == [path] else "to go on from the one before"
+    return InputError(said, f"remove it, {way}, or train in another --run folder")
 
 
 def unopposed(path: Path) -> InputError:

@@ -121,7 +121,11 @@ class DrawnSet(NamedTuple):
 def draw_set(rng: np.random.Generator, size: int, frames: Sequence[int] = range(FRAMES)) -> DrawnSet:
     """Some frames of one identity, S pixels a side."""
     identity = random_identity(rng)
-    parameters = set_parameters(rng, random_parameters)[list(frames)]
+    return draw_frames(identity, set_parameters(rng, random_parameters)[list(frames)], size)
+
+
+def draw_frames(identity: Identity, parameters: np.ndarray, size: int) -> DrawnSet:
+    """Frames of an identity with parameters (F, 20), S pixels a side."""
     drawings = [draw(identity, row, size) for row in parameters]
     halves = [cv2.resize(drawing.matte, (size // 2,) * 2, interpolation=cv2.INTER_AREA) for drawing in drawings]
     pictures, landmarks = ([getattr(drawing, name) for drawing in drawings] for name in ("picture", "landmarks"))

@@ -8,7 +8,7 @@ for the audio projection.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from floatcli.models.conditions import WindowCondition
 from floatcli.models.float_model import FloatModel
 from floatcli.models.fmt import VectorField
 from floatcli.models.motion_basis import MotionBasis
-from floatcli.train.audio_stage import train_audio, train_emotion
+from floatcli.train.audio_stage import listener, train_audio, train_emotion
 from floatcli.train.cached_data import open_cache
 from floatcli.train.dropout import Dropout, dropped
 from floatcli.train.flow_data import (
@@ -40,7 +40,9 @@ from floatcli.train.flow_data import (
 )
 from floatcli.train.frozen import frozen_model, named_basis
 from floatcli.train.initial import begin
-from floatcli.train.loop import LoopConfig, Losses, Run, processes
+from floatcli.train.learning import Learning
+from floatcli.train.loop import Losses, Run, processes
+from floatcli.train.loop_config import LoopConfig
 from floatcli.train.sample_video import Example, SampleVideo, kept_example
 from floatcli.train.sheets import save_curves
 from floatcli.train.speech_clips import SpeechAnew, SpeechConfig, SpeechCorpus, training_speech
@@ -209,6 +211,25 @@ def _told(part: nn.Module, data: MotionData, batch: int, batches: int = 8) -> st
         for name, loss in part.losses(data.draw(batch, rng)).items():  # type: ignore[operator]
             totals[name] = totals.get(name, 0.0) + loss.item() / batches
     return "  ".join(f"{name} {mean:.4f}" for name, mean in totals.items())
+
+
+def check_networks(
+    names: Sequence[str], config: ModelConfig, settings: FlowSettings, folder: Path, init: FloatModel | None
+) -> None:
+    """Networks of stage 2, "audio", "emotion" and "flow", can go on from what is in ``folder``, or start.
+
+    Raises:
+        InputError: A checkpoint can't be used, or the model tells other emotions than those of synthetic speech.
+        WeightsError: Those of ``init`` are of other sizes.
+    """
+    for name in names:
+        loop: LoopConfig = settings.field if name == "flow" else getattr(settings, name)
+        part: nn.Module
+        if name == "flow":
+            part = flow_part(config, settings, AudioEncoder(config), MotionBasis(config), init)
+        else:
+            part = listener(name, config, loop.seed, init)
+        Learning(name, part, loop, folder)
 
 
 def train_encoder(

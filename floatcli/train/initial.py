@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -24,10 +25,17 @@ RECORD = "initial.json"
 _WIDENED, _POSE = "field.condition_in.weight", "field.pose_in."
 
 
-def initial_model(source: str | None, run: Path, say: Callable[[str], None]) -> FloatModel | None:
-    """The weights that a run starts from, or started from; None for a run from nothing.
+@dataclass(frozen=True)
+class Initial:
+    """Weights to start from, of which each network is read when it is first used, and the file that they are in."""
 
-    Each of their networks is read when it is first used.
+    model: FloatModel
+    path: Path
+    digest: str
+
+
+def initial_weights(source: str | None, run: Path, say: Callable[[str], None]) -> Initial | None:
+    """The weights that a run starts from, or started from; None for a run from nothing.
 
     Args:
         source: A weights file or a set's name; None takes what the run remembers.
@@ -47,13 +55,17 @@ def initial_model(source: str | None, run: Path, say: Callable[[str], None]) -> 
     if before and before["digest"] != digest:
         raise InputError(f"{run} started from other weights than {path}", "name another --run folder")
     model = load_model(path, lazily=True)
-    if not before:
-        run.mkdir(parents=True, exist_ok=True)
-        with replacing(record) as temporary:
-            temporary.write_text(json.dumps({"weights": os.path.abspath(path), "digest": digest}) + "\n")
     known = known_sets().get(model.config.name)
     say(f"starting from {path}" + (f": {model.config.name}, {known.licence}" if known else ""))
-    return model
+    return Initial(model, path, digest)
+
+
+def remember(initial: Initial, run: Path) -> None:
+    """Writes down, in a run's folder, what it starts from. Raises OutputError."""
+    if not (run / RECORD).exists():
+        with replacing(run / RECORD) as temporary:
+            told = {"weights": os.path.abspath(initial.path), "digest": initial.digest}
+            temporary.write_text(json.dumps(told) + "\n")
 
 
 def _remembered(record: Path) -> dict[str, str]:

@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,68 +20,13 @@ from floatcli.errors import TrainingError
 from floatcli.train import checkpoints
 from floatcli.train.board import Board
 from floatcli.train.draws import Draw, Draws, Place, drawn
+from floatcli.train.learning import Learning
+from floatcli.train.loop_config import LoopConfig
 from floatcli.train.report import Report
 
 Losses = dict[str, Tensor]
 
-PRECISIONS = ("auto", "float32", "bfloat16")
-SCHEDULES = ("cosine", "constant")
-
 _SMALLER = "take a smaller batch, and as many more to accumulate: the run goes on from its last checkpoint"
-
-
-@dataclass(frozen=True)
-class LoopConfig:
-    """How one part is optimised. A step learns from ``batch * accumulate`` samples on each process."""
-
-    steps: int = 10_000
-    batch: int = 8
-    accumulate: int = 1  # batches whose gradients add up to one step
-    lr: float = 1e-3
-    warmup: int = 200  # steps of linear rise
-    schedule: str = "cosine"  # after it: half a cosine down to a fiftieth, or constant
-    beta2: float = 0.98  # how much of the squares of gradients before is kept
-    weight_decay: float = 1e-4  # decoupled (AdamW): a step takes the rate's share of it; with 0 this is plain Adam
-    grad_norm: float = 1.0  # longer gradients are cut to it; an adversary's are not
-    ema: float = 0.998  # decay of the running average that is exported
-    precision: str = "auto"  # of networks: bfloat16 on GPUs that have it, else float32; or as named
-    seed: int = 0
-    save_every: int = 1000
-    log_every: int = 100
-    keep: int = 3  # checkpoints
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "batch", "accumulate", "save_every", "log_every", "keep"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, not at least 1")
-        for name in ("warmup", "seed"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name)}, not at least 0")
-        for name in ("beta2", "weight_decay", "ema"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, not in 0..1 without 1")
-        if not 0 < self.lr < math.inf:
-            raise ValueError(f"lr is {self.lr}, not a number above 0")
-        if not self.grad_norm > 0:
-            raise ValueError(f"grad_norm is {self.grad_norm}, not above 0 (inf: gradients are left as they are)")
-        for name, there in (("precision", PRECISIONS), ("schedule", SCHEDULES)):
-            if getattr(self, name) not in there:
-                raise ValueError(f"{name} is {getattr(self, name)!r}, not one of {', '.join(there)}")
-
-    def rate(self, step: int) -> float:
-        """Learning rate at a step."""
-        if step < self.warmup:
-            return self.lr * (step + 1) / self.warmup
-        if self.schedule == "constant":
-            return self.lr
-        done = (step - self.warmup) / max(1, self.steps - self.warmup)
-        return self.lr * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
-
-    def halves(self, device: torch.device) -> bool:
-        """Whether networks are computed in bfloat16 there."""
-        if self.precision == "auto":
-            return device.type == "cuda" and torch.cuda.is_bf16_supported()
-        return self.precision == "bfloat16"
 
 
 def processes() -> Accelerator:
@@ -117,11 +61,10 @@ class Objective(nn.Module):
             return self.part.losses(*given), ()  # type: ignore[operator]
 
 
-class Run:
-    """One part in training: the module, its running average and its optimiser.
+class Run(Learning):
+    """One part in training, from its last checkpoint on.
 
-    Its checkpoints lie in ``folder``, and it goes on from the last of them. Under ``torchrun`` every process has a
-    ``Run`` of its own, of which the first writes.
+    Under ``torchrun`` every process has a ``Run`` of its own, of which the first writes.
 
     Args:
         name: Of the part.
@@ -147,50 +90,12 @@ class Run:
         adversary: nn.Module | None = None,
         joining: int = 0,
     ):
-        self.name, self.config, self.folder = name, config, folder
-        self.adversary, self.joining = adversary, joining
         self.accelerator = processes()
-        device = self.accelerator.device
-        self.module = module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = copy.deepcopy(module).requires_grad_(False)
-        learnt = [p for p in module.parameters() if p.requires_grad]
-        betas = (0.9, config.beta2)
-        self.optimiser = torch.optim.AdamW(learnt, lr=config.lr, betas=betas, weight_decay=config.weight_decay)
-        self.learners: list[tuple[nn.Module, torch.optim.Optimizer]] = [(module, self.optimiser)]
-        if adversary is not None:
-            adversary.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-            # Without momentum, which would chase where the module was.
-            self.learners.append((adversary, torch.optim.Adam(adversary.parameters(), lr=config.lr, betas=(0.0, 0.99))))
-        self.step = 0
-        if there := checkpoints.checkpoints(folder, name):
-            self._load(there[-1])
-        mixed = config.halves(device)
+        super().__init__(name, module, config, folder, adversary, joining, self.accelerator.device)
+        mixed = config.halves(self.accelerator.device)
         with frozen(adversary):  # whose gradients are its own objective's
             self.objective = self.accelerator.prepare_model(Objective(module, mixed, adversary))
         self.contest = None if adversary is None else self.accelerator.prepare_model(Objective(adversary, mixed))
-
-    def _kept(self) -> dict[str, Any]:
-        """What checkpoints hold the states of, by name."""
-        kept: dict[str, Any] = {"module": self.module, "average": self.average, "optimiser": self.optimiser}
-        if self.adversary is not None and self.step >= self.joining:
-            kept |= {"adversary": self.adversary, "adversary_optimiser": self.learners[-1][1]}
-        return kept
-
-    def _load(self, path: Path) -> None:
-        state = checkpoints.load(path)
-        try:
-            self.step = state["step"]
-            for name, kept in self._kept().items():
-                if name == "adversary" and name not in state:
-                    raise checkpoints.unopposed(path)
-                kept.load_state_dict(state[name])
-        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise checkpoints.unfit(path) from error
-
-    def save(self) -> None:
-        """Writes a checkpoint of the last step. Raises OutputError."""
-        state = {name: kept.state_dict() for name, kept in self._kept().items()} | {"step": self.step}
-        checkpoints.save(state, checkpoints.place(self.folder, self.name, self.step), self.config.keep)
 
     def train(
         self,
@@ -221,8 +126,7 @@ class Run:
         since = time.monotonic()
         while self.step < self.config.steps:
             losses = self._losses(batches)
-            self._update()
-            self.step += 1
+            self.update()
             for key, value in losses.items():
                 totals[key] = totals.get(key, 0.0) + value
             if self.step % self.config.log_every == 0:
@@ -290,17 +194,6 @@ class Run:
                 if objective is not None:
                     alone.enter_context(self.accelerator.no_sync(objective))
             yield
-
-    def _update(self) -> None:
-        nn.utils.clip_grad_norm_(self.module.parameters(), self.config.grad_norm)
-        for _, optimiser in self.learners:
-            for group in optimiser.param_groups:
-                group["lr"] = self.config.rate(self.step)
-            optimiser.step()  # which leaves alone what has no gradients, as an adversary that has not joined in yet
-        decay = min(self.config.ema, (self.step + 1) / (self.step + 10))
-        with torch.no_grad():
-            for kept, now in zip(self.average.parameters(), self.module.parameters(), strict=True):
-                kept.lerp_(now, 1 - decay)
 
     def _report(self, board: Board, means: dict[str, float], pace: float, log: Callable[[str], None]) -> None:
         rate = self.config.rate(self.step - 1)

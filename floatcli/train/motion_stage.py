@@ -8,9 +8,9 @@ from pathlib import Path
 from floatcli.errors import InputError, UsageError
 from floatcli.models.float_model import FloatModel
 from floatcli.train.cache import Encoders, make_cache
-from floatcli.train.cached_data import INDEX
+from floatcli.train.cached_data import INDEX, open_cache
 from floatcli.train.drawn_clips import DrawnClips, draw_clips
-from floatcli.train.flow_stage import train_encoder, train_on_clips, train_on_corpus
+from floatcli.train.flow_stage import check_networks, train_encoder, train_on_clips, train_on_corpus
 from floatcli.train.frozen import check_encoder, frozen_model
 from floatcli.train.loop import processes
 from floatcli.train.parameters import NAMES
@@ -21,6 +21,48 @@ from floatcli.train.settings import Settings
 BATCH = 32  # frames that are encoded at a time
 
 Log = Callable[[str], None]
+
+
+def check_stage(
+    settings: Settings, data: str, run: Path, init: FloatModel | None = None, after_stage_1: bool = False
+) -> None:
+    """What ``train_stage`` could not do is told before it draws, trains or writes anything.
+
+    Args:
+        settings: As ``train_stage``, like those that follow.
+        data: And what is cached of clips.
+        run: And its checkpoints.
+        init: And whether it has the sizes of the model.
+        after_stage_1: Stage 1 trains the motion encoder before, so that it need not be there yet.
+
+    Raises:
+        UsageError: Drawn clips are to be without number.
+        InputError: Data or a checkpoint can't be used, or there is no motion encoder.
+        WeightsError: Those of ``init`` are of other sizes.
+    """
+    model, clips = settings.model, Path(data)
+    listeners: tuple[str, ...] = ("audio", "emotion")
+    if not _on_corpus(settings, data):
+        if not after_stage_1:
+            check_encoder(model, run, init)
+        if data == DRAWN:
+            _check_counted(settings)
+        elif _is_cache(clips):
+            open_cache(clips, frozen_model(model, run, init), settings.flow.emotion_from)
+            listeners = ()
+        else:
+            prepared_videos(clips)
+        listeners = () if init else listeners
+    check_networks((*listeners, "flow"), model, settings.flow, run, init)
+
+
+def _on_corpus(settings: Settings, data: str) -> bool:
+    """Whether curves are learnt from, and no pictures."""
+    return data == DRAWN and settings.model.coefficient_names == NAMES
+
+
+def _is_cache(clips: Path) -> bool:
+    return (clips / INDEX).exists()
 
 
 def train_stage(settings: Settings, data: str, run: Path, log: Log, init: FloatModel | None = None) -> None:
@@ -39,15 +81,13 @@ def train_stage(settings: Settings, data: str, run: Path, log: Log, init: FloatM
     Raises:
         InputError: Data or a checkpoint can't be used.
     """
-    if data == DRAWN and settings.model.coefficient_names == NAMES:
+    if _on_corpus(settings, data):
         train_on_corpus(settings.model, settings.flow, run, log, init)
         return
     clips = Path(data)
-    if data == DRAWN or not (clips / INDEX).exists():
-        check_encoder(settings.model, run, init)
+    if data == DRAWN or not _is_cache(clips):
         if data == DRAWN:
             clips = _drawn(settings, log)
-        prepared_videos(clips)  # told before listeners are trained
         for name in () if init else ("audio", "emotion"):
             train_encoder(name, settings.model, settings.flow, run, log)
         clips = _cached(settings, clips, run, log, init)
@@ -57,12 +97,16 @@ def train_stage(settings: Settings, data: str, run: Path, log: Log, init: FloatM
 def _drawn(settings: Settings, log: Log) -> Path:
     """The folder of drawn clips, of which there are as many as the corpus has."""
     drawn, speech = settings.autoencoder.drawn, settings.flow.speech
-    if not speech.clips:
-        said = "clips = 0 under [flow.speech] is speech without end, and clips that a motion encoder reads are so many"
-        raise UsageError(said, "say how many, or make a folder of them: floatcli train draw CONFIG --clips N -o DATA")
     with processes().main_process_first():
         draw_clips(DrawnClips(drawn, speech), speech.clips, drawn.clips_folder, log)
     return drawn.clips_folder
+
+
+def _check_counted(settings: Settings) -> None:
+    """Raise UsageError where clips are without number."""
+    if not settings.flow.speech.clips:
+        said = "clips = 0 under [flow.speech] is speech without end, and clips that a motion encoder reads are so many"
+        raise UsageError(said, "say how many, or make a folder of them: floatcli train draw CONFIG --clips N -o DATA")
 
 
 def _cached(settings: Settings, clips: Path, run: Path, log: Log, init: FloatModel | None) -> Path:

@@ -14,6 +14,7 @@ from floatcli.errors import InputError
 from floatcli.face.networks import network_file
 from floatcli.models.motion_encoder import MotionEncoder
 from floatcli.train.loop import processes
+from floatcli.train.settings import DRAWINGS, VGG
 
 _VGG_ENDS = (2, 7, 12, 21, 30)  # layers of VGG-19 after relu1_1, relu2_1, ... relu5_1
 _VGG_MEAN, _VGG_SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's colours, from 0 to 1
@@ -72,7 +73,13 @@ class EncoderMaps(nn.Module):
 
 
 def vgg19(notice: Callable[[str], None]) -> Perceptual:
-    """VGG-19 as torchvision has it, its weights from torch's cache or fetched into it.
+    """VGG-19 as torchvision has it, its weights from torch's cache or fetched into it. Raises as ``check_vgg19``."""
+    build, weights = check_vgg19(notice)
+    return Perceptual(VggMaps(build(weights=weights).features))
+
+
+def check_vgg19(notice: Callable[[str], None]) -> tuple[Callable[..., Any], Any]:
+    """What builds VGG-19, and which weights of it are there.
 
     Raises:
         InputError: torchvision is not there or does not fit torch, or the weights can't be had.
@@ -86,7 +93,14 @@ def vgg19(notice: Callable[[str], None]) -> Perceptual:
     weights = VGG19_Weights.IMAGENET1K_V1
     if network_file(weights.url, notice) is None:
         raise InputError(f"{weights.url} can't be fetched", 'allow network access, or take network = "drawn"')
-    return Perceptual(VggMaps(build(weights=weights).features))
+    return build, weights
+
+
+def check_network(network: str, log: Callable[[str], None]) -> None:
+    """Raise InputError where VGG-19 alone is asked for, and can't be had."""
+    if network == VGG:
+        with processes().main_process_first():
+            check_vgg19(log)
 
 
 def choose_perceptual(
@@ -95,7 +109,7 @@ def choose_perceptual(
     """The network that pictures are compared by.
 
     Args:
-        network: "vgg19", "drawn", or "auto" for the first where it can be had, else the second.
+        network: One of ``NETWORKS``: VGG, DRAWINGS, or AUTO for the first where it can be had, else the second.
         what: Is compared.
         learn: Teaches an encoder on drawings.
         log: Told which it is.
@@ -105,14 +119,14 @@ def choose_perceptual(
     """
     tell = log if processes().is_main_process else _untold
     reason = f"{network!r} is asked for"
-    if network != "drawn":
+    if network != DRAWINGS:
         try:
             with processes().main_process_first():
                 found = vgg19(log)
             tell(f"{what} are compared by VGG-19")
             return found
         except InputError as error:
-            if network == "vgg19":
+            if network == VGG:
                 raise
             reason = str(error)
     tell(f"{what} are compared by an encoder that learns from drawings, not by VGG-19: {reason}")

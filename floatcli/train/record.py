@@ -17,6 +17,7 @@ from floatcli.config import build, parsed
 from floatcli.errors import InputError
 from floatcli.files import make_folder, replacing
 from floatcli.rows import append_row
+from floatcli.train.initial import Initial, remember
 from floatcli.train.loop import processes
 from floatcli.train.settings import Settings
 from floatcli.version import __version__
@@ -24,7 +25,13 @@ from floatcli.version import __version__
 RESOLVED, STARTS = "settings.json", "starts.jsonl"
 
 
-def record(settings: Settings, run: Path, command: Sequence[str], log: Callable[[str], None]) -> None:
+def record(
+    settings: Settings,
+    run: Path,
+    command: Sequence[str],
+    log: Callable[[str], None],
+    initial: Initial | None = None,
+) -> None:
     """Writes down a start, and tells which settings are others than the last time.
 
     Args:
@@ -32,6 +39,7 @@ def record(settings: Settings, run: Path, command: Sequence[str], log: Callable[
         run: The run's folder.
         command: What was called: floatcli's arguments.
         log: Told what has changed.
+        initial: The weights that the run starts from.
 
     Raises:
         OutputError: the folder can't be written to.
@@ -46,6 +54,8 @@ def record(settings: Settings, run: Path, command: Sequence[str], log: Callable[
         log(f"settings of {run} have changed: {', '.join(changed)}")
     with replacing(run / RESOLVED) as temporary:
         temporary.write_text(json.dumps(resolved, indent=2) + "\n")
+    if initial:
+        remember(initial, run)
     row = {
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "command": list(command),

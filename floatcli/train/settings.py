@@ -14,7 +14,7 @@ from floatcli.config import ModelConfig, build
 from floatcli.errors import InputError
 from floatcli.train.drawn_data import DrawnConfig
 from floatcli.train.flow_stage import FlowSettings
-from floatcli.train.loop import LoopConfig
+from floatcli.train.loop_config import LoopConfig
 from floatcli.train.parameters import NAMES, SCALE
 
 if sys.version_info >= (3, 11):
@@ -23,7 +23,7 @@ else:
     import tomli as tomllib
 
 
-NETWORKS = ("auto", "vgg19", "drawn")  # that perceptual losses may compare by
+AUTO, VGG, DRAWINGS = NETWORKS = ("auto", "vgg19", "drawn")  # that perceptual losses may compare by
 
 _CONTESTS: tuple[str, ...] = ("adversarial", "gram")
 _LOSSES = ("perceptual", *_CONTESTS)
@@ -42,7 +42,7 @@ class JudgedSettings(LoopConfig):
     r1: float = 10.0  # StyleGAN2's penalty on the slope of all discriminators
     r1_every: int = 16  # steps
     adversarial_from: float = 0.0  # share of the steps before discriminators join in: 1 is never
-    network: str = "auto"  # that perceptual losses compare by: vgg19, drawn, or the first that can be had
+    network: str = AUTO  # that perceptual losses compare by: vgg19, drawn, or the first that can be had
 
     losses = _LOSSES  # the weights of all there are
     contests = _CONTESTS  # of those that need discriminators
@@ -51,7 +51,7 @@ class JudgedSettings(LoopConfig):
         super().__post_init__()
         for name in (*self.losses, "r1"):
             if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name} is {getattr(self, name)}, not 0 or more")
+                raise ValueError(f"{name} is {getattr(self, name)}, not a finite number from 0 up")
         if not 0 <= self.adversarial_from <= 1:
             raise ValueError(f"adversarial_from is {self.adversarial_from}, not in 0..1")
         if not any(getattr(self, name) for name in self.losses):

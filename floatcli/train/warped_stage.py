@@ -21,18 +21,19 @@ from floatcli.models.decoder import Level, WarpedDecoder
 from floatcli.models.float_model import FloatModel
 from floatcli.models.motion_basis import MotionBasis
 from floatcli.models.motion_encoder import MotionEncoder
-from floatcli.train.autoencoder_stage import train_part
+from floatcli.train.autoencoder_stage import check_part, train_part
 from floatcli.train.discriminators import Adversary
 from floatcli.train.drawn_data import draw_shards, drawn_sets
 from floatcli.train.encoder_part import start_apart
 from floatcli.train.initial import begin
+from floatcli.train.learning import Learning
 from floatcli.train.loop import Losses, Run, processes
 from floatcli.train.pairs import DrawnPairs, Pairs, PreparedPairs
 from floatcli.train.parameters import NAMES
 from floatcli.train.parts import DRAWN, check_parts
-from floatcli.train.perceptual import Perceptual, choose_perceptual, component_loss, perceptual_loss
-from floatcli.train.prepared_data import PreparedFrames
-from floatcli.train.settings import Settings, WarpedSettings
+from floatcli.train.perceptual import Perceptual, check_network, choose_perceptual, component_loss, perceptual_loss
+from floatcli.train.prepared_data import PreparedFrames, prepared_videos
+from floatcli.train.settings import VGG, Settings, WarpedSettings
 from floatcli.train.sheets import save_pictures
 from floatcli.train.views import picture_views
 
@@ -89,6 +90,35 @@ class WarpedPart(nn.Module):
         save_pictures([pairs.source, pairs.driving, self(pairs.source, pairs.driving)], path)
 
 
+def check_stage(
+    settings: Settings, parts: Sequence[str], data: str, folder: Path, log: Log, init: FloatModel | None = None
+) -> None:
+    """What ``train_stage`` could not do is told before it draws, trains or writes anything.
+
+    Raises:
+        UsageError: A part is not one of a warped model, or drawings are smaller than its pictures.
+        InputError: Data, weights of VGG-19 that were asked for by name, or a checkpoint can't be used.
+        WeightsError: Those of ``init`` are of other sizes.
+    """
+    check_parts(parts, settings.model.decoder)
+    if "encoder" in parts:
+        check_part("encoder", _reading(settings), folder, log)
+    if parts and "autoencoder" not in parts:
+        return
+    loop, size, drawn = settings.autoencoder.warped, settings.model.image_size, settings.autoencoder.drawn
+    if data != DRAWN:
+        prepared_videos(Path(data))
+    elif drawn.size < size:
+        said = f"drawings of {drawn.size} pixels a side are too small for a model of {size}"
+        raise UsageError(said, f"set size = {size} under [autoencoder.drawn]")
+    if loop.perceptual or loop.component:
+        check_network(loop.network, log)
+        if loop.network != VGG:
+            check_part("encoder", _reading(settings), folder, log)
+    part, adversary = _made(settings, None, init)
+    Learning("autoencoder", part, loop, folder, adversary, loop.joining)
+
+
 def train_stage(
     settings: Settings, parts: Sequence[str], data: str, folder: Path, log: Log, init: FloatModel | None = None
 ) -> None:
@@ -103,10 +133,8 @@ def train_stage(
         init: Weights that the autoencoder starts from.
 
     Raises:
-        UsageError: A part is not one of a warped model, or drawings are smaller than its pictures.
         InputError: Data, weights of VGG-19 that were asked for by name, or a checkpoint can't be used.
     """
-    check_parts(parts, settings.model.decoder)
     if "encoder" in parts:
         train_encoder(settings, folder, log)
     if not parts or "autoencoder" in parts:
@@ -115,10 +143,15 @@ def train_stage(
 
 def train_encoder(settings: Settings, folder: Path, log: Log) -> MotionEncoder:
     """Trains the network that stands in for VGG-19, on drawn sets."""
-    model = settings.model
-    reading = dataclasses.replace(model, basis_size=len(NAMES), motion_dim=max(model.motion_dim, len(NAMES)))
     draw_once(settings, log)
-    return train_part("encoder", dataclasses.replace(settings, model=reading), folder, log).encoder  # type: ignore[return-value]
+    return train_part("encoder", _reading(settings), folder, log).encoder  # type: ignore[return-value]
+
+
+def _reading(settings: Settings) -> Settings:
+    """Those of the network that stands in for VGG-19: its coefficients are the drawings' parameters."""
+    model = settings.model
+    model = dataclasses.replace(model, basis_size=len(NAMES), motion_dim=max(model.motion_dim, len(NAMES)))
+    return dataclasses.replace(settings, model=model)
 
 
 def train_autoencoder(
@@ -130,10 +163,7 @@ def train_autoencoder(
     perceptual = None
     if loop.perceptual or loop.component:
         perceptual = choose_perceptual(loop.network, "pictures", lambda: train_encoder(settings, folder, log), log)
-    torch.manual_seed(loop.seed)
-    part = WarpedPart(settings.model, loop, perceptual)
-    begin("autoencoder", part, init)
-    adversary = Adversary(picture_views(settings.model, loop), loop) if loop.contested else None
+    part, adversary = _made(settings, perceptual, init)
     folder.mkdir(parents=True, exist_ok=True)
 
     def sample(module: nn.Module, path: Path) -> None:
@@ -145,14 +175,22 @@ def train_autoencoder(
     return run.average.eval().cpu()  # type: ignore[return-value]
 
 
+def _made(
+    settings: Settings, perceptual: Perceptual | None, init: FloatModel | None
+) -> tuple[WarpedPart, Adversary | None]:
+    """The autoencoder as it begins, and what it is to win against."""
+    loop = settings.autoencoder.warped
+    torch.manual_seed(loop.seed)
+    part = WarpedPart(settings.model, loop, perceptual)
+    begin("autoencoder", part, init)
+    return part, Adversary(picture_views(settings.model, loop), loop) if loop.contested else None
+
+
 def choose_pairs(settings: Settings, data: str, log: Log) -> DrawnPairs | PreparedPairs:
     """What the autoencoder learns from."""
     batch, size, drawn = settings.autoencoder.warped.batch, settings.model.image_size, settings.autoencoder.drawn
     if data != DRAWN:
         return PreparedPairs(PreparedFrames(Path(data)), batch, size)
-    if drawn.size < size:
-        said = f"drawings of {drawn.size} pixels a side are too small for a model of {size}"
-        raise UsageError(said, f"set size = {size} under [autoencoder.drawn]")
     draw_once(settings, log)
     return DrawnPairs(drawn_sets(drawn), batch, size)
 

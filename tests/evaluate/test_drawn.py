@@ -7,10 +7,10 @@ import torch
 pytest.importorskip("skia", exc_type=ImportError)
 
 from floatcli.config import EMOTIONS
-from floatcli.evaluate import drawn_faces, drawn_report, lip_judge
+from floatcli.evaluate import drawn_faces, drawn_report, pixel_judge
 from floatcli.evaluate.drawn_faces import box_around, face_boxes, gradient_energy, outside_face, share_inside
 from floatcli.evaluate.emotion_judge import Confusion, EmotionJudge
-from floatcli.evaluate.pictures import psnr
+from floatcli.evaluate.pictures import psnr, to_tensor
 from floatcli.train.drawn import draw, random_identity
 from floatcli.train.parameters import INDEX, rest
 
@@ -69,24 +69,76 @@ def test_a_change_outside_the_face_is_measured_where_it_is_largest(monkeypatch):
     assert figures["blink outside the face"] == pytest.approx(5.1)
 
 
-def test_the_judge_reads_the_jaw_of_true_drawings(monkeypatch):
-    monkeypatch.setattr(lip_judge, "EXAMPLES", 60)
+@pytest.mark.parametrize(("made", "gain", "similar"), [("truth", 20, True), ("source", 0, False)])
+def test_a_perfect_decoder_is_told_from_one_that_copies(made: str, gain: float, similar: bool, monkeypatch):
+    def reconstructed(_model, drawn, _motion):
+        images = to_tensor(drawn.pictures)
+        return images if made == "truth" else images[:1].expand_as(images)
+
+    monkeypatch.setattr(drawn_faces, "reconstructed", reconstructed)
+    by_motion = drawn_faces.measure_drawn(None, 1, 64)
+    assert set(by_motion) == {"motion as drawn", "motion as read"}
+    for figures in by_motion.values():
+        for kind in ("head", "face", "everything", "speaking"):
+            for part in ("", "mouth ", "eyes "):
+                copied = figures[f"{kind}.{part}psnr"] - figures[f"{kind}.{part}over copying"]
+                assert copied < 50
+                assert figures[f"{kind}.{part}over copying"] >= gain
+                assert (figures[f"{kind}.{part}psnr"] > 85) is similar
+            assert (figures[f"{kind}.ssim"] > 0.9999) is similar
+            assert (figures[f"{kind}.sharpness"] == pytest.approx(1, abs=1e-6)) is similar
+
+
+def test_frames_of_a_sentence_are_of_the_same_face_and_move_as_in_clips():
+    one, other = (drawn_faces.spoken_set(k, 64) for k in (0, 1))
+    assert one.pictures.shape == (9, 64, 64, 3)
+    assert not np.array_equal(one.parameters, other.parameters)
+    drawn = draw(drawn_faces.held_out_person(0), one.parameters[0], 64)
+    assert np.array_equal(one.pictures[0], drawn.picture)
+    poses = one.parameters[:, [INDEX[name] for name in ("yaw", "pitch", "roll")]]
+    assert 0 < poses.std(0).max() < 0.3
+    assert one.parameters[1:, INDEX["jaw"]].std() > 0.05
+
+
+def test_the_judge_reads_true_drawings(monkeypatch):
+    monkeypatch.setattr(pixel_judge, "EXAMPLES", 90)
     identity = random_identity(np.random.default_rng(5))
-    judge = lip_judge.JawJudge(identity, np.random.default_rng(6), size=128)
-    true, read = np.linspace(0, 0.8, 9), []
-    for jaw in true:
-        parameters = rest()
-        parameters[INDEX["jaw"]] = jaw
-        read.append(judge.read(draw(identity, parameters, 128).picture, parameters))
-    assert np.corrcoef(read, true)[0, 1] > 0.9
+    judge = pixel_judge.FaceJudge(identity, np.random.default_rng(6), size=128)
+    for name in ("jaw", "gaze_x", "lid"):
+        true, read = np.linspace(0, 0.8, 9), []
+        for value in true:
+            parameters = rest()
+            parameters[[INDEX[each] for each in ({"lid": ("lid_left", "lid_right")}.get(name, (name,)))]] = value
+            read.append(getattr(judge.read(draw(identity, parameters, 128).picture, parameters), name))
+        assert np.corrcoef(read, true)[0, 1] > 0.9
+
+
+def test_gaze_is_judged_where_eyes_are_open():
+    states = np.stack([rest()] * 4)
+    states[:, INDEX["gaze_x"]] = states[:, INDEX["gaze_y"]] = -1, 0, 1, 1
+    states[3, [INDEX["lid_left"], INDEX["lid_right"]]] = 1
+    read = np.array([[0, -0.5, 0.5, 0.1], [0, 0, 0, 0], [0, 0.5, -0.5, 0], [0, -9, 9, 0.9]])
+    across, down, lid = pixel_judge.look_correlations(read, states)
+    assert across == pytest.approx(1)
+    assert down == pytest.approx(-1)
+    assert 0.9 < lid < 1
+
+
+def test_tones_of_skin_are_a_third_each_and_are_told_apart():
+    rng = np.random.default_rng(0)
+    skins = [np.mean([pixel_judge.person_of(tone, rng).skin for _ in range(5)]) for tone in pixel_judge.TONES]
+    assert skins[0] > skins[1] + 0.1 > skins[2] + 0.2
+    figures = pixel_judge.by_tone("r", {"light": [0.9, 0.8], "medium": [0.5, 0.9], "dark": [0.6, 0.65]})
+    assert figures["r_worst"] == 0.5
+    assert figures["r_median"] == pytest.approx(0.725)
+    assert figures["r_dark"] == pytest.approx(0.625)
+    assert figures["r_tones_apart"] == pytest.approx(0.225)
 
 
 def test_the_judge_tells_emotions_of_true_drawings():
-    judge = EmotionJudge(np.random.default_rng(0), examples=280)
+    judge = EmotionJudge(np.random.default_rng(0), people=40)
     rng = np.random.default_rng(1)
-    right = [
-        judge.scores(judge._example(emotion, rng)).argmax() == k for k, emotion in enumerate(EMOTIONS) for _ in range(6)
-    ]
+    right = [judge.scores(change).argmax() == k for _ in range(6) for k, change in enumerate(judge.example(rng))]
     assert np.mean(right) > 0.7
 
 
@@ -100,14 +152,24 @@ def test_confusions_are_counted_by_row():
     assert "neutral told from neutral" not in figures
 
 
-def test_the_table_shows_every_figure_it_names():
-    figures = {group: {} for row in drawn_report.ROWS for group, _ in row.figures}
+def test_the_tables_show_every_figure_they_name():
+    figures: dict[str, dict[str, float | None]] = {group: {} for row in drawn_report.ROWS for group, _ in row.figures}
     for row in drawn_report.ROWS:
         for group, key in row.figures:
             figures[group][key] = 0.5
+    kinds = ("head", "face", "everything", "speaking")
+    for size in (256, 512):
+        for number, motion in enumerate(("motion as drawn", "motion as read")):
+            keys = [key for _, key, _, _ in drawn_report.PICTURES]
+            found = {f"{kind}.{key}": float(size + number) for kind in kinds for key in keys}
+            figures[f"drawn faces at {size}, {motion}"] = found
     figures["emotions"] = Confusion(np.eye(7, dtype=int)).figures()
-    lines, confusion = (part.splitlines() for part in drawn_report.table(figures).split("\n\n"))
+    figures["turns"]["yaw.hair psnr"] = None
+    pictures, lines, confusion = (part.splitlines() for part in drawn_report.table(figures).split("\n\n"))
+    assert len(pictures) == 2 + 2 * len(drawn_report.PICTURES)
+    assert f"| 512 pixels: PSNR |{' 512.0 dB / 513.0 dB |' * 4} 29 dB |" in pictures
     assert len(lines) == 2 + len(drawn_report.ROWS)
     assert "| sad | 0 | 0 | 0 | 0 | 0 | 1 | 0 | 100% |" in confusion
-    assert "| photograph: blink inside the eye boxes | 0.50 | .8 |" in lines
+    assert "| ... blink inside the eye boxes | 0.50 / 0.50 / 0.50 / 0.50 / 0.50 | .85 |" in lines
+    assert "| yaw of 15 degrees, at hair / ears / shoulders: PSNR |  / 0.5 dB / 0.5 dB |  |" in lines
     assert all(len(line.split(" | ")) == 3 for line in lines[2:])

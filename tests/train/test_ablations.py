@@ -21,7 +21,7 @@ from benchmarks.ablations.runs import Scale, ablate
 from benchmarks.ablations.variants import AUTOENCODER, FIELD, MOTION, PICTURES, samplings
 from floatcli.config import CONDITIONINGS, OBJECTIVES, ModelConfig
 from floatcli.errors import InputError
-from floatcli.train.loop import LoopConfig
+from floatcli.train.loop_config import LoopConfig
 
 LEAST = {"steps": 1, "batch": 2, "warmup": 1, "save_every": 1, "log_every": 1}
 SMALL = Scale(

@@ -31,7 +31,8 @@ from floatcli.train.drawn_data import (
 from floatcli.train.export import export_run
 from floatcli.train.landmarks_part import look_losses
 from floatcli.train.likeness import flow_loss
-from floatcli.train.loop import LoopConfig, Run
+from floatcli.train.loop import Run
+from floatcli.train.loop_config import LoopConfig
 from floatcli.train.parameters import rest
 from floatcli.train.settings import AutoencoderSettings, PatchSettings, Settings, load_settings
 from floatcli.train.warp_part import WarpPart

@@ -24,8 +24,8 @@ from floatcli.models.float_model import FloatModel
 from floatcli.train import cache as cache_module
 from floatcli.train.cached_data import INDEX, CachedClips, open_cache, read_index
 from floatcli.train.flow_stage import FlowPart, FlowSettings, flow_part
-from floatcli.train.initial import initial_model
-from floatcli.train.loop import LoopConfig
+from floatcli.train.initial import initial_weights
+from floatcli.train.loop_config import LoopConfig
 from floatcli.train.prepare_clips import mp4, wav
 from floatcli.train.prepared_data import PreparedClips
 from floatcli.train.sample_video import Example, keep_example, kept_example
@@ -98,9 +98,9 @@ def marks(folder: Path) -> dict[str, int]:
 
 
 def model_of(folder: Path) -> FloatModel:
-    model = initial_model(None, folder / "run", lambda line: None)
-    assert model is not None
-    return model
+    initial = initial_weights(None, folder / "run", lambda line: None)
+    assert initial is not None
+    return initial.model
 
 
 def clips_of(made: Path, emotion_from: str = "speech") -> CachedClips:

@@ -35,7 +35,8 @@ from floatcli.train.flow_stage import (
     train_flow,
     train_on_corpus,
 )
-from floatcli.train.loop import LoopConfig, Run
+from floatcli.train.loop import Run
+from floatcli.train.loop_config import LoopConfig
 from floatcli.train.parameters import INDEX, NAMES, SCALE
 from floatcli.train.settings import Settings
 from floatcli.train.speech_clips import (
@@ -389,5 +390,5 @@ def test_a_motion_encoder_is_asked_to_read_so_many_drawn_clips(monkeypatch, tmp_
     monkeypatch.setattr(motion_stage, "check_encoder", lambda *given: None)
     settings = Settings(dataclasses.replace(CONFIG, coefficient_names=()), flow=FlowSettings(ANEW))
     with pytest.raises(UsageError, match="speech without end") as told:
-        motion_stage.train_stage(settings, "drawn", tmp_path, print)
+        motion_stage.check_stage(settings, "drawn", tmp_path)
     assert "--clips N" in told.value.hint

@@ -22,11 +22,13 @@ from floatcli.train.autoencoder_stage import MODULES, READERS
 from floatcli.train.export import export_run
 from floatcli.train.flow_stage import FlowPart, FlowSettings, flow_part, named_basis
 from floatcli.train.frozen import frozen_model
-from floatcli.train.initial import begin, initial_model
-from floatcli.train.loop import LoopConfig, Run
+from floatcli.train.initial import begin, initial_weights
+from floatcli.train.loop import Run
+from floatcli.train.loop_config import LoopConfig
 from floatcli.train.parameters import NAMES, SCALE
 from floatcli.train.patch_parts import MouthPart
-from floatcli.train.settings import load_settings
+from floatcli.train.record import record
+from floatcli.train.settings import Settings, load_settings
 from tests.unit.test_anchored import CONFIG as ANCHORED
 from tests.unlike import random_model
 
@@ -145,27 +147,29 @@ def test_a_field_that_shall_follow_a_pose_starts_as_one_that_does_not(weights: P
 
 def test_a_run_remembers_its_weights_and_keeps_to_them(weights: Path, tmp_path: Path):
     said: list[str] = []
-    assert initial_model(None, tmp_path, said.append) is None
-    assert initial_model(str(weights), tmp_path / "run", said.append) is not None
-    again = initial_model(None, tmp_path / "run", said.append)
+    assert initial_weights(None, tmp_path, said.append) is None
+    initial = initial_weights(str(weights), tmp_path / "run", said.append)
+    assert initial is not None
+    record(Settings(), tmp_path / "run", [], print, initial)
+    again = initial_weights(None, tmp_path / "run", said.append)
     assert again is not None
-    assert again.config == CONFIG
+    assert again.model.config == CONFIG
     assert said == [f"starting from {weights}"] * 2
     other = saved(tmp_path / "other.safetensors", seed=1)
     with pytest.raises(InputError, match="started from other weights"):
-        initial_model(str(other), tmp_path / "run", said.append)
+        initial_weights(str(other), tmp_path / "run", said.append)
     mine = saved(tmp_path / "mine.safetensors")
-    initial_model(str(mine), tmp_path / "mine", said.append)
+    record(Settings(), tmp_path / "mine", [], print, initial_weights(str(mine), tmp_path / "mine", said.append))
     mine.unlink()
     with pytest.raises(WeightsError, match="there are no weights at"):
-        initial_model(None, tmp_path / "mine", said.append)
+        initial_weights(None, tmp_path / "mine", said.append)
 
 
 @pytest.mark.parametrize(("name", "licence"), [("float", "CC BY-NC-ND 4.0: for research"), ("embedded", "Apache-2.0")])
 def test_the_licence_of_known_weights_is_repeated(tmp_path: Path, name: str, licence: str):
     said: list[str] = []
     path = saved(tmp_path / "some.safetensors", replace(CONFIG, name=name))
-    initial_model(str(path), tmp_path / "run", said.append)
+    initial_weights(str(path), tmp_path / "run", said.append)
     assert said[0].startswith(f"starting from {path}: {name}, {licence}")
 
 

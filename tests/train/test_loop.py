@@ -14,7 +14,8 @@ from torch import nn
 from floatcli.errors import InputError, OutputError, TrainingError
 from floatcli.train import checkpoints
 from floatcli.train.export import read_average
-from floatcli.train.loop import LoopConfig, Run
+from floatcli.train.loop import Run
+from floatcli.train.loop_config import LoopConfig
 from floatcli.train.sheets import save_pictures
 from tests.conftest import small_disk
 
@@ -283,8 +284,11 @@ def test_a_checkpoint_of_something_else_is_told(tmp_path, state):
 
 def test_a_checkpoint_of_another_model_is_told(tmp_path):
     Run("m", module(), CONFIG, tmp_path).save()
-    with pytest.raises(InputError, match="of a model of other sizes"):
+    with pytest.raises(InputError, match=r"of a model of other sizes \(remove it, to begin anew, or"):
         Run("m", Fit(5, 1), CONFIG, tmp_path)
+    (tmp_path / "m-0000004.pt").write_bytes(b"")
+    with pytest.raises(InputError, match=r"0000004\.pt cannot .* \(remove it, to go on from the one before, or"):
+        Run("m", module(), CONFIG, tmp_path)
 
 
 def test_rate_rises_then_falls_or_stays():
@@ -299,7 +303,8 @@ def test_rate_rises_then_falls_or_stays():
     ("change", "said"), [({"accumulate": 0}, "accumulate is 0"), ({"schedule": "step"}, "cosine, constant"),
                          ({"precision": "int8"}, "auto, float32, bfloat16"), ({"keep": 0}, "keep is 0"),
                          ({"weight_decay": -0.1}, "weight_decay is -0.1"), ({"beta2": 1.0}, "beta2 is 1.0"),
-                         ({"lr": -1.0}, "lr is -1"), ({"lr": float("nan")}, "lr is nan"), ({"seed": -1}, "seed is -1"),
+                         ({"lr": -1.0}, "lr is -1"), ({"lr": float("inf")}, "lr is inf, not a finite"),
+                         ({"seed": -1}, "seed is -1"),
                          ({"ema": 5.0}, "ema is 5"), ({"grad_norm": -1.0}, "grad_norm is -1"),
                          ({"warmup": -5}, "warmup is -5")]
 )  # fmt: skip

@@ -17,7 +17,8 @@ from floatcli.train.drawn_data import Batch, DrawnConfig, draw_shards, drawn_set
 from floatcli.train.export import PLACES
 from floatcli.train.initial import begin
 from floatcli.train.likeness import picture_losses
-from floatcli.train.loop import LoopConfig, Run
+from floatcli.train.loop import Run
+from floatcli.train.loop_config import LoopConfig
 from floatcli.train.patch_cuts import EYE_PATCH
 from floatcli.train.patch_parts import EyesPart, MouthPart, PatchPart, patch_losses
 from floatcli.train.patch_readers import EyesReader, MouthReader

@@ -11,7 +11,7 @@ import pytest
 
 from floatcli.errors import InputError, OutputError
 from floatcli.rows import read_rows
-from floatcli.train.loop import LoopConfig
+from floatcli.train.loop_config import LoopConfig
 from floatcli.train.record import RESOLVED, STARTS, commit_of, record, recorded
 from floatcli.train.settings import AutoencoderSettings, PatchSettings, Settings
 

@@ -22,7 +22,8 @@ from floatcli.train.discriminators import Adversary
 from floatcli.train.drawn_data import DrawnConfig, drawn_sets
 from floatcli.train.export import PLACES, export_run, places
 from floatcli.train.flow_stage import FlowPart
-from floatcli.train.loop import LoopConfig, Run
+from floatcli.train.loop import Run
+from floatcli.train.loop_config import LoopConfig
 from floatcli.train.pairs import DrawnPairs, Pairs
 from floatcli.train.perceptual import EncoderMaps, Perceptual
 from floatcli.train.settings import AutoencoderSettings, Settings, WarpedSettings, load_settings
@@ -221,23 +222,23 @@ def test_prepared_clips_teach_it(tmp_path):
     warped_stage.train_stage(settings(l1=1), (), str(folder), tmp_path / "run", lambda line: None)
     assert (tmp_path / "run" / "autoencoder-0000002.pt").exists()
     with pytest.raises(InputError, match="no clips are in"):
-        warped_stage.train_stage(settings(l1=1), (), str(tmp_path / "none"), tmp_path / "run", print)
+        warped_stage.check_stage(settings(l1=1), (), str(tmp_path / "none"), tmp_path / "run", print)
 
 
 def test_drawings_smaller_than_the_model_are_told(tmp_path):
     large = dataclasses.replace(settings(l1=1), model=TINY)
     with pytest.raises(UsageError, match=r"drawings of 32 pixels .* model of 64 \(set size = 64 under"):
-        warped_stage.train_stage(large, (), "drawn", tmp_path, print)
+        warped_stage.check_stage(large, (), "drawn", tmp_path, print)
 
 
 def test_an_anchored_model_learns_nothing_from_clips_and_parts_are_of_their_decoder(tmp_path):
     anchored = Settings(dataclasses.replace(MODEL, decoder="anchored"))
     with pytest.raises(UsageError, match="which prepared clips have none of"):
-        autoencoder_stage.train_stage(anchored, (), str(tmp_path), tmp_path, print)
+        autoencoder_stage.check_stage(anchored, (), str(tmp_path), tmp_path, print)
     with pytest.raises(UsageError, match="no part autoencoder of the anchored decoder"):
-        autoencoder_stage.train_stage(anchored, ("autoencoder",), "drawn", tmp_path, print)
+        autoencoder_stage.check_stage(anchored, ("autoencoder",), "drawn", tmp_path, print)
     with pytest.raises(UsageError, match=r"no part mouth of the warped decoder \(choose from encoder, autoencoder\)"):
-        warped_stage.train_stage(settings(l1=1), ("mouth",), "drawn", tmp_path, print)
+        warped_stage.check_stage(settings(l1=1), ("mouth",), "drawn", tmp_path, print)
 
 
 def test_what_it_learns_is_exported_and_animates(tmp_path, face_file, speech_file):
@@ -276,6 +277,8 @@ def test_shipped_settings_load_and_a_learnt_basis_has_no_names():
     ("text", "says"),
     [
         ("l1 = -1", "l1 is -1"),
+        ("gram = inf", "gram is inf, not a finite number from 0 up"),
+        ("r1 = nan", "r1 is nan, not a finite number from 0 up"),
         ("l1 = 0\nperceptual = 0\ncomponent = 0\nadversarial = 0\npart_adversarial = 0\ngram = 0", "all losses are"),
         ("r1_every = 0", "r1_every is 0"),
         ("adversarial_from = 1.5", "adversarial_from is 1.5, not in 0..1"),

@@ -3,7 +3,7 @@
 from floatcli.train.drawn.identity import Identity, random_identity
 from floatcli.train.drawn.landmarks import LANDMARKS, STILL
 from floatcli.train.drawn.motions import portrait_parameters, random_parameters
-from floatcli.train.drawn.render import Drawing, draw
+from floatcli.train.drawn.render import Drawing, draw, place_landmarks
 
-__all__ = ["LANDMARKS", "STILL", "Drawing", "Identity", "draw", "portrait_parameters",
-           "random_identity", "random_parameters"]  # fmt: skip
+__all__ = ["LANDMARKS", "STILL", "Drawing", "Identity", "draw", "place_landmarks",
+           "portrait_parameters", "random_identity", "random_parameters"]  # fmt: skip

@@ -56,6 +56,11 @@ def draw(identity: Identity, parameters: np.ndarray, size: int = 256) -> Drawing
     return _portrait(identity, size).draw(values(parameters))
 
 
+def place_landmarks(identity: Identity, parameters: np.ndarray, size: int = 256) -> np.ndarray:
+    """The landmarks (P, 2) of ``draw``, without the picture: in a small part of its time."""
+    return _portrait(identity, size).landmarks(values(parameters))
+
+
 @lru_cache(maxsize=16)
 def _portrait(identity: Identity, size: int) -> Portrait:
     return Portrait(identity, size)
@@ -84,11 +89,8 @@ class Portrait:
 
     def draw(self, p: dict[str, float]) -> Drawing:
         """The picture at named parameter values."""
-        framing = self.identity.framing
-        pose, body = Pose(p, framing), Body(p, framing)
-        canvas = self.surface.getCanvas()
-        view = View(canvas, pose, body, framing, self.light, self.pixels)
-        moved = pose.move(self.template.rest + self.template.spread @ self.shape.controls(p).astype(np.float32))
+        view = self._view(p)
+        canvas, moved = view.canvas, self._moved(view, p)
         canvas.clear(0)
         self._paint(view, p, moved)
         matte = cv2.resize(self.canvas_pixels[..., 3], (self.size, self.size), interpolation=cv2.INTER_AREA)
@@ -97,6 +99,21 @@ class Portrait:
         noise = np.random.default_rng((self.identity.seed, *np.array(list(p.values())).view(np.uint64)))
         picture = self.development.picture(np.ascontiguousarray(small[..., :3]), noise)
         return Drawing(picture, matte, self.reader.read(moved, view, p))
+
+    def landmarks(self, p: dict[str, float]) -> np.ndarray:
+        """Those of the drawing, without drawing it."""
+        view = self._view(p)
+        return self.reader.read(self._moved(view, p), view, p)
+
+    def _view(self, p: dict[str, float]) -> View:
+        framing = self.identity.framing
+        canvas = self.surface.getCanvas()
+        return View(canvas, Pose(p, framing), Body(p, framing), framing, self.light, self.pixels)
+
+    def _moved(self, view: View, p: dict[str, float]) -> np.ndarray:
+        """The skin's vertices (V, 3), by expression and pose."""
+        controls = self.shape.controls(p).astype(np.float32)
+        return view.pose.move(self.template.rest + self.template.spread @ controls)
 
     def _paint(self, view: View, p: dict[str, float], moved: np.ndarray) -> None:
         canvas, light, xy = view.canvas, view.light, view.project(moved)

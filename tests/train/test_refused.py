@@ -1,0 +1,101 @@
+"""What can't be done is told before anything is drawn or trained, and leaves the run's folder as it was."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from torch import nn
+
+pytest.importorskip("skia", exc_type=ImportError)
+pytest.importorskip("espeakng_loader")
+
+from floatcli.checkpoint.load import save_model
+from floatcli.cli.app import run
+from floatcli.errors import ExitCode
+from floatcli.train.learning import Learning
+from floatcli.train.loop_config import LoopConfig
+from floatcli.train.record import record
+from floatcli.train.settings import load_settings
+from tests.unlike import random_model
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def example(name: str) -> Path:
+    """One of the examples, in the current folder; what it draws goes there too."""
+    path = Path(f"{name}.toml")
+    path.write_text((EXAMPLES / path.name).read_text().replace(f"runs/{name}/", "made/"))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "command", "part"),
+    [
+        ("tiny", ["autoencoder"], "warp"),  # the last, before which others would be trained
+        ("tiny", ["autoencoder", "--part", "eyes"], "eyes_reader"),
+        ("tiny", ["flow", "--part", "audio"], "audio"),
+        ("tiny", ["flow"], "flow"),
+        ("tiny", ["all", "-o", "a.safetensors"], "flow"),
+        ("tiny-warped", ["autoencoder"], "autoencoder"),
+        ("tiny-warped", ["autoencoder"], "encoder"),
+        ("tiny-warped", ["all", "-o", "a.safetensors"], "emotion"),
+    ],
+)
+def test_a_resume_that_is_refused_leaves_the_run_as_it_was(name, command, part, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    config, folder = example(name), Path("run")
+    record(load_settings(config), folder, ["train", "before"], print)
+    Learning(part, nn.Linear(2, 2), LoopConfig(), folder).save()
+    before = contents(tmp_path)
+    config.write_text(config.read_text().replace("log_every = 10", "log_every = 5"))
+    assert run(["train", command[0], str(config), "--run", str(folder), *command[1:]]) == ExitCode.INPUT
+    assert f"{part}-0000000.pt cannot be resumed" in capsys.readouterr().err
+    assert contents(tmp_path) == before | {config.name: config.read_bytes()}
+
+
+@pytest.mark.parametrize("name", ["tiny", "tiny-warped"])
+@pytest.mark.parametrize("command", [["autoencoder"], ["all", "-o", "a.safetensors"]])
+def test_vgg19_that_cannot_be_had_is_told_before_anything_is_drawn(name, command, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    monkeypatch.setitem(sys.modules, "torchvision.models", None)
+    config = example(name)
+    config.write_text(config.read_text().replace('network = "drawn"', 'network = "vgg19"'))
+    assert run(["train", command[0], str(config), "--run", "run", *command[1:]]) == ExitCode.INPUT
+    assert "torchvision is not installed" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [tmp_path / config.name]
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["flow", "--data", "none"], "no clips are in none"),
+        (["cache", "--data", "none", "-o", "cache"], "no clips are in none"),
+        (["autoencoder", "--data", "none"], "which prepared clips have none of"),
+        (["autoencoder", "--part", "autoencoder"], "no part autoencoder of the anchored decoder"),
+    ],
+)
+def test_what_is_refused_is_not_begun(command, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    config = example("tiny")
+    save_model(random_model(load_settings(config).model, 0), Path("w.safetensors"))
+    start = ["train", command[0], str(config), "--run", "run", "--init", "w.safetensors"]
+    assert run([*start, *command[1:]]) != ExitCode.OK
+    assert said in capsys.readouterr().err
+    assert not Path("run").exists()
+
+
+def test_settings_that_cannot_be_meant_leave_no_trace_of_the_weights(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    config = example("tiny")
+    save_model(random_model(load_settings(config).model, 0), Path("w.safetensors"))
+    config.write_text("[autoencoder.warp]\nsteps = 0")
+    assert run(["train", "autoencoder", str(config), "--run", "run", "--init", "w.safetensors"]) == ExitCode.INPUT
+    assert "steps is 0" in capsys.readouterr().err
+    assert not Path("run").exists()
