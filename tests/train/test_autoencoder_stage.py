@@ -192,7 +192,7 @@ def test_bad_settings_are_told(tmp_path, text, says):
 
 
 def test_missing_settings_are_told(tmp_path):
-    with pytest.raises(InputError, match="No such file"):
+    with pytest.raises(InputError, match="is not there"):
         load_settings(tmp_path / "none.toml")
 
 

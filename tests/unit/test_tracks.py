@@ -53,7 +53,7 @@ def test_headers_as_spreadsheets_write_them(tmp_path, header):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "line 1: the file is empty"),
+        ("", "t.csv is empty"),
         ("\n \n", "line 1: the file is empty"),
         ("time,happy\n", "line 2: there are no rows"),
         ("happy,sad\n0,1\n", "line 1: the first column is 'happy', not time"),
