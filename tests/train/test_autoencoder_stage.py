@@ -197,9 +197,8 @@ def test_missing_settings_are_told(tmp_path):
 
 
 def test_settings_that_may_not_be_read_are_told(tmp_path, monkeypatch):
-    def refuse(*_: object) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(Path, "read_text", refuse)
+    closed = tmp_path / "closed.toml"
+    closed.write_text("[model]")
+    monkeypatch.setattr("floatcli.checks.os.access", lambda *_: False)
     with pytest.raises(InputError, match=r"may not be read \(check the file's permissions\)"):
-        load_settings(tmp_path / "closed.toml")
+        load_settings(closed)
