@@ -112,7 +112,9 @@ def check_source(path: Path, what: str) -> None:
         raise InputError(f"{path} is empty", f"check the {what}'s path")
 
 
-def text_of(path: Path, what: str, newline: str | None = None, largest: int = LARGEST_TEXT) -> str:
+def text_of(
+    path: Path, what: str, newline: str | None = None, largest: int = LARGEST_TEXT, longest: int = LONGEST_LINE
+) -> str:
     """A text file in UTF-8, its line ends as ``open`` reads them.
 
     Raises:
@@ -129,9 +131,9 @@ def text_of(path: Path, what: str, newline: str | None = None, largest: int = LA
     lines = text.split("\n")
     if len(lines) > MOST_LINES:
         raise InputError(f"{path} has {len(lines)} lines", f"at most {MOST_LINES} are read: split it")
-    number = next((number for number, line in enumerate(lines, 1) if len(line) > LONGEST_LINE), None)
+    number = next((number for number, line in enumerate(lines, 1) if len(line) > longest), None)
     if number is not None:
-        raise InputError(f"{path}, line {number}: it is too long", f"at most {LONGEST_LINE} letters a line are read")
+        raise InputError(f"{path}, line {number}: it is too long", f"at most {longest} letters a line are read")
     return text
 
 

@@ -26,7 +26,7 @@ else:
 
 AUTO, VGG, DRAWINGS = NETWORKS = ("auto", "vgg19", "drawn")  # that perceptual losses may compare by
 
-_LARGEST = 100_000  # bytes of a file: a key of many parts takes tomllib the square of them
+_LARGEST, _LONGEST = 100_000, 2000  # bytes, letters of a line: a key of many parts takes tomllib the square of them
 _CONTESTS: tuple[str, ...] = ("adversarial", "gram")
 _LOSSES = ("perceptual", *_CONTESTS)
 
@@ -167,7 +167,7 @@ def load_settings(path: Path, base: ModelConfig | None = None) -> Settings:
             the weights have, of which no part could be used.
     """
     try:
-        values = tomllib.loads(text_of(path, "TOML file", largest=_LARGEST))
+        values = tomllib.loads(text_of(path, "TOML file", largest=_LARGEST, longest=_LONGEST))
     except RecursionError:
         raise InputError(f"{path} is nested too deeply", "mend that") from None
     except ValueError as error:  # TOML's own, of text that is no UTF-8, or of numbers without end

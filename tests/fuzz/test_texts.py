@@ -50,3 +50,9 @@ def test_a_refusal_quotes_little(tried) -> None:
 
 def test_a_row_of_results_without_end_is_no_row(tried) -> None:
     tried("rows", "a.jsonl", b"[" * 50_000_000, 150)
+
+
+def test_a_key_of_parts_without_end(tried) -> None:
+    content = b".".join([b"a"] * 40_000) + b" = 1\n"
+    assert "it is too long" in tried("settings", "a.toml", content).text
+    assert tried("settings", "a.toml", b"".join(b"k%d" % k + b".a" * 990 + b" = 1\n" for k in range(45))).kind == TOLD
