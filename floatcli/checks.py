@@ -16,6 +16,7 @@ _RECTANGLE = re.compile(r"\s*-?[0-9]+\s*(,\s*-?[0-9]+\s*){3}")
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,3})?")
 LARGEST_SCALE, LARGEST_MARGIN, LARGEST_BATCH = 1000.0, 10.0, 4096  # beyond which nothing can be meant
 MOST_TOGETHER = 64  # clips, whose threads a machine has to carry
+LARGEST_TEXT, MOST_LINES, LONGEST_LINE = 64_000_000, 400_000, 100_000  # bytes; lines, four hours of frames; letters
 DTYPES = (AUTO, "float32", "bfloat16", "float16")
 PRESETS = (
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow",
@@ -109,6 +110,31 @@ def check_source(path: Path, what: str) -> None:
         raise InputError(f"{path} may not be read", "check the file's permissions")
     if not path.stat().st_size:
         raise InputError(f"{path} is empty", f"check the {what}'s path")
+
+
+def text_of(
+    path: Path, what: str, newline: str | None = None, largest: int = LARGEST_TEXT, longest: int = LONGEST_LINE
+) -> str:
+    """A text file in UTF-8, its line ends as ``open`` reads them.
+
+    Raises:
+        InputError: as ``check_source``; or it has more bytes or lines than can be meant, or a longer line.
+        UnicodeDecodeError: it is in another encoding.
+    """
+    check_source(path, what)
+    size = path.stat().st_size
+    if size > largest:
+        said = f"{path} is too large a {what} ({size / 1e6:.1f} MB)"
+        raise InputError(said, f"at most {largest / 1e6:g} MB are read")
+    with path.open(encoding="utf-8-sig", newline=newline) as file:
+        text = file.read()
+    lines = text.split("\n")
+    if len(lines) > MOST_LINES:
+        raise InputError(f"{path} has {len(lines)} lines", f"at most {MOST_LINES} are read: split it")
+    number = next((number for number, line in enumerate(lines, 1) if len(line) > longest), None)
+    if number is not None:
+        raise InputError(f"{path}, line {number}: it is too long", f"at most {longest} letters a line are read")
+    return text
 
 
 def is_there(path: Path) -> bool:

@@ -213,8 +213,13 @@ class ModelConfig:
         return build(cls, parsed(text), "config")
 
 
+_LONGEST_JSON = 1 << 24  # letters, which may take thirty times as many bytes in memory
+
+
 def parsed(text: str) -> Any:
-    """The values of a JSON text. Raises ValueError where it is none, or too deep to be meant."""
+    """The values of a JSON text. Raises ValueError where it is none, or too long or deep to be meant."""
+    if len(text) > _LONGEST_JSON:
+        raise ValueError("it is longer than can be meant")
     try:
         return json.loads(text)
     except RecursionError:

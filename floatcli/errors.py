@@ -20,15 +20,23 @@ class ExitCode(IntEnum):
     UNREAD = 141  # as of a process that SIGPIPE ends
 
 
+_LONGEST = 1000  # letters of what is told: a refusal may quote what it refuses
+
+
+def brief(text: str) -> str:
+    """A text, or where it is long, its beginning and its end."""
+    half = _LONGEST // 2
+    return text if len(text) <= _LONGEST else f"{text[:half]} [...] {text[-half:]}"
+
+
 class FloatCliError(Exception):
     """A failure that its user can mend: one line that says what is wrong, one hint that says what to do next."""
 
     exit_code = ExitCode.BUG
 
     def __init__(self, message: str, hint: str = ""):
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message, self.hint = brief(message), brief(hint)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message} ({self.hint})" if self.hint else self.message
@@ -78,4 +86,4 @@ def explained(error: Exception) -> tuple[str, ExitCode]:
     """What went wrong in one line, and its exit code; whatever is no FloatCliError is a bug."""
     if isinstance(error, FloatCliError):
         return str(error), error.exit_code
-    return f"a bug in floatcli: {type(error).__name__}: {' '.join(str(error).split())}", ExitCode.BUG
+    return f"a bug in floatcli: {type(error).__name__}: {brief(' '.join(str(error).split()))}", ExitCode.BUG

@@ -72,25 +72,34 @@ def save_cells(
     return path
 
 
-def _paper(rows: Sequence[str], columns: Sequence[str]) -> np.ndarray:
+def still_grid(
+    pictures: Sequence[Sequence[np.ndarray]], rows: Sequence[str], columns: Sequence[str], cell: int = CELL
+) -> np.ndarray:
+    """Pictures (H, H, 3) uint8, by row, then by column, as one such picture; each gets so many pixels a side."""
+    return next(_frames(_paper(rows, columns, cell), [[[picture] for picture in row] for row in pictures], cell))
+
+
+def _paper(rows: Sequence[str], columns: Sequence[str], cell: int = CELL) -> np.ndarray:
     """The grid without pictures, uint8 (H, W, 3)."""
     left = _LEFT if any(rows) else 0
-    sheet = Image.new("RGB", (left + CELL * len(columns), _TOP + CELL * len(rows)), "white")
+    sheet = Image.new("RGB", (left + cell * len(columns), _TOP + cell * len(rows)), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(18)
     for k, word in enumerate(columns):
-        pen.text((left + CELL * (k + 0.5), _TOP / 2), word, "black", font, "mm")
+        pen.text((left + cell * (k + 0.5), _TOP / 2), word, "black", font, "mm")
     for k, word in enumerate(rows):
-        pen.text((left / 2, _TOP + CELL * (k + 0.5)), word, "black", font, "mm")
+        pen.text((left / 2, _TOP + cell * (k + 0.5)), word, "black", font, "mm")
     return np.array(sheet)
 
 
-def _frames(paper: np.ndarray, cells: Sequence[Sequence[Iterable[np.ndarray]]]) -> Iterator[np.ndarray]:
+def _frames(
+    paper: np.ndarray, cells: Sequence[Sequence[Iterable[np.ndarray]]], side: int = CELL
+) -> Iterator[np.ndarray]:
     """The grid's frames: all cells go forward together, so that none is held."""
-    left = paper.shape[1] - CELL * len(cells[0])
+    left = paper.shape[1] - side * len(cells[0])
     for frames in zip(*(cell for row in cells for cell in row), strict=True):
         grid = paper.copy()
         for k, frame in enumerate(frames):
             row, column = divmod(k, len(cells[0]))
-            y, x = _TOP + CELL * row, left + CELL * column
-            grid[y : y + CELL, x : x + CELL] = cv2.resize(frame, (CELL, CELL), interpolation=cv2.INTER_AREA)
+            y, x = _TOP + side * row, left + side * column
+            grid[y : y + side, x : x + side] = cv2.resize(frame, (side, side), interpolation=cv2.INTER_AREA)
         yield grid

@@ -141,7 +141,11 @@ def save_clip(
         with alone_in(output.parent):  # of several processes that write this output, one has both files in the end
             if not is_there(output) or file_digest(output) != clip.digests["output"]:
                 raise OutputError(f"{output} was replaced or removed meanwhile", "have nobody else write there")
-            motion = clip.motion.save(motion_beside(output))
+            try:
+                motion = clip.motion.save(motion_beside(output))
+            except BaseException:  # both or neither
+                output.unlink(missing_ok=True)
+                raise
     return _told(clip, output, motion, pipeline)
 
 

@@ -25,12 +25,15 @@ from floatcli.checks import check_source, is_there
 from floatcli.config import FASTEST, LONGEST, SampleConfig, build, parsed
 from floatcli.errors import InputError
 from floatcli.files import replacing
+from floatcli.media.picture_bounds import fault_of
 from floatcli.spool import blocks
 
 FORMAT_VERSION = 1
 SMALLEST_PORTRAIT, LARGEST_PORTRAIT = 32, 4096  # pixels a side
 SUFFIX = ".motion.safetensors"
 _VERSION_KEY, _MAKING_KEY = "floatcli.motion", "floatcli.making"
+_NAMES = ("latents", "emotion", "anchors", "portrait")
+LARGEST_MOTION = 1 << 30  # bytes: five hours of the published model, forty of the embedded set
 _FORMATS = {"float32": "F32", "uint8": "U8"}
 
 
@@ -113,7 +116,7 @@ class Motion:
         making = read_making(path)
         try:
             with _opened(path) as file:
-                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                arrays = {name: file.get_tensor(name) for name in _NAMES if name in file.keys()}  # noqa: SIM118
         except (AttributeError, TypeError, SafetensorError) as error:  # of types of numbers that NumPy has not
             raise InputError(f"{path} holds no motion: {error}", "animate again") from error
         missing = [name for name in ("latents", "emotion", "portrait") if name not in arrays]
@@ -214,6 +217,8 @@ def _write(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, str]) 
 
 def _opened(path: str | Path) -> Any:
     try:
+        if Path(path).stat().st_size > LARGEST_MOTION:
+            raise InputError(f"{path} is too large a motion", f"at most {LARGEST_MOTION >> 20} MB are read")
         return safe_open(path, framework="numpy")
     except FileNotFoundError:
         raise InputError(f"{path} is not there", "animate writes it beside the video") from None
@@ -225,6 +230,8 @@ def _opened(path: str | Path) -> Any:
 def _from_png(data: bytes) -> np.ndarray:
     """uint8 (H, W, 3); of no size where it is no picture."""
     try:
+        if fault_of(data):
+            return np.zeros((0, 0, 3), np.uint8)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's on size, which is checked here
             picture = Image.open(io.BytesIO(data), formats=["PNG"])

@@ -12,6 +12,7 @@ from floatcli.config import parsed
 from floatcli.errors import InputError
 
 Row = dict[str, Any]
+_LONGEST = 1 << 20  # letters of a row
 
 
 def append_row(path: Path, row: Row) -> None:
@@ -32,13 +33,14 @@ def read_rows(path: Path) -> Iterator[Row]:
     """The rows of a file, none where it is not there; a line that was cut off is no row."""
     if not path.exists():
         return
-    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
-        try:
-            row = parsed(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict):
-            yield row
+    with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
+        while line := file.readline(_LONGEST):
+            try:
+                row = parsed(line)
+            except ValueError:
+                continue
+            if isinstance(row, dict):
+                yield row
 
 
 def _ends_line(stream: IO[bytes]) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from floatcli.checks import text_of
 from floatcli.errors import InputError
 from floatcli.files import replacing
 
@@ -64,8 +65,7 @@ def read_track(path: str | Path, labels: Sequence[str]) -> EmotionTrack:
         InputError: the file is missing or empty, or a line of it, which is named, cannot be meant.
     """
     names, numbers, values = read_table(path, labels, "emotion", "happy")
-    for number, row in zip(numbers, values, strict=True):
-        _check_shares(f"{path}, line {number}", row)
+    _check_shares(path, numbers, values[:, 1:])
     shares = np.zeros((len(values), len(labels)))
     shares[:, names] = values[:, 1:] / values[:, 1:].sum(1, keepdims=True)
     return EmotionTrack(tuple(labels), values[:, 0], shares)
@@ -90,7 +90,7 @@ def read_table(
     """
     path = Path(path)
     try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
+        lines = text_of(path, f"track of {what}s").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read as a track of {what}s: {error}", "save it as UTF-8 CSV") from error
     reader = csv.reader(lines)
@@ -104,10 +104,9 @@ def read_table(
     if len(rows) < 2:
         raise InputError(f"{path}, line 2: there are no rows", "below its first line, give times and values: 0,1,0")
     table = np.array([_row(path, number, row, len(columns)) for number, row in rows[1:]])
-    for (number, _), earlier, later in zip(rows[2:], table, table[1:], strict=False):
-        if later[0] <= earlier[0]:
-            said = f"{path}, line {number}: {later[0]:g} s does not come after {earlier[0]:g} s"
-            raise InputError(said, "sort the lines by time, each time once")
+    for k in np.flatnonzero(np.diff(table[:, 0]) <= 0)[:1]:
+        said = f"{path}, line {rows[k + 2][0]}: {table[k + 1, 0]:g} s does not come after {table[k, 0]:g} s"
+        raise InputError(said, "sort the lines by time, each time once")
     return columns, [number for number, _ in rows[1:]], table
 
 
@@ -143,10 +142,11 @@ def _row(path: Path, number: int, cells: list[str], count: int) -> list[float]:
     return values
 
 
-def _check_shares(where: str, row: np.ndarray) -> None:
-    """Raise InputError where time and shares (1 + E,) are no mixture of emotions."""
-    shares = row[1:]
-    if shares.min() < 0:
-        raise InputError(f"{where}: {shares.min():g} is negative", "shares start at 0")
-    if abs(shares.sum() - 1) > _OFF:
-        raise InputError(f"{where}: the shares add up to {shares.sum():g}, not 1", "let them add up to 1")
+def _check_shares(path: str | Path, numbers: list[int], shares: np.ndarray) -> None:
+    """Raise InputError for the first line whose shares, of (n, E), are no mixture of emotions."""
+    wrong = (shares.min(1) < 0) | (abs(shares.sum(1) - 1) > _OFF)
+    for k in np.flatnonzero(wrong)[:1]:
+        where = f"{path}, line {numbers[k]}"
+        if shares[k].min() < 0:
+            raise InputError(f"{where}: {shares[k].min():g} is negative", "shares start at 0")
+        raise InputError(f"{where}: the shares add up to {shares[k].sum():g}, not 1", "let them add up to 1")

@@ -12,7 +12,7 @@ from types import UnionType
 from typing import Any, get_args, get_type_hints
 
 from floatcli.batch.ledger import RESULTS
-from floatcli.checks import check_source, is_track, parse_colour
+from floatcli.checks import is_track, parse_colour, text_of
 from floatcli.config import CropConfig, SampleConfig, VideoConfig
 from floatcli.errors import FloatCliError, InputError, UsageError
 from floatcli.files import resolved
@@ -63,7 +63,6 @@ def read_jobs(
     else:
         if resolved(source) == resolved(folder / RESULTS):
             raise UsageError(f"{source} is where results go", "name another folder with -o")
-        check_source(source, "list")
         jobs = [_listed(source, number, row, folder, common) for number, row in _rows(source)]
         faults = [job.fault for job in jobs if job.fault is not None]
         if len(faults) == len(jobs):
@@ -113,7 +112,7 @@ def _pairs(
 def _rows(source: Path) -> list[tuple[int, dict[str, str]]]:
     """Line numbers and cells by column."""
     try:
-        text = source.read_bytes().decode("utf-8-sig")
+        text = text_of(source, "list", newline="")
         if source.suffix.lower() == ".jsonl":
             lines = enumerate(text.split("\n"), 1)
             rows = [(n, _object(f"{source}, line {n}", line)) for n, line in lines if line.strip()]

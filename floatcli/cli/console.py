@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from floatcli.errors import InputError
+from floatcli.errors import InputError, brief
 
 #: Controls; ends of lines and paragraphs; what turns the direction of writing.
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -37,9 +37,9 @@ def visible(line: str) -> str:
 
 def complain(message: str, hint: str = "") -> None:
     """An error and what to do about it."""
-    say(f"error: {message}")
+    say(f"error: {brief(message)}")
     if hint:
-        say(f"hint: {hint}")
+        say(f"hint: {brief(hint)}")
 
 
 def discard(stream: IO[str]) -> None:

@@ -75,6 +75,13 @@ def evaluate(
             rich_help_panel=DRAWN_FACES,
         ),
     ] = None,
+    sheet: Annotated[
+        Path | None,
+        options.PathOption(
+            help="Show what is made of faces, a photograph among them, by what they are told: a .png.",
+            rich_help_panel=DRAWN_FACES,
+        ),
+    ] = None,
     device: options.Device = RunConfig.device,
 ) -> None:
     """Measure a set of weights on prepared clips, or on faces drawn and speech synthesised for it.
@@ -90,10 +97,11 @@ def evaluate(
         if device not in (AUTO, "cpu"):
             raise UsageError(f"drawn faces are measured on the CPU, not on {device}", "leave --device out")
         _refuse({"every": every, "network": network, "video": video}, "prepared clips", "--data FOLDER")
+        _check_sheet(sheet, output)
         given = {"identities": identities, "clips": clips, "decoded": decoded}
-        figures, table = _drawn(weights, replace(DrawnConfig(), **_given(given)))
+        figures, table = _drawn(weights, replace(DrawnConfig(), **_given(given)), sheet)
     else:
-        _refuse({"identities": identities, "decoded": decoded}, "drawn faces", f"--data {DRAWN}")
+        _refuse({"identities": identities, "decoded": decoded, "sheet": sheet}, "drawn faces", f"--data {DRAWN}")
         networks = parse_networks(network or [])
         if video is not None:
             check_output(video, VideoConfig())
@@ -117,17 +125,32 @@ def _refuse(settings: dict[str, Any], what: str, hint: str) -> None:
         raise UsageError(f"--{name} is for {what}", f"it goes with {hint}")
 
 
-def _drawn(weights: str, config: DrawnConfig) -> tuple[dict[str, Any], str]:
-    """Figures on drawn data, and their table."""
+def _check_sheet(sheet: Path | None, output: Path | None) -> None:
+    """Raise UsageError or InputError where no sheet can be written."""
+    if sheet is None:
+        return
+    if sheet.suffix.lower() != ".png":
+        raise UsageError(f"{sheet} names no known kind of picture", "end it in .png")
+    check_place(sheet, overwrite=True)
+    check_apart([output, sheet], [])
+
+
+def _drawn(weights: str, config: DrawnConfig, sheet: Path | None) -> tuple[dict[str, Any], str]:
+    """Figures on drawn data, and their tables; a sheet, where one is asked for."""
     if config.clips < 2:
         raise UsageError("one clip of speech is too few", "each is held against the speech of another too")
     if config.decoded > config.clips:
         raise UsageError(f"{config.decoded} clips can't be decoded of {config.clips}", "lower --decoded")
     from floatcli.checkpoint.load import load_model
-    from floatcli.evaluate.drawn import evaluate_drawn
+    from floatcli.evaluate.drawn import check_measurable, evaluate_drawn
     from floatcli.evaluate.drawn_report import table
+    from floatcli.evaluate.faces_sheet import save_sheet
 
-    figures = evaluate_drawn(load_model(weights), config, console.say)
+    model = load_model(weights)
+    check_measurable(model)
+    if sheet is not None:
+        save_sheet(model, sheet)
+    figures = evaluate_drawn(model, config, console.say)
     return figures, table(figures)
 
 

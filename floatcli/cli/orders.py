@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
-from floatcli.checks import check_source, is_there
+from floatcli.checks import is_there, text_of
 from floatcli.edits import ABOUT, BasisEdit, Curve, check_basis, constant
 from floatcli.errors import FloatCliError, InputError, UsageError
 from floatcli.motion import Making
@@ -125,9 +125,8 @@ def read_curve(text: str) -> Curve:
     if typed or (":" in text and not is_there(Path(text))):
         return _curve([(f"keyframe {k}", key) for k, key in enumerate(text.split(","), 1)], UsageError)
     path = Path(text)
-    check_source(path, "curve")
     try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
+        lines = text_of(path, "curve").split("\n")
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is no text: {error}", "save it as UTF-8, one keyframe a line, as in 0,1") from error
     keys = [(f"{path}, line {k}", line.replace(",", ":")) for k, line in enumerate(lines, 1) if line.strip()]

@@ -25,7 +25,7 @@ from floatcli.train.speech_visemes import LIPS
 
 SIDE = 40  # pixels of the face that the judge sees
 HALF, DOWN = 1.3, 0.45  # half side of what it sees, and how far below the eyes, in distances between the eyes
-PEOPLE = 100  # whom it learns from, each in every emotion
+PEOPLE = 80  # whom it learns from, each in every emotion
 RIDGE = 20.0
 EVERY = 10  # of a clip's frames, those that are judged
 _LIPS = [INDEX[name] for name in LIPS]

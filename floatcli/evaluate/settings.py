@@ -16,7 +16,7 @@ DRAWN = "drawn"  # in place of a folder: faces drawn and speech synthesised for 
 class DrawnConfig:
     """How much is drawn and synthesised."""
 
-    identities: int = 24  # held-out drawn faces
+    identities: int = 20  # held-out drawn faces
     clips: int = 40  # held-out clips of speech, of each kind
     decoded: int = 4  # of these, clips whose decoded pixels are judged, said by three people each
 

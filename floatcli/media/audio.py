@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import struct
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
@@ -15,9 +14,20 @@ import torch
 import torchaudio
 from torch import Tensor
 
+from floatcli.checks import check_source
 from floatcli.errors import FfmpegError, InputError
 from floatcli.files import nameless
-from floatcli.media.ffmpeg import MediaInfo, begun, ffmpeg_executable, file_input, killed, last_word, media_info
+from floatcli.media.ffmpeg import (
+    PATIENCE,
+    MediaInfo,
+    Patient,
+    begun,
+    ffmpeg_executable,
+    file_input,
+    killed,
+    last_word,
+    media_info,
+)  # fmt: skip
 
 #: Speech shorter than one frame of video says nothing, seconds.
 SHORTEST = 0.04
@@ -33,6 +43,7 @@ _BLOCK = 1 << 18  # numbers taken from ffmpeg at a time, of all channels togethe
 _WIDEST_RATIO = 1000  # torchaudio's resampling kernel grows with the square of the reduced ratio of rates
 _COMMON_RATE = 48000
 _PLAIN, _OPEN_END = (1, 3, 0xFFFE), 0x7FFF0000  # codecs of WAV whose samples all have one size; bytes
+_MOST_CHUNKS = 10_000  # of a WAV file that are looked through; what comes before the sound is a handful
 _FILTER_WIDTH, _ROLLOFF = 6, 0.99  # torchaudio's own, written here as the kernel's reach follows from them
 
 
@@ -116,16 +127,9 @@ def _resampled(blocks: Iterable[Tensor], rate: int, target: int) -> Iterator[Ten
 
 def inspect_recording(path: Path) -> MediaInfo:
     """What ffmpeg says about a file that has sound. Raises InputError where it hasn't."""
-    if path.is_dir():
-        raise InputError(f"{path} is a folder, not a recording", "name one recording in it")
     if any("\ud800" <= letter <= "\udfff" for letter in str(path)):  # bytes that are no UTF-8
         raise InputError(f"{str(path)!r} is a name that ffmpeg does not understand", "rename it")
-    if not path.exists():
-        raise InputError(f"{path} is not there", "check the recording's path")
-    if not os.access(path, os.R_OK):
-        raise InputError(f"{path} may not be read", "check the file's permissions")
-    if path.is_file() and path.stat().st_size == 0:
-        raise InputError(f"{path} is empty", "check the recording's path")
+    check_source(path, "recording")
     info = media_info(path)
     if info is None:
         raise InputError(f"{path} is no recording that ffmpeg can read", "use WAV, MP3, M4A, or a video with sound")
@@ -143,7 +147,11 @@ def _wav_seconds(path: Path) -> float | None:
     """
     with path.open("rb") as file:
         head, bytes_a_second, codec = file.read(12), 0, 0
-        while head[:4] == b"RIFF" and len(chunk := file.read(8)) == 8:
+        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+            return None
+        for _ in range(_MOST_CHUNKS):
+            if len(chunk := file.read(8)) < 8:
+                break
             name, size = struct.unpack("<4sI", chunk)
             if name == b"data":
                 plain = codec in _PLAIN and bytes_a_second
@@ -181,7 +189,7 @@ class _Recording:
         self._said = nameless()
         self._process = begun(self._command, stdout=subprocess.PIPE, stderr=self._said)
         assert self._process.stdout is not None
-        self._stream = self._process.stdout
+        self._stream = Patient(self._process.stdout)
         header = self._stream.read(24)
         if len(header) == 24:
             _, offset, _, _, self.rate, self._channels = struct.unpack(">4s5I", header)
@@ -208,13 +216,16 @@ class _Recording:
             raise InputError(f"{self.path} holds samples of {peak:.3g}, where 1 is full scale", _EXPORT)
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:  # nobody wants the rest
+        ended = kind is not None or self._stream.silent  # nobody wants the rest, or waits for it any longer
+        if ended:
             self._process.kill()
         self._stream.close()
         self._process.wait()
-        if self._process.returncode:
+        if self._stream.silent:
+            self.broken = f"ffmpeg finds nothing more within {PATIENCE:g} s"
+        elif self._process.returncode:
             self._said.seek(0)
             self.broken = last_word(self._said.read())
         self._said.close()
-        if kind is None and (reason := killed(self._process.returncode)):  # the recording has no part in that
+        if not ended and (reason := killed(self._process.returncode)):  # the recording has no part in that
             raise FfmpegError(f"ffmpeg failed to read {self.path}: {reason}", "mend that, and retry")

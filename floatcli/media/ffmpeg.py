@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import ffmpeg
 
-from floatcli.errors import FfmpegError
+from floatcli.errors import FfmpegError, InputError
+
+#: How long ffmpeg may look into a file, or look for more of its sound or pictures, in seconds.
+PATIENCE = 60.0
+_WAITS = 6  # that it is made of
 
 #: What names of videos end in.
 VIDEO_SUFFIXES = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts"}
@@ -65,6 +70,47 @@ def begun(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
     except OSError as error:
         said = f"{command[0]} can't be run: {error.strerror}"
         raise FfmpegError(said, "install ffmpeg, or: pip install imageio-ffmpeg") from error
+
+
+class Patient:
+    """What ffmpeg writes to a pipe, read until nothing has come for ``PATIENCE`` seconds: that ends it.
+
+    A file may be made so that ffmpeg looks through gigabytes of nothing.
+
+    Attributes:
+        silent: Whether it ended so.
+    """
+
+    def __init__(self, pipe: IO[bytes]):
+        self._pipe, self.silent = pipe, False
+
+    def read(self, size: int) -> bytes:
+        """So many bytes, fewer at the end."""
+        taken = bytearray()
+        while len(taken) < size and self._waited():
+            some = os.read(self._pipe.fileno(), size - len(taken))
+            if not some:
+                break
+            taken += some
+        return bytes(taken)
+
+    def readline(self) -> bytes:
+        """A line, of those that a head of a few bytes has."""
+        taken = b""
+        while not taken.endswith(b"\n") and (letter := self.read(1)):
+            taken += letter
+        return taken
+
+    def close(self) -> None:
+        self._pipe.close()
+
+    def _waited(self) -> bool:
+        """Whether there is something to read, or the end. Waits by and by: a clock runs on while this one stands."""
+        for _ in range(_WAITS):
+            if self.silent or select.select([self._pipe], [], [], PATIENCE / _WAITS)[0]:
+                return not self.silent
+        self.silent = True
+        return False
 
 
 def killed(code: int) -> str:
@@ -142,11 +188,20 @@ _CLOCK = re.compile(r"^  Duration: (\d{1,9}):(\d\d):(\d\d\.?\d*)(?:, start: (-?\
 
 
 def media_info(path: Path) -> MediaInfo | None:
-    """What ffmpeg says about a file; None where it can't make sense of it. Raises FfmpegError where it fails."""
+    """What ffmpeg says about a file; None where it can't make sense of it. Raises FfmpegError where it fails.
+
+    Raises InputError where it takes too long.
+    """
     alone = [word for name, value in _ALONE.items() for word in (f"-{name}", value)]
     command = [ffmpeg_executable(), "-hide_banner", "-nostdin", *alone, "-i", file_argument(path)]
     with begun(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
-        words = process.communicate()[1]
+        try:
+            words = process.communicate(timeout=PATIENCE)[1]
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            said = f"ffmpeg does not see within {PATIENCE:g} s what {path} is"
+            raise InputError(said, "convert it to WAV or MP4") from None
     if process.returncode < 0 or process.returncode in _NO_PROGRAM or not words.strip():
         reason = killed(process.returncode) or last_word(words)
         raise FfmpegError(f"ffmpeg failed to read {path}: {reason}", "mend that, and retry")

@@ -14,7 +14,16 @@ import numpy as np
 from floatcli.checks import check_source
 from floatcli.errors import InputError
 from floatcli.files import nameless
-from floatcli.media.ffmpeg import begun, ffmpeg_executable, file_input, last_word, media_info, pipe_input
+from floatcli.media.ffmpeg import (
+    PATIENCE,
+    Patient,
+    begun,
+    ffmpeg_executable,
+    file_input,
+    last_word,
+    media_info,
+    pipe_input,
+)  # fmt: skip
 
 
 def check_video(path: Path) -> None:
@@ -39,9 +48,12 @@ def video_frames(path: Path, fps: int) -> Iterator[np.ndarray]:
         with begun(command, stdout=subprocess.PIPE, stderr=said) as process:
             assert process.stdout is not None
             try:
-                for picture in _ppm(process.stdout):
+                for picture in _ppm(stream := Patient(process.stdout)):
                     count += 1
                     yield picture
+                if stream.silent:
+                    said_so = f"ffmpeg finds no more pictures in {path} within {PATIENCE:g} s"
+                    raise InputError(said_so, "convert it to MP4")
             finally:
                 process.kill()  # nobody may want the rest
         if not count:
@@ -91,7 +103,7 @@ def _compiled(stream: Any, **options: str | int) -> list[str]:
     return output.compile(cmd=ffmpeg_executable())
 
 
-def _ppm(stream: IO[bytes]) -> Iterator[np.ndarray]:
+def _ppm(stream: IO[bytes] | Patient) -> Iterator[np.ndarray]:
     """Pictures uint8 (H, W, 3) of a stream of PPM files, up to the first that is cut off."""
     while stream.readline() == b"P6\n":
         width, height = map(int, stream.readline().split())

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 
 from floatcli.checks import check_source
 from floatcli.errors import InputError
@@ -23,7 +23,7 @@ LARGEST = 150_000_000
 _BAND = 1 << 22  # pixels converted at a time: of a large picture there is one copy in the end, and none in between
 
 #: What Pillow decodes in Python, at a microsecond or so a pixel, is taken up to so many pixels, and bytes of a file.
-LARGEST_SLOW, LARGEST_SLOW_FILE = 4_000_000, 20_000_000
+LARGEST_SLOW, LARGEST_SLOW_FILE = 1_000_000, 5_000_000
 #: What stands beside the pixels, up to so many bytes; nothing is read of more.
 _LARGEST_NOTES = {"exif": 1_000_000, "Raw profile type exif": 1_000_000, "icc_profile": 16_000_000}
 
@@ -76,7 +76,7 @@ def _known_formats() -> list[str]:
     return [name for name in _FORMATS if name in Image.OPEN]
 
 
-def _check_size(picture: Image.Image, path: Path) -> None:
+def _check_size(picture: ImageFile.ImageFile, path: Path) -> None:
     width, height = picture.size
     if width * height > LARGEST:
         raise InputError(f"{path} is too large a picture ({width}x{height})", "scale it down first")
@@ -84,9 +84,9 @@ def _check_size(picture: Image.Image, path: Path) -> None:
         raise InputError(
             f"{path} is too small a picture ({width}x{height})", f"it takes at least {SMALLEST} pixels a side"
         )
-    if any(tile[0] in Image.DECODERS for tile in getattr(picture, "tile", [])):
-        if width * height > LARGEST_SLOW or path.stat().st_size > LARGEST_SLOW_FILE:
-            raise InputError(f"{path} is a large picture of a kind that is slow to read", "save it as PNG or JPEG")
+    is_slow = any(tile[0] in Image.DECODERS for tile in picture.tile)
+    if is_slow and (width * height > LARGEST_SLOW or path.stat().st_size > LARGEST_SLOW_FILE):
+        raise InputError(f"{path} is a large picture of a kind that is slow to read", "save it as PNG or JPEG")
 
 
 def _drop_large_notes(picture: Image.Image) -> None:

@@ -21,6 +21,7 @@ MOST_SCANNED = 3_000_000_000  # pixels of a JPEG times its scans
 MOST_PARTS = 10_000  # of a JPEG, of a GIF before its first picture, tags of a TIFF
 MOST_EXIF = 16  # segments of 64 kB, which Pillow joins one by one
 MOST_CHUNKS, MOST_NOTES = 100_000, 2_000  # of a PNG, and those of them that hold no pixels
+MOST_REMARKS = 100  # of a PPM of text, which take Pillow the square of them
 MOST_NUMBERS = 1 << 18  # of one tag of a TIFF
 _JUNK = 100_000  # bytes between segments of a JPEG
 _PPM_HEAD = 4096  # bytes
@@ -38,10 +39,13 @@ def check_bounds(path: Path) -> None:
     if size > LARGEST_FILE:
         said = f"{path} is too large a file for a picture ({size / 1e6:.0f} MB)"
         raise InputError(said, f"scale it down first, or save it as JPEG: {LARGEST_FILE / 1e6:.0f} MB are read")
-    data = path.read_bytes()
-    fault = next((fault_of(data) for prefix, fault_of in _FAULTS.items() if data.startswith(prefix)), "")
-    if fault:
+    if fault := fault_of(path.read_bytes()):
         raise InputError(f"{path} would take too long to read: {fault}", "open it in an editor and save it again")
+
+
+def fault_of(data: bytes) -> str:
+    """What of a picture would take too long to read; empty where nothing is known that would."""
+    return next((find(data) for prefix, find in _FAULTS.items() if data.startswith(prefix)), "")
 
 
 def _jpeg(data: bytes) -> str:
@@ -119,7 +123,9 @@ def _tiff(data: bytes) -> str:
 
 
 def _ppm(data: bytes) -> str:
-    """Comments before the numbers of its head."""
+    """Comments before the numbers of its head, or among pixels that are written as text."""
+    if data[1:2] in (b"1", b"2", b"3") and data.count(b"#") > MOST_REMARKS:
+        return f"a PPM of more than {MOST_REMARKS} comments"
     return "" if _PPM.match(data, 0, _PPM_HEAD) else f"its head is not within its first {_PPM_HEAD} bytes"
 
 

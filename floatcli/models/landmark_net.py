@@ -14,7 +14,7 @@ from floatcli.models.patches import face_frame, pixel_grid, to_picture
 from floatcli.models.unet import ConvBlock, SourceEncoder
 
 _LEFT_EYE, _RIGHT_EYE, *_CORNERS, _UPPER_LIP, _LOWER_LIP, _ = range(len(ANCHORS))
-#: The anchors, and what else makes a face: whoever has to find all of it is less easily mistaken.
+#: What the second look is for: the anchors, and what else makes a face. Whoever finds all of it errs less.
 POINTS = (
     *ANCHORS,
     *(f"{name}_{side}" for side in ("left", "right") for name in (
@@ -54,14 +54,14 @@ def near_lips(heat: Tensor, anchors: Tensor) -> Tensor:
 class Look(nn.Module):
     """Picture -> one heatmap a point -> the heatmaps' centres of mass (soft argmax)."""
 
-    def __init__(self, channels: tuple[int, ...]):
+    def __init__(self, channels: tuple[int, ...], points: int):
         super().__init__()
         self.encoder = SourceEncoder(3, channels)
         self.down = nn.Sequential(ConvBlock(channels[-1], channels[-1], 2), ConvBlock(channels[-1], channels[-1]))
         self.lateral = nn.Conv2d(channels[-2], channels[-1], 1)
         self.mid = ConvBlock(channels[-1], channels[-1])
         self.up = ConvBlock(channels[-1], channels[-2])
-        self.heat = nn.Conv2d(channels[-2], len(POINTS), 1)
+        self.heat = nn.Conv2d(channels[-2], points, 1)
 
     def logits(self, picture: Tensor) -> Tensor:
         """(B, 3, H, H) in [-1, 1] -> logits of one heatmap a point, (B, P, S, S)."""
@@ -83,7 +83,7 @@ class LandmarkNet(nn.Module):
     def __init__(self, size: AnchoredSize):
         super().__init__()
         self.input_size = size.landmark_size
-        self.whole, self.face = Look(size.landmark_channels), Look(size.landmark_channels)
+        self.whole, self.face = (Look(size.landmark_channels, len(points)) for points in (ANCHORS, POINTS))
 
     def close(self, picture: Tensor, frame: Tensor) -> Tensor:
         """The face (B, 3, S, S) that a frame (B, 2, 3) cuts out of a picture (B, 3, H, H)."""
@@ -93,5 +93,5 @@ class LandmarkNet(nn.Module):
     def forward(self, picture: Tensor) -> Tensor:
         """(B, 3, H, H) in [-1, 1] -> anchors (B, 7, 2) in grid coordinates."""
         small = F.interpolate(picture, size=(self.input_size, self.input_size), mode="bilinear", antialias=True)
-        frame = face_frame(self.whole(small)[:, : len(ANCHORS)])
+        frame = face_frame(self.whole(small))
         return to_picture(frame, self.face(self.close(picture, frame))[:, : len(ANCHORS)])

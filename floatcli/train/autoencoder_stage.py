@@ -19,7 +19,7 @@ from torch import nn
 from floatcli.errors import UsageError
 from floatcli.models.float_model import FloatModel
 from floatcli.models.motion_encoder import MotionEncoder
-from floatcli.train.drawn_data import Batch, DrawnAnew, DrawnSets, draw_shards, drawn_sets
+from floatcli.train.drawn_data import Batch, DrawnAnew, DrawnSets, check_drawings, draw_shards, drawn_sets
 from floatcli.train.encoder_part import EncoderPart
 from floatcli.train.initial import begin
 from floatcli.train.landmarks_part import LandmarksPart
@@ -55,7 +55,7 @@ def check_stage(
 
     Raises:
         UsageError: A part is not one of an anchored model, or the data are other than DRAWN.
-        InputError: A checkpoint can't be used, or VGG-19 is asked for by name and can't be had.
+        InputError: Drawings or a checkpoint can't be used, or VGG-19 is asked for by name and can't be had.
         WeightsError: Those of ``init`` are of other sizes.
     """
     check_parts(parts, settings.model.decoder)
@@ -102,6 +102,7 @@ def check_part(
     name: str, settings: Settings, folder: Path, log: Callable[[str], None], init: FloatModel | None = None
 ) -> None:
     """As ``check_stage``, of one part and of what it is compared by."""
+    check_drawings(settings.autoencoder.drawn)
     loop: LoopConfig = getattr(settings.autoencoder, name)
     if isinstance(loop, PatchSettings) and loop.perceptual:
         check_network(loop.network, log)

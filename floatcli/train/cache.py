@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from floatcli.ahead import ahead
-from floatcli.checks import check_source
+from floatcli.checks import text_of
 from floatcli.device import mixed
 from floatcli.errors import ExitCode, InputError, OutputError
 from floatcli.files import replacing
@@ -114,9 +114,8 @@ def read_labels(path: Path, emotions: tuple[str, ...]) -> dict[str, str]:
     Raises:
         InputError: the file is missing, or a line of it, which is named, can't be meant.
     """
-    check_source(path, "list of emotions")
     try:
-        rows = [row for row in csv.reader(path.read_text(encoding="utf-8-sig").splitlines()) if row]
+        rows = [row for row in csv.reader(text_of(path, "list of emotions").splitlines()) if row]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read: {error}", "save it as UTF-8 CSV") from error
     if not rows or [cell.strip() for cell in rows[0]] != ["clip", "emotion"]:

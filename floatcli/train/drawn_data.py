@@ -190,7 +190,11 @@ def draw_shards(config: DrawnConfig, log: Callable[[str], None]) -> None:
     """
     if not config.identities:
         return
-    _stamp(config)
+    check_drawings(config)
+    made = _stamped(config)
+    make_folder(made.parent, "name another folder under [autoencoder.drawn]")
+    with replacing(made) as temporary:
+        temporary.write_text(_stamp(config))
     missing = [index for index in range(config.shards) if not _is_drawn(config, index)]
     if not missing:
         return
@@ -199,15 +203,21 @@ def draw_shards(config: DrawnConfig, log: Callable[[str], None]) -> None:
             log(f"drawn {done}/{len(missing)} shards of {config.shard} portraits")
 
 
-def _stamp(config: DrawnConfig) -> None:
-    """Marks the folder with how its drawings are made, or finds it marked so."""
-    made = Path(config.folder) / "made.json"
-    stamp = json.dumps({"look": LOOK, "seed": config.seed, "size": config.size, "shard": config.shard})
-    if made.exists() and made.read_text() != stamp:
+def check_drawings(config: DrawnConfig) -> None:
+    """Raise InputError where the folder holds drawings of other settings."""
+    made = _stamped(config)
+    if config.identities and made.exists() and made.read_text() != _stamp(config):
         raise InputError(f"{config.folder} holds drawings of other settings", "remove it, or name another folder")
-    make_folder(made.parent, "name another folder under [autoencoder.drawn]")
-    with replacing(made) as temporary:
-        temporary.write_text(stamp)
+
+
+def _stamped(config: DrawnConfig) -> Path:
+    """The file that tells how a folder's drawings are made."""
+    return Path(config.folder) / "made.json"
+
+
+def _stamp(config: DrawnConfig) -> str:
+    """How drawings are made."""
+    return json.dumps({"look": LOOK, "seed": config.seed, "size": config.size, "shard": config.shard})
 
 
 def _is_drawn(config: DrawnConfig, index: int) -> bool:

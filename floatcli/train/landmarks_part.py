@@ -45,7 +45,7 @@ class LandmarksPart(nn.Module):
         distance = (anchors[:, 1] - anchors[:, 0]).norm(dim=-1)[:, None, None]
         frame = face_frame(anchors + ASTRAY * distance * torch.randn_like(anchors))
         close = self.net.close(batch.images(slice(None)).flatten(0, 1), frame)
-        whole = look_losses(self.net.whole, batch.small_images(self.net.input_size), truth)
+        whole = look_losses(self.net.whole, batch.small_images(self.net.input_size), anchors)
         face = look_losses(self.net.face, close, to_patch(frame, truth))
         return {f"{name}_{kind}": loss for name, each in (("whole", whole), ("face", face)) for kind, loss in each}
 

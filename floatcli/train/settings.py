@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from floatcli.checks import text_of
 from floatcli.config import ModelConfig, build
 from floatcli.errors import InputError
 from floatcli.train.drawn_data import DrawnConfig
@@ -25,6 +26,7 @@ else:
 
 AUTO, VGG, DRAWINGS = NETWORKS = ("auto", "vgg19", "drawn")  # that perceptual losses may compare by
 
+_LARGEST, _LONGEST = 100_000, 2000  # bytes, letters of a line: a key of many parts takes tomllib the square of them
 _CONTESTS: tuple[str, ...] = ("adversarial", "gram")
 _LOSSES = ("perceptual", *_CONTESTS)
 
@@ -165,13 +167,7 @@ def load_settings(path: Path, base: ModelConfig | None = None) -> Settings:
             the weights have, of which no part could be used.
     """
     try:
-        values = tomllib.loads(path.read_text("utf-8"))
-    except PermissionError:
-        raise InputError(f"{path} may not be read", "check the file's permissions") from None
-    except OSError as error:
-        raise InputError(
-            f"{path}: {error.strerror}", "name a training's TOML file, such as weights/embedded.toml"
-        ) from None
+        values = tomllib.loads(text_of(path, "TOML file", largest=_LARGEST, longest=_LONGEST))
     except RecursionError:
         raise InputError(f"{path} is nested too deeply", "mend that") from None
     except ValueError as error:  # TOML's own, of text that is no UTF-8, or of numbers without end

@@ -23,7 +23,7 @@ from floatcli.models.motion_basis import MotionBasis
 from floatcli.models.motion_encoder import MotionEncoder
 from floatcli.train.autoencoder_stage import check_part, train_part
 from floatcli.train.discriminators import Adversary
-from floatcli.train.drawn_data import draw_shards, drawn_sets
+from floatcli.train.drawn_data import check_drawings, draw_shards, drawn_sets
 from floatcli.train.encoder_part import start_apart
 from floatcli.train.initial import begin
 from floatcli.train.learning import Learning
@@ -111,6 +111,8 @@ def check_stage(
     elif drawn.size < size:
         said = f"drawings of {drawn.size} pixels a side are too small for a model of {size}"
         raise UsageError(said, f"set size = {size} under [autoencoder.drawn]")
+    else:
+        check_drawings(drawn)
     if loop.perceptual or loop.component:
         check_network(loop.network, log)
         if loop.network != VGG:

@@ -145,7 +145,7 @@ def test_a_damaged_shard_is_told_even_where_none_of_it_is_measured(
 
 def test_on_drawn_faces_settings_arrive_and_every_figure_is_written(tmp_path: Path, monkeypatch, capsys):
     pytest.importorskip("skia", exc_type=ImportError)
-    from floatcli.evaluate import drawn, drawn_report
+    from floatcli.evaluate import drawn, drawn_report, faces_sheet
 
     asked = []
 
@@ -155,13 +155,15 @@ def test_on_drawn_faces_settings_arrive_and_every_figure_is_written(tmp_path: Pa
 
     monkeypatch.setattr(drawn, "evaluate_drawn", evaluate_drawn)
     monkeypatch.setattr(drawn_report, "table", lambda figures: f"a table of {list(figures)}")
-    out = tmp_path / "figures.json"
-    options = ["--identities", "4", "--clips", "6", "--decoded", "5", "-o", str(out)]
+    monkeypatch.setattr(faces_sheet, "save_sheet", lambda model, path: path.write_bytes(b"a sheet"))
+    out, sheet = tmp_path / "figures.json", tmp_path / "faces.png"
+    options = ["--identities", "4", "--clips", "6", "--decoded", "5", "-o", str(out), "--sheet", str(sheet)]
     assert run(["evaluate", *options]) == ExitCode.OK
     assert run(["evaluate", "--data", "drawn"]) == ExitCode.OK
     assert [config for _, config in asked] == [DrawnConfig(4, 6, 5), DrawnConfig()]
     assert asked[0][0] == FloatPipeline.from_weights("embedded").config.name
     assert json.loads(out.read_text()) == {"photograph": {"jaw": 0.5}}
+    assert sheet.read_bytes() == b"a sheet"
     assert capsys.readouterr().out.splitlines()[0] == "a table of ['photograph']"
 
 
@@ -174,6 +176,10 @@ BAD = [
     (["--data", "{data}", "--identities", "3"], ExitCode.USAGE, "--identities is for drawn faces"),
     (["--data", "{data}", "--video", "{tmp}/side.txt"], ExitCode.USAGE, "names no known kind of video"),
     (["--data", "{data}", "-o", "{tmp}/no/figures.json"], ExitCode.INPUT, "there is no folder"),
+    (["--data", "{data}", "--sheet", "{tmp}/a.png"], ExitCode.USAGE, "--sheet is for drawn faces"),
+    (["--sheet", "{tmp}/a.jpg"], ExitCode.USAGE, "names no known kind of picture"),
+    (["--sheet", "{tmp}/no/a.png"], ExitCode.INPUT, "there is no folder"),
+    (["--sheet", "{tmp}/a.png", "-o", "{tmp}/a.png"], ExitCode.USAGE, "would be written twice"),
     (["--video", "{tmp}/side.mp4"], ExitCode.USAGE, "--video is for prepared clips"),
     (["--network", "i3d=a.pt"], ExitCode.USAGE, "--network is for prepared clips"),
     (["--every", "2"], ExitCode.USAGE, "--every is for prepared clips"),

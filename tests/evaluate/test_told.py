@@ -5,10 +5,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 pytest.importorskip("skia", exc_type=ImportError)
 
-from floatcli.evaluate import drift, photographs, smiles, turns
+from floatcli.evaluate import drift, faces_sheet, photographs, smiles, turns
 from floatcli.evaluate.drawn_faces import held_out_person
 from floatcli.evaluate.pictures import to_tensor
 from floatcli.evaluate.pixel_judge import Sitter
@@ -16,7 +17,7 @@ from floatcli.face.crop import Crop
 from floatcli.models.float_model import Portrait
 from floatcli.train.drawn import Drawing, draw, place_landmarks
 from floatcli.train.drawn_data import ANCHOR_COLUMNS
-from floatcli.train.parameters import INDEX, SCALE, rest
+from floatcli.train.parameters import INDEX, NAMES, SCALE, rest
 from floatcli.train.styles import STYLES
 
 SIZE = 128
@@ -27,6 +28,7 @@ class Copier:
     """A model that gives the source back."""
 
     basis = SimpleNamespace(coefficients=lambda motion: motion, motion=lambda coeffs: coeffs)
+    config = SimpleNamespace(coefficient_names=NAMES, coefficient_scales=SCALE.tolist())
 
     def encode(self, images: torch.Tensor) -> Portrait:
         return Portrait(torch.zeros(1), images, torch.zeros(1, len(SCALE)))
@@ -179,3 +181,35 @@ def test_of_crops_the_worst_is_least_inside_and_furthest_off():
         "anchors off, eye distances, median": 0.6,
         "anchors off, eye distances, worst": 0.7,
     }
+
+
+def test_the_sheet_shows_what_is_told():
+    source = draw(PERSON, rest(), SIZE).picture
+    pictures = dict(zip(faces_sheet.COLUMNS, faces_sheet.told_pictures(Painter(), source), strict=True))
+    assert np.array_equal(pictures["rest"], source)
+    for name, state in {
+        "jaw 1": smiles.face({"jaw": 1}),
+        "smile, shut": smiles.face({"smile": 0.9, "lid_left": 0.1, "lid_right": 0.1}),
+        "gaze left": smiles.face({"gaze_x": -0.8}),
+        "yaw -15": turns.turned(-15, "yaw"),
+        "roll +15": turns.turned(15, "roll"),
+    }.items():
+        assert np.array_equal(pictures[name], draw(PERSON, state, SIZE).picture), name
+
+
+def test_the_sheet_is_a_picture_of_all_faces(monkeypatch, tmp_path):
+    faces = [("photograph", np.full((64, 64, 3), 40, np.uint8)), ("ink", np.full((64, 64, 3), 90, np.uint8))]
+    monkeypatch.setattr(faces_sheet, "sources", lambda: iter(faces))
+    faces_sheet.save_sheet(Copier(), tmp_path / "faces.png")
+    sheet = np.array(Image.open(tmp_path / "faces.png"))
+    cell = faces_sheet.CELL
+    assert sheet.shape[1] > cell * len(faces_sheet.COLUMNS)
+    assert 2 * cell < len(sheet) < 3 * cell
+    assert [sheet[-cell * line - cell // 2, -cell // 2].tolist() for line in (1, 0)] == [[40] * 3, [90] * 3]
+
+
+def test_sources_are_a_photograph_drawings_and_styles():
+    names, pictures = zip(*faces_sheet.sources(), strict=True)
+    assert names[:4] == ("photograph", "light skin", "medium skin", "dark skin")
+    assert names[-len(STYLES) :] == tuple(STYLES)
+    assert {picture.shape for picture in pictures} == {(256, 256, 3)}

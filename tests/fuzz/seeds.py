@@ -50,7 +50,6 @@ def pictures() -> Files:
         "rgb.tiff": _saved(rgb, "tiff", compression="tiff_lzw", save_all=True, append_images=[gray]),
         "rgb.ppm": _saved(rgb, "ppm"),
         "rgba.tga": _saved(rgba, "tga"),
-        "rgb.jp2": _saved(rgb, "jpeg2000"),
         "rgb.avif": _saved(rgb, "avif"),
     }
     return Files(files)

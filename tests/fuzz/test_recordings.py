@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from floatcli.errors import InputError
+from floatcli.media import ffmpeg as programs
 from floatcli.media.audio import load_speech
 from tests.fuzz.seeds import ffmpeg
 from tests.fuzz.worker import READ, TOLD
@@ -113,3 +116,39 @@ def test_a_wrong_suffix_does_not_matter(tmp_path, name) -> None:
 def test_a_track_that_is_cut_off_says_so(tmp_path) -> None:
     with pytest.raises(InputError, match="too short"):
         heard(tmp_path, floats(tone(0.02, RATE)))
+
+
+def test_chunks_of_nothing_are_not_walked_through(tried) -> None:
+    """A million take ffmpeg no time; what looks through a header leaves off."""
+    sound = wav((tone(0.5, RATE) * 9999).astype("<i2").tobytes())
+    outcome = tried("speech", "a.wav", sound[:12] + b"JUNK\0\0\0\0" * 1_000_000 + sound[12:])
+    assert outcome.kind == READ
+    assert outcome.seconds < 20
+
+
+def test_a_pipe_is_no_recording(tmp_path) -> None:
+    os.mkfifo(tmp_path / "a.wav")
+    with pytest.raises(InputError, match="no regular file"):
+        load_speech(tmp_path / "a.wav", RATE)
+
+
+@pytest.fixture
+def slow(tmp_path, monkeypatch) -> Path:
+    """An ffmpeg that looks and looks, and little patience."""
+    program = tmp_path / "ffmpeg"
+    program.write_text("#!/bin/sh\nexec sleep 100\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(programs, "PATIENCE", 0.6)
+    return program
+
+
+def test_what_ffmpeg_looks_at_without_end_is_refused(tmp_path, monkeypatch, slow) -> None:
+    monkeypatch.setattr(programs, "ffmpeg_executable", lambda: str(slow))
+    with pytest.raises(InputError, match="does not see within"):
+        heard(tmp_path, wav(b"\1\2" * 8000))
+
+
+def test_sound_that_ffmpeg_looks_for_without_end_is_refused(tmp_path, monkeypatch, slow) -> None:
+    monkeypatch.setattr("floatcli.media.audio.ffmpeg_executable", lambda: str(slow))
+    with pytest.raises(InputError, match="can't be decoded: ffmpeg finds nothing more within"):
+        heard(tmp_path, wav(b"\1\2" * 8000))

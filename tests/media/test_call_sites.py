@@ -39,6 +39,9 @@ def test_nothing_is_run_by_a_shell() -> None:
     for file, what, call in found:
         assert what not in SHELLS | SPAWNS, f"{file}:{call.lineno} {what}"
         assert not any(keyword.arg == "shell" for keyword in call.keywords), f"{file}:{call.lineno}"
+    for file, tree in TREES.items():  # nor by way of a dictionary of options
+        words = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and node.value == "shell"]
+        assert not words, f"{file}:{words[0].lineno}"
 
 
 def test_these_modules_run_programs_and_no_others() -> None:

@@ -195,21 +195,20 @@ def test_bad_settings_are_told(tmp_path, text, says):
 
 
 def test_missing_settings_are_told(tmp_path):
-    with pytest.raises(InputError, match="No such file"):
+    with pytest.raises(InputError, match="is not there"):
         load_settings(tmp_path / "none.toml")
 
 
 def test_settings_that_may_not_be_read_are_told(tmp_path, monkeypatch):
-    def refuse(*_: object) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(Path, "read_text", refuse)
+    closed = tmp_path / "closed.toml"
+    closed.write_text("[model]")
+    monkeypatch.setattr("floatcli.checks.os.access", lambda *_: False)
     with pytest.raises(InputError, match=r"may not be read \(check the file's permissions\)"):
-        load_settings(tmp_path / "closed.toml")
+        load_settings(closed)
 
 
 def test_points_beyond_the_picture_do_not_count(settings):
-    look = LandmarkNet(settings.model.anchored).whole
+    look = LandmarkNet(settings.model.anchored).face
     pictures, truth = torch.rand(2, 3, 32, 32), torch.rand(2, len(POINTS), 2) - 0.5
     truth[:, 5] = 3.0
     away = truth.clone()

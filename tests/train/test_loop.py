@@ -11,7 +11,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
-from floatcli.errors import InputError, OutputError, TrainingError
+from floatcli.errors import DeviceError, InputError, OutputError, TrainingError
 from floatcli.train import checkpoints
 from floatcli.train.export import read_average
 from floatcli.train.loop import Run
@@ -372,3 +372,14 @@ def test_two_processes_learn_as_one_with_twice_the_batch(tmp_path):
     assert two == pytest.approx(one, abs=1e-5)
     assert told_by_two == told
     assert len(list((tmp_path / "2").glob("w-*.pt"))) == 3
+
+
+def test_a_device_that_is_too_small_is_told_and_costs_no_checkpoint(tmp_path):
+    def full_at_nine(rng):
+        if step_of(rng) == 9:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return draw(rng)
+
+    with pytest.raises(DeviceError, match="take a smaller batch, and as many more to accumulate"):
+        Run("g", module(), CONFIG, tmp_path).train(full_at_nine, silent)
+    assert Run("g", module(), CONFIG, tmp_path).step == 8

@@ -91,6 +91,18 @@ def test_what_is_refused_is_not_begun(command, said, tmp_path, monkeypatch, caps
     assert not Path("run").exists()
 
 
+@pytest.mark.parametrize("name", ["tiny", "tiny-warped"])
+def test_drawings_of_other_settings_are_told_before_a_run_begins(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    config = example(name)
+    drawn = Path(load_settings(config).autoencoder.drawn.folder)
+    drawn.mkdir(parents=True)
+    (drawn / "made.json").write_text("{}")
+    assert run(["train", "autoencoder", str(config), "--run", "run"]) == ExitCode.INPUT
+    assert f"{drawn} holds drawings of other settings" in capsys.readouterr().err
+    assert not Path("run").exists()
+
+
 def test_settings_that_cannot_be_meant_leave_no_trace_of_the_weights(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     config = example("tiny")
