@@ -175,17 +175,20 @@ def cache(
     """
     check_run(RunConfig(device))
     from floatcli.device import choose_device
-    from floatcli.train.cache import Encoders, make_cache, read_labels
+    from floatcli.poses import tells_pose
+    from floatcli.train.cache import Encoders, make_cache, read_labels, told_clips
+    from floatcli.train.cached_data import learnable
     from floatcli.train.frozen import frozen_model
     from floatcli.train.initial import pose_model
     from floatcli.train.prepared_data import prepared_videos
 
     chosen = choose_device(device)
     settings, initial, weights = _asked(config, run, init)
-    labels = {} if emotions is None else read_labels(emotions, settings.model.emotions)
-    prepared_videos(data)
-    model = frozen_model(settings.model, run, weights)
-    encoders = Encoders(model, pose_model(pose_from), chosen, batch_size)
+    model, teller = settings.model, pose_model(pose_from)
+    labels = {} if emotions is None else read_labels(emotions, model.emotions)
+    clips = told_clips(prepared_videos(data), labels, model.emotions)
+    learnable(data, clips, tells_pose(teller.config if teller else model), model, settings.flow.emotion_from)
+    encoders = Encoders(frozen_model(model, run, weights), teller, chosen, batch_size)
     _begin(settings, run, initial)
     code = make_cache(data, output, encoders, labels, console.say)
     if code:

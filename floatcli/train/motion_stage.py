@@ -7,9 +7,10 @@ from pathlib import Path
 
 from floatcli.errors import InputError, UsageError
 from floatcli.models.float_model import FloatModel
-from floatcli.train.cache import Encoders, make_cache
-from floatcli.train.cached_data import INDEX, open_cache
-from floatcli.train.drawn_clips import DrawnClips, draw_clips
+from floatcli.poses import tells_pose
+from floatcli.train.cache import Encoders, check_rates, make_cache, told_clips
+from floatcli.train.cached_data import INDEX, CachedClip, learnable, open_cache
+from floatcli.train.drawn_clips import SAID, DrawnClips, draw_clips
 from floatcli.train.flow_stage import check_networks, train_encoder, train_on_clips, train_on_corpus
 from floatcli.train.frozen import check_encoder, frozen_model
 from floatcli.train.loop import processes
@@ -37,7 +38,8 @@ def check_stage(
 
     Raises:
         UsageError: Drawn clips are to be without number.
-        InputError: Data or a checkpoint can't be used, or there is no motion encoder.
+        InputError: Data or a checkpoint can't be used, there is no motion encoder, or clips are too few, or lack labels
+            or poses that are asked for.
         WeightsError: Those of ``init`` are of other sizes.
     """
     model, clips = settings.model, Path(data)
@@ -45,13 +47,13 @@ def check_stage(
     if not _on_corpus(settings, data):
         if not after_stage_1:
             check_encoder(model, run, init)
-        if data == DRAWN:
-            _check_counted(settings)
-        elif _is_cache(clips):
+        if data != DRAWN and _is_cache(clips):
             open_cache(clips, frozen_model(model, run, init), settings.flow.emotion_from)
             listeners = ()
         else:
-            prepared_videos(clips)
+            check_rates(model)
+            folder, told = _to_cache(settings, data)
+            learnable(folder, told, tells_pose(model), model, settings.flow.emotion_from)
         listeners = () if init else listeners
     check_networks((*listeners, "flow"), model, settings.flow, run, init)
 
@@ -107,6 +109,16 @@ def _check_counted(settings: Settings) -> None:
     if not settings.flow.speech.clips:
         said = "clips = 0 under [flow.speech] is speech without end, and clips that a motion encoder reads are so many"
         raise UsageError(said, "say how many, or make a folder of them: floatcli train draw CONFIG --clips N -o DATA")
+
+
+def _to_cache(settings: Settings, data: str) -> tuple[Path, list[CachedClip]]:
+    """The folder of clips that are not cached yet, and what is known of them; each of those to be drawn has a label."""
+    if data != DRAWN:
+        return Path(data), told_clips(prepared_videos(Path(data)), {}, settings.model.emotions)
+    _check_counted(settings)
+    speech = settings.flow.speech
+    clip = CachedClip("drawn", speech.frames, settings.model.emotions[0])
+    return settings.autoencoder.drawn.clips_folder, [clip] * max(speech.clips, SAID)
 
 
 def _cached(settings: Settings, clips: Path, run: Path, log: Log, init: FloatModel | None) -> Path:

@@ -414,9 +414,9 @@ def test_poses_can_be_another_encoders_and_are_asked_for_where_there_are_none(da
     path, teller = weights(tmp_path), weights(tmp_path, NAMED, seed=5)
     flow = ["train", "flow", str(tmp_path / "a.toml"), "--run", str(tmp_path / "run")]
     flow += ["--data", str(tmp_path / "cache")]
-    assert run(command(tmp_path, data, path)) == 0
-    assert run(flow) == 3
-    assert "holds no poses" in capsys.readouterr().err
+    assert run(command(tmp_path, data, path)) == 3
+    assert f"{data} holds no poses" in capsys.readouterr().err
+    assert not (tmp_path / "cache").exists()
     assert run(command(tmp_path, data, path, "--pose-from", str(path))) == 2
     assert "do not tell a pose by name" in capsys.readouterr().err
     assert run(command(tmp_path, data, path, "--pose-from", str(teller))) == 0
