@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,14 +38,16 @@ def check_stage(
         after_stage_1: Stage 1 trains the motion encoder before, so that it need not be there yet.
 
     Raises:
-        UsageError: Drawn clips are to be without number.
+        UsageError: Drawn clips are to be without number, or speech is too short.
         InputError: Data or a checkpoint can't be used, there is no motion encoder, or clips are too few, or lack labels
             or poses that are asked for.
         WeightsError: Those of ``init`` are of other sizes.
     """
     model, clips = settings.model, Path(data)
     listeners: tuple[str, ...] = ("audio", "emotion")
-    if not _on_corpus(settings, data):
+    if _on_corpus(settings, data):
+        _check_length(settings)
+    else:
         if not after_stage_1:
             check_encoder(model, run, init)
         if data != DRAWN and _is_cache(clips):
@@ -102,6 +105,14 @@ def _drawn(settings: Settings, log: Log) -> Path:
     with processes().main_process_first():
         draw_clips(DrawnClips(drawn, speech), speech.clips, drawn.clips_folder, log)
     return drawn.clips_folder
+
+
+def _check_length(settings: Settings) -> None:
+    """Raise UsageError where speech is shorter than a window of the field and what precedes it."""
+    speech, fewest = settings.flow.speech, settings.model.window + settings.model.preceding
+    if speech.frames < fewest:
+        said = f"speech of {speech.frames} frames is too short for a window of the field and the frames before it"
+        raise UsageError(said, f"set seconds = {math.ceil(fewest / speech.fps)} under [flow.speech]")
 
 
 def _check_counted(settings: Settings) -> None:
