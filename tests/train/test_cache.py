@@ -394,7 +394,7 @@ def test_a_full_disk_leaves_no_cache(made: Path, data: Path, tmp_path: Path, mon
 def test_poses_are_the_encoders_own_where_they_have_names(data: Path, tmp_path: Path):
     posed = replace(NAMED, field=replace(NAMED.field, pose=True))
     path = weights(tmp_path, posed)
-    (tmp_path / "a.toml").write_text("")
+    (tmp_path / "a.toml").write_text("[flow]\n")
     assert run(command(tmp_path, data, path)) == 0
     kept = load_file(tmp_path / "cache" / "anna-0000.safetensors")
     np.testing.assert_allclose(kept["pose"], kept["coefficients"][:, 14:] * 0.5, rtol=1e-5)
