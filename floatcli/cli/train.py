@@ -278,6 +278,7 @@ def whole(
     import torch
 
     from floatcli.train import motion_stage
+    from floatcli.train.loop import processes
 
     torch.set_num_threads(threads)
     settings, initial, weights = _asked(config, run, init)
@@ -287,7 +288,8 @@ def whole(
     with training_table() as told:
         _stage_1(settings).train_stage(settings, (), data, run, told, weights)
         motion_stage.train_stage(settings, data, run, told, weights)
-    export(run, output)
+    if processes().is_main_process:
+        export(run, output)
 
 
 @app.command()
