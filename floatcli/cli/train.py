@@ -180,13 +180,14 @@ def cache(
     from floatcli.train.cached_data import learnable
     from floatcli.train.frozen import frozen_model
     from floatcli.train.initial import pose_model
-    from floatcli.train.prepared_data import prepared_videos
+    from floatcli.train.prepared_data import check_size, prepared_videos
 
     chosen = choose_device(device)
     settings, initial, weights = _asked(config, run, init)
     model, teller = settings.model, pose_model(pose_from)
     labels = {} if emotions is None else read_labels(emotions, model.emotions)
     clips = told_clips(prepared_videos(data), labels, model.emotions)
+    check_size(data, model.image_size)
     learnable(data, clips, tells_pose(teller.config if teller else model), model, settings.flow.emotion_from)
     encoders = Encoders(frozen_model(model, run, weights), teller, chosen, batch_size)
     _begin(settings, run, initial)

@@ -17,7 +17,7 @@ from floatcli.train.frozen import check_encoder, frozen_model
 from floatcli.train.loop import processes
 from floatcli.train.parameters import NAMES
 from floatcli.train.parts import DRAWN
-from floatcli.train.prepared_data import prepared_videos
+from floatcli.train.prepared_data import check_size, prepared_videos
 from floatcli.train.settings import Settings
 
 BATCH = 32  # frames that are encoded at a time
@@ -38,7 +38,8 @@ def check_stage(
         after_stage_1: Stage 1 trains the motion encoder before, so that it need not be there yet.
 
     Raises:
-        UsageError: Drawn clips are to be without number, or speech is too short.
+        UsageError: Drawn clips are to be without number, clips are smaller than the model's pictures, or speech is too
+            short.
         InputError: Data or a checkpoint can't be used, there is no motion encoder, or clips are too few, or lack labels
             or poses that are asked for.
         WeightsError: Those of ``init`` are of other sizes.
@@ -56,6 +57,7 @@ def check_stage(
         else:
             check_rates(model)
             folder, told = _to_cache(settings, data)
+            check_size(folder, model.image_size)
             learnable(folder, told, tells_pose(model), model, settings.flow.emotion_from)
         listeners = () if init else listeners
     check_networks((*listeners, "flow"), model, settings.flow, run, init)

@@ -130,6 +130,20 @@ def test_clips_the_field_cannot_learn_from_are_told_before_stage_1(
         assert not Path("cache").exists()
 
 
+@pytest.mark.parametrize("told", [{"size": 32}, {"drawn": {"size": 32}}])
+def test_clips_smaller_than_the_models_pictures_are_told(told, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    config, data = example("tiny-warped"), prepared(Path("data"), 60, 60)
+    (data / "settings.json").write_text(json.dumps(told))
+    save_model(random_model(load_settings(config).model, 0), Path("w.safetensors"))
+    start = [str(config), "--run", "run", "--data", "data", "--init", "w.safetensors"]
+    for command in (["autoencoder", *start], ["flow", *start], ["cache", *start, "-o", "cache"]):
+        assert run(["train", *command]) == ExitCode.USAGE
+        assert "clips of 32 pixels a side, in data, are too small for a model of 64" in capsys.readouterr().err
+        assert not Path("run").exists()
+        assert not Path("cache").exists()
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
