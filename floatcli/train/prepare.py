@@ -119,7 +119,9 @@ def is_whole(row: Row, folder: Path) -> bool:
 def names_clips(row: Row) -> bool:
     """Whether a row names a source and its clips, with the frames of each, as it should."""
     clips = row.get("clips") if "source" in row else None
-    return isinstance(clips, list) and all(isinstance(clip, dict) and {"key", "frames"} <= set(clip) for clip in clips)
+    return isinstance(clips, list) and all(
+        isinstance(clip, dict) and "key" in clip and isinstance(clip.get("frames"), int) for clip in clips
+    )
 
 
 def _prepared(video: Path, last: Row | None, folder: Path, config: PrepareConfig, device: str) -> Ended:
