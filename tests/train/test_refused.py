@@ -120,9 +120,9 @@ def test_clips_the_field_cannot_learn_from_are_told_before_stage_1(
     save_model(random_model(load_settings(config).model, 0), Path("w.safetensors"))
     flow, init = ["flow", str(config), "--run", "run"], ["--init", "w.safetensors"]
     for command in (
-        ["all", str(config), "--run", "run", "--data", data, "-o", "a.safetensors"],
-        [*flow, "--data", data, *init],
         ["cache", str(config), "--run", "run", "--data", data, "-o", "cache", *init],
+        [*flow, "--data", data, *init],
+        ["all", str(config), "--run", "run", "--data", data, "-o", "a.safetensors"],
     ):
         assert run(["train", *command]) == ExitCode.INPUT
         assert said in capsys.readouterr().err
@@ -137,7 +137,7 @@ def test_clips_smaller_than_the_models_pictures_are_told(told, tmp_path, monkeyp
     (data / "settings.json").write_text(json.dumps(told))
     save_model(random_model(load_settings(config).model, 0), Path("w.safetensors"))
     start = [str(config), "--run", "run", "--data", "data", "--init", "w.safetensors"]
-    for command in (["autoencoder", *start], ["flow", *start], ["cache", *start, "-o", "cache"]):
+    for command in (["cache", *start, "-o", "cache"], ["flow", *start], ["autoencoder", *start]):
         assert run(["train", *command]) == ExitCode.USAGE
         assert "clips of 32 pixels a side, in data, are too small for a model of 64" in capsys.readouterr().err
         assert not Path("run").exists()
