@@ -22,6 +22,7 @@ _LIPS = [ANCHORS.index("upper_lip"), ANCHORS.index("lower_lip")]
 MOUTH_HALF, MOUTH_DOWN = 1.05, 0.2
 EYE_HALF, EYE_DOWN = 0.6, -0.1
 FACE_HALF, FACE_DOWN = 1.7, 0.1
+LEAST_APART = 0.08  # in grid coordinates: eyes that are nearer were not found
 
 
 def _frame(centre: Tensor, along: Tensor, half: float, down: float, mirrored: bool = False) -> Tensor:
@@ -39,8 +40,12 @@ def mouth_frame(anchors: Tensor) -> Tensor:
 
 
 def face_frame(anchors: Tensor) -> Tensor:
-    """The whole face's frame (B, 2, 3): level with the eyes, about the middle between them and the lips."""
+    """The whole face's frame (B, 2, 3): level with the eyes, about the middle between them and the lips.
+
+    Where the eyes all but meet, it is upright, and as small as frames are made.
+    """
     along = anchors[:, _RIGHT_EYE] - anchors[:, _LEFT_EYE]
+    along = torch.where(along.norm(dim=1, keepdim=True) < LEAST_APART, along.new_tensor([LEAST_APART, 0.0]), along)
     middle = (anchors[:, [_LEFT_EYE, _RIGHT_EYE]].mean(1) + anchors[:, _LIPS].mean(1)) / 2
     return _frame(middle, along, FACE_HALF, FACE_DOWN)
 

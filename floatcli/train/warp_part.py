@@ -74,7 +74,7 @@ class WarpPart(nn.Module):
         losses["flow"] = 10 * flow_loss(seen * turn.flow, here, there)
         losses["displacement"] = 40 * flow_loss(opacity(turn.matte) * turn.displacement, there, here)
         losses["smooth"] = 10 * (gradients(dx)[0].abs().mean() + gradients(dy)[1].abs().mean())
-        losses["light"] = sum(each.abs().mean() for each in gradients(turn.light))
+        losses["light"] = torch.stack([each.abs().mean() for each in gradients(turn.light)]).sum()
         return losses | self.matte_losses(turn, batch)
 
     @staticmethod

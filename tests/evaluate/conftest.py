@@ -103,6 +103,9 @@ def random_weights(config: ModelConfig, path: Path) -> Path:
     model = FloatModel(config)
     for parameter in model.field.parameters():  # a field starts from zeros, and would ignore its conditions
         torch.nn.init.normal_(parameter, std=0.1)
+    if config.decoder == "anchored":  # anchors that lie apart, as those of a face do
+        for look in (model.decoder.landmarks.whole, model.decoder.landmarks.face):
+            torch.nn.init.normal_(look.heat.weight, std=20)
     save_model(model, path)
     return path
 

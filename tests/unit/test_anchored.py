@@ -372,3 +372,8 @@ def test_the_second_look_is_at_the_face_that_the_first_one_found():
 def test_a_face_is_within_its_frame():
     within = to_patch(face_frame(FACE), FACE).abs()
     assert 0.5 < within.max() < 0.8  # there are longer ones, and heads that nod
+
+
+def test_eyes_that_were_not_found_make_no_frame_of_nothing():
+    frame = face_frame(torch.zeros(1, len(ANCHORS), 2))
+    assert torch.equal(frame[0, :, :2] > 0.1, torch.eye(2, dtype=torch.bool))
