@@ -175,17 +175,21 @@ def cache(
     """
     check_run(RunConfig(device))
     from floatcli.device import choose_device
-    from floatcli.train.cache import Encoders, make_cache, read_labels
+    from floatcli.poses import tells_pose
+    from floatcli.train.cache import Encoders, make_cache, read_labels, told_clips
+    from floatcli.train.cached_data import learnable
     from floatcli.train.frozen import frozen_model
     from floatcli.train.initial import pose_model
-    from floatcli.train.prepared_data import prepared_videos
+    from floatcli.train.prepared_data import check_size, prepared_videos
 
     chosen = choose_device(device)
     settings, initial, weights = _asked(config, run, init)
-    labels = {} if emotions is None else read_labels(emotions, settings.model.emotions)
-    prepared_videos(data)
-    model = frozen_model(settings.model, run, weights)
-    encoders = Encoders(model, pose_model(pose_from), chosen, batch_size)
+    model, teller = settings.model, pose_model(pose_from)
+    labels = {} if emotions is None else read_labels(emotions, model.emotions)
+    clips = told_clips(prepared_videos(data), labels, model.emotions)
+    check_size(data, model.image_size)
+    learnable(data, clips, tells_pose(teller.config if teller else model), model, settings.flow.emotion_from)
+    encoders = Encoders(frozen_model(model, run, weights), teller, chosen, batch_size)
     _begin(settings, run, initial)
     code = make_cache(data, output, encoders, labels, console.say)
     if code:
@@ -275,6 +279,7 @@ def whole(
     import torch
 
     from floatcli.train import motion_stage
+    from floatcli.train.loop import processes
 
     torch.set_num_threads(threads)
     settings, initial, weights = _asked(config, run, init)
@@ -284,7 +289,8 @@ def whole(
     with training_table() as told:
         _stage_1(settings).train_stage(settings, (), data, run, told, weights)
         motion_stage.train_stage(settings, data, run, told, weights)
-    export(run, output)
+    if processes().is_main_process:
+        export(run, output)
 
 
 @app.command()

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from floatcli.config import ANCHORS, POSE, AnchoredSize, ModelConfig
 from floatcli.models.backdrop import behind, opacity
 from floatcli.models.compose import enlarged, look_up, render, resized
-from floatcli.models.head_warp import HeadWarp
+from floatcli.models.head_warp import HeadMaps, HeadWarp
 from floatcli.models.landmark_net import LandmarkNet
 from floatcli.models.patches import (
     EYE_EXTENT,
@@ -147,7 +147,7 @@ class AnchoredFeatures(NamedTuple):
     basis: Tensor  # (D, M)
     pose: Tensor  # (1, 6), the source's own
     patches: tuple[Patch, ...]  # mouth, left eye, right eye
-    warp: Tensor
+    warp: HeadMaps
     opacity: Tensor  # (1, 1, W, W), of the head
     backdrop: Tensor  # (1, 3, H, H), the picture without the head
 
@@ -195,7 +195,7 @@ class AnchoredDecoder(nn.Module):
         if anchors is None:
             anchors = self.landmarks(small)
         pose = self.part(coeffs, POSE)
-        warp, matte = self.warp.prepare(small, anchors, pose)
+        warp = self.warp.prepare(small, anchors, pose)
         return AnchoredFeatures(
             enlarged(picture),
             anchors,
@@ -203,8 +203,8 @@ class AnchoredDecoder(nn.Module):
             pose,
             self._patches(small, anchors),
             warp,
-            opacity(resized(matte, self.size.work_size)),
-            behind(picture, resized(matte, picture.shape[-1])),
+            opacity(resized(warp.matte, self.size.work_size)),
+            behind(picture, resized(warp.matte, picture.shape[-1])),
         )
 
     def forward(self, identity: Tensor, motion: Tensor, features: AnchoredFeatures) -> Tensor:
@@ -253,8 +253,8 @@ class AnchoredDecoder(nn.Module):
             edits[:, 6:] = features.opacity
             for edit, patch in zip(drawn, features.patches, strict=True):
                 _put(edits, edit, patch)
-            flow = self.warp(features.warp, features.pose, self.part(coeffs, POSE))
-            return render(features.picture, edits, flow, features.backdrop)
+            turn = features.warp, features.pose, self.part(coeffs, POSE)
+            return render(features.picture, edits, self.warp(*turn), self.warp.light(*turn), features.backdrop)
 
 
 def _coefficients(motion: Tensor, features: AnchoredFeatures) -> Tensor:

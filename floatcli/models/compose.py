@@ -56,39 +56,50 @@ def _doubled(picture: Tensor) -> Tensor:
     return torch.cat([both, picture[..., -1:]], -1)
 
 
-def render(picture: Tensor, edits: Tensor, flow: Tensor, backdrop: Tensor) -> Tensor:
+def render(picture: Tensor, edits: Tensor, flow: Tensor, light: Tensor, backdrop: Tensor) -> Tensor:
     """Frames (N, 3, H, H) of a portrait, edited and then turned, looked up but once to stay sharp.
 
     Args:
         picture: The source, ``enlarged`` from (1, 3, H, H).
         edits: By place in the source: where to look instead, mask, colour, the head's opacity, (N, 7, S, S).
         flow: From places in the frames to places in the source, (N, 2, S', S').
+        light: What is added to the head's colours, by place in the source, (N, 3, S', S').
         backdrop: What shows where the head does not, (1, 3, H, H).
     """
     size = backdrop.shape[-1]
     if flow.device.type == "cpu" and not torch.is_grad_enabled() and size % edits.shape[-1] == 0:
-        return _rendered(picture, edits, flow, backdrop)
-    drawn = look_up(edits, along_flow(flow, edits.shape[-1]))  # no finer than they are
-    offset, mask, colour, head = resized(drawn, size).split([2, 1, 3, 1], 1)
+        return _rendered(picture, edits, flow, light, backdrop)
+    work = edits.shape[-1]
+    lit = resized(look_up(light, along_flow(flow, light.shape[-1])), work)
+    drawn = torch.cat([look_up(edits, along_flow(flow, work)), lit], 1)  # no finer than they are
+    offset, mask, colour, head, lit = resized(drawn, size).split([2, 1, 3, 1, 3], 1)
     at = along_flow(flow, size) + offset.permute(0, 2, 3, 1)
     fine = picture.shape[-1]  # it ends at the middle of the outermost pixels
     at = at * ((fine - 1) / (size - 1) * size / fine)
     seen = look_up(picture.expand(len(at), -1, -1, -1), at, beyond="reflection")
-    return torch.lerp(backdrop, torch.lerp(seen, colour, mask), head)
+    return torch.lerp(backdrop, torch.lerp(seen, colour, mask) + lit, head)
 
 
-def _rendered(picture: Tensor, edits: Tensor, flow: Tensor, backdrop: Tensor) -> Tensor:
+def _rendered(picture: Tensor, edits: Tensor, flow: Tensor, light: Tensor, backdrop: Tensor) -> Tensor:
     """``render`` by OpenCV, in a fraction of the time."""
     frames = np.empty((len(flow), *backdrop.shape[2:], 3), np.float32)
     draw = partial(_draw, picture=_interleaved(picture), backdrop=_interleaved(backdrop))
-    each_on_a_core(lambda given: draw(*given), list(zip(frames, edits.numpy(), flow.numpy(), strict=True)))
+    each = zip(frames, *(maps.numpy() for maps in (edits, flow, light)), strict=True)
+    each_on_a_core(lambda given: draw(*given), list(each))
     return torch.from_numpy(frames).permute(0, 3, 1, 2)
 
 
-def _draw(frame: np.ndarray, edits: np.ndarray, flow: np.ndarray, picture: np.ndarray, backdrop: np.ndarray) -> None:
+def _draw(
+    frame: np.ndarray,
+    edits: np.ndarray,
+    flow: np.ndarray,
+    light: np.ndarray,
+    picture: np.ndarray,
+    backdrop: np.ndarray,
+) -> None:
     """Draws one frame (H, H, 3), no more of it than head and edits reach.
 
-    The rest is as for ``render``; pictures are interleaved, edits and flow are planes.
+    The rest is as for ``render``; pictures are interleaved, edits, flow and light are planes.
     """
     frame[:] = backdrop
     work, size = edits.shape[-1], len(frame)
@@ -107,6 +118,9 @@ def _draw(frame: np.ndarray, edits: np.ndarray, flow: np.ndarray, picture: np.nd
     remap(picture, reach.of(at), cv2.BORDER_REFLECT, reach.of(frame))
     colour = turned(cv2.merge(list(edits[3:6])))
     _lerp(patches.of(frame), patches.enlarged(colour), patches.enlarged(mask))
+    if light.any():
+        lit = remap(cv2.merge(list(light)), _along(flow, light.shape[-1]), cv2.BORDER_REPLICATE)
+        reach.of(frame)[:] += reach.enlarged(cv2.resize(lit, (work, work)))
     _lerp(reach.of(frame), reach.of(backdrop), 1 - reach.enlarged(head))
 
 

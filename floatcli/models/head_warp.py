@@ -13,6 +13,9 @@ from floatcli.models.patches import full_precision, heatmaps, pixel_grid
 from floatcli.models.unet import EditDecoder, SourceEncoder
 
 INVERSIONS = 4  # steps in which the head's displacement is inverted
+CARRIED = 0.2  # logit of how far what is below a head goes along with its shift, as one expects it
+LIGHT_GAIN = 0.3  # what the network draws becomes light
+OUTPUTS = (3, 2, 2, 1, 27)  # maps that the network draws: of place, shares, growth, matte, light
 MATTE_GAIN = 6.0  # what the network draws becomes logits of a matte, which has sharp edges
 MATTE_MARGIN = 0.5  # on top of it: hair that is left behind looks worse than backdrop that comes along
 
@@ -54,6 +57,18 @@ class Head(NamedTuple):
     pivot: Tensor  # (B, 2), the point that the head turns about, from the one that it grows about
 
 
+class HeadMaps(NamedTuple):
+    """What stays the same in every frame of a portrait, by places in the source."""
+
+    moves: Tensor  # (B, 6, S, S): w X, w' and g
+    light: Tensor  # (B, 27, S, S): of each of three colours, by the entries of a rotation less the identity
+    matte: Tensor  # (B, 1, S, S), logits of how far the person hides what lies behind
+
+    def repeated(self, count: int) -> HeadMaps:
+        """The same, each portrait's ``count`` times in a row."""
+        return HeadMaps(*(maps.repeat_interleave(count, 0) for maps in self))
+
+
 def guess_head(grid: Tensor, anchors: Tensor, pose: Tensor) -> Head:
     """A mask for a face and an oval for a head, which the network then makes the portrait's own.
 
@@ -82,15 +97,17 @@ def guess_head(grid: Tensor, anchors: Tensor, pose: Tensor) -> Head:
 
 
 class HeadWarp(nn.Module):
-    """Turns the head in space.
+    """Turns the head in space, with it what carries it, as far as that follows, and with both the light on them.
 
     For every pixel s of the source a network reads the place X(s) in space, from the point o that the head turns
-    about, and the share w(s) in which the pixel follows the head. With R the rotation from the source's pose to the
-    wanted one, z' over z their zooms and t the shift, the pixel moves by
+    about, the shares w(s) and w'(s) in which the pixel follows the head's turn and shift, and the way g(s) that it goes
+    where the head grows: in a face all of it and X / z + o, less in a neck, and in a shoulder little of the turn. With
+    R the rotation from the source's pose to the wanted one, z' over z their zooms and t the shift, the pixel moves by
 
-        D(s) = w(s) (z'/z R X(s) - X(s) + (z' - z) o + t),
+        D(s) = w z'/z (R - 1) X + w' t + (z' - z) g,
 
-    exactly zero at rest, one small matrix product a frame. The flow of a frame's pixel q back to the source solves
+    exactly zero at rest, one small matrix product a frame; so is what a turn adds to its colours, linear in R - 1 as
+    what a matt surface gives back of distant lamps. The flow of a frame's pixel q back to the source solves
     ``f(q) = -D(q + f(q))``.
     """
 
@@ -103,42 +120,42 @@ class HeadWarp(nn.Module):
         # Normalised, it hides a spike in a corner of its maps to steer their scale, and the spike shows as a flow.
         self.encoder = SourceEncoder(3 + len(ANCHORS) + 2, size.warp_channels, normalised=False)
         self.embed = nn.Sequential(nn.Linear(len(POSE), size.condition), nn.SiLU())
-        self.decoder = EditDecoder(size.warp_channels, 5, size.condition, normalised=False)
+        self.decoder = EditDecoder(size.warp_channels, sum(OUTPUTS), size.condition, normalised=False)
 
-    def prepare(self, picture: Tensor, anchors: Tensor, pose: Tensor) -> tuple[Tensor, Tensor]:
-        """What stays the same in every frame, from picture (B, 3, H, H), anchors (B, 7, 2), source pose (B, 6).
-
-        Returns:
-            Maps w (X, 1, o), (B, 6, S, S); the logits (B, 1, S, S) of the head's matte.
-        """
+    def prepare(self, picture: Tensor, anchors: Tensor, pose: Tensor) -> HeadMaps:
+        """The portraits' maps, from picture (B, 3, H, H), anchors (B, 7, 2), source pose (B, 6)."""
         small = F.interpolate(picture, size=(self.input_size,) * 2, mode="bilinear", antialias=True)
         grid = pixel_grid(self.input_size, picture).expand(len(picture), -1, -1, -1).permute(0, 3, 1, 2)
         maps = self.encoder(torch.cat([small, heatmaps(anchors, self.input_size), grid], 1))
         out = self.decoder(self.decoder.prepare(maps), self.embed(pose)).float()
+        pose = pose * self.scales
         with full_precision(grid):
-            guess = guess_head(grid, anchors, pose * self.scales)
-        share = (out[:, 3:4] + guess.share).sigmoid()
-        pivot = guess.pivot[..., None, None].expand(-1, -1, *share.shape[2:])
-        maps = share * torch.cat([out[:, :3] + guess.place, torch.ones_like(share), pivot], 1)
-        return maps, MATTE_GAIN * (out[:, 4:] + 0.5 * guess.share + MATTE_MARGIN)
+            guess = guess_head(grid, anchors, pose)
+        place, shares, growth, matte, light = out.split(OUTPUTS, 1)
+        turned, shifted = (shares + torch.cat([guess.share, guess.share.clamp(min=CARRIED)], 1)).sigmoid().split(1, 1)
+        from_seat = guess.place[:, :2] / zoom(pose)[:, None, None] + guess.pivot[..., None, None]
+        growth = growth + guess.share.sigmoid() * from_seat
+        moves = torch.cat([turned * (place + guess.place), shifted, growth], 1)
+        return HeadMaps(moves, LIGHT_GAIN * light, MATTE_GAIN * (matte + 0.5 * guess.share + MATTE_MARGIN))
 
-    def displacement(self, maps: Tensor, source: Tensor, target: Tensor) -> Tensor:
+    def displacement(self, maps: HeadMaps, source: Tensor, target: Tensor) -> Tensor:
         """Where the source's pixels go, D (N, 2, S, S) in grid coordinates; arguments as for ``forward``."""
-        with full_precision(maps):
-            return self._displacement(maps, source * self.scales, target * self.scales)
+        with full_precision(source):
+            source, target = source * self.scales, target * self.scales
+            before, after = zoom(source)[..., None], zoom(target)[..., None]
+            turn = after / before * rotation_between(source, target)
+            shift = 2 * POSE_SHIFT * (target - source)[:, 3:5, None]
+            growth = (after - before) * torch.eye(2, device=turn.device)
+            return _mixed(torch.cat([turn[:, :2], shift, growth], 2), maps.moves)
 
-    def _displacement(self, maps: Tensor, source: Tensor, target: Tensor) -> Tensor:
-        """As ``displacement``, between poses in parameters."""
-        zoom, zoomed = 1 + POSE_ZOOM * source[:, 5:, None], 1 + POSE_ZOOM * target[:, 5:, None]
-        turn = zoomed / zoom * head_rotation(target) @ head_rotation(source).mT - torch.eye(3, device=zoom.device)
-        shift = 2 * POSE_SHIFT * (target - source)[:, 3:5, None]
-        grown = (zoomed - zoom) * torch.eye(2, device=zoom.device)
-        moves = torch.cat([turn[:, :2], shift, grown], 2)  # (N, 2, 6)
-        if len(maps) == 1:
-            return (moves.flatten(0, 1) @ maps[0].flatten(1)).view(-1, 2, *maps.shape[2:])
-        return torch.einsum("nck,nkhw->nchw", moves, maps)
+    def light(self, maps: HeadMaps, source: Tensor, target: Tensor) -> Tensor:
+        """What is added to the source's colours, (N, 3, S, S); arguments as for ``forward``."""
+        with full_precision(source):
+            turn = rotation_between(source * self.scales, target * self.scales).flatten(1)
+            lit = _mixed(turn[:, None], maps.light.unflatten(1, (9, 3)).flatten(2, 3))  # colours one below the other
+            return lit.view(-1, 3, *maps.light.shape[2:])
 
-    def forward(self, maps: Tensor, source: Tensor, target: Tensor) -> Tensor:
+    def forward(self, maps: HeadMaps, source: Tensor, target: Tensor) -> Tensor:
         """Flow (N, 2, S, S) in grid coordinates from poses (1 or N, 6) to (N, 6), over ``prepare``'s maps."""
         moved = self.displacement(maps, source, target)
         grid = pixel_grid(self.input_size, moved)
@@ -147,3 +164,20 @@ class HeadWarp(nn.Module):
             at = grid + flow.permute(0, 2, 3, 1)
             flow = -F.grid_sample(moved, at, padding_mode="border", align_corners=False)
         return flow
+
+
+def zoom(pose: Tensor) -> Tensor:
+    """How large heads are in poses (N, 6), in parameters: (N, 1)."""
+    return 1 + POSE_ZOOM * pose[:, 5:]
+
+
+def rotation_between(source: Tensor, target: Tensor) -> Tensor:
+    """The rotations from poses (1 or N, 6) to (N, 6), in parameters, less the identity: (N, 3, 3), zero at rest."""
+    return (head_rotation(target) - head_rotation(source)) @ head_rotation(source).mT
+
+
+def _mixed(weights: Tensor, maps: Tensor) -> Tensor:
+    """Weighted sums (N, C, S, S) of maps (1 or N, K, S, S), by weights (N, C, K)."""
+    if len(maps) == 1:
+        return (weights.flatten(0, 1) @ maps[0].flatten(1)).view(*weights.shape[:2], *maps.shape[2:])
+    return torch.einsum("nck,nkhw->nchw", weights, maps)

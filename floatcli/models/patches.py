@@ -16,10 +16,12 @@ from floatcli.config import ANCHORS
 
 _LEFT_EYE, _RIGHT_EYE = ANCHORS.index("left_eye"), ANCHORS.index("right_eye")
 _CORNERS = [ANCHORS.index("mouth_left"), ANCHORS.index("mouth_right")]
+_LIPS = [ANCHORS.index("upper_lip"), ANCHORS.index("lower_lip")]
 
 # Half sides and offsets down the face, in distances between the eyes.
 MOUTH_HALF, MOUTH_DOWN = 1.05, 0.2
 EYE_HALF, EYE_DOWN = 0.6, -0.1
+FACE_HALF, FACE_DOWN = 1.7, 0.1
 
 
 def _frame(centre: Tensor, along: Tensor, half: float, down: float, mirrored: bool = False) -> Tensor:
@@ -34,6 +36,13 @@ def mouth_frame(anchors: Tensor) -> Tensor:
     """The mouth patch's frame (B, 2, 3): level with the eyes, centred a little below the mouth."""
     along = anchors[:, _RIGHT_EYE] - anchors[:, _LEFT_EYE]
     return _frame(anchors[:, _CORNERS].mean(1), along, MOUTH_HALF, MOUTH_DOWN)
+
+
+def face_frame(anchors: Tensor) -> Tensor:
+    """The whole face's frame (B, 2, 3): level with the eyes, about the middle between them and the lips."""
+    along = anchors[:, _RIGHT_EYE] - anchors[:, _LEFT_EYE]
+    middle = (anchors[:, [_LEFT_EYE, _RIGHT_EYE]].mean(1) + anchors[:, _LIPS].mean(1)) / 2
+    return _frame(middle, along, FACE_HALF, FACE_DOWN)
 
 
 def eye_frames(anchors: Tensor) -> tuple[Tensor, Tensor]:

@@ -96,8 +96,11 @@ class EmotionPart(nn.Module):
 
 
 def _draw(corpus: SpeechCorpus, batch: int, frames: int, rng: np.random.Generator) -> tuple[np.ndarray, int, Tensor]:
-    """Clips, the frame their excerpts start at, and the disturbed, normalised excerpts (batch, samples)."""
-    clips = rng.choice(len(corpus), batch, replace=False)
+    """Clips, the frame their excerpts start at, and the disturbed, normalised excerpts (batch, samples).
+
+    None is drawn twice but where there are fewer than a batch.
+    """
+    clips = rng.choice(len(corpus), batch, replace=batch > len(corpus))
     length, hop = corpus.motion.shape[1], corpus.waveform.shape[1] // corpus.motion.shape[1]
     start = int(rng.integers(0, length - frames + 1))
     sounds = [corpus.sound(i)[start * hop : (start + frames) * hop] for i in clips]
@@ -174,7 +177,8 @@ def train_audio(
 
     def sample(part: nn.Module, path: Path) -> None:
         corpus = speech.examples(3)
-        waveform = normalise_waveform(torch.from_numpy(np.stack([corpus.sound(k) for k in range(3)])))
+        sounds = [corpus.sound(k) for k in range(min(3, len(corpus)))]
+        waveform = normalise_waveform(torch.from_numpy(np.stack(sounds)))
         lips = torch.from_numpy(corpus.motion[:3][..., _LIPS]) / _LIP_SCALES
         with torch.inference_mode():
             save_curves(lips, part.lips(part.encoder(waveform, lips.shape[1])), path)  # type: ignore[operator]

@@ -11,7 +11,7 @@ import contextlib
 import csv
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from torch.nn import functional as F
 
 from floatcli.ahead import ahead
 from floatcli.checks import is_there, text_of
+from floatcli.config import ModelConfig
 from floatcli.device import mixed
 from floatcli.errors import ExitCode, InputError, OutputError
 from floatcli.files import replacing
@@ -55,10 +56,7 @@ class Encoders:
     """
 
     def __init__(self, model: FloatModel, pose: FloatModel | None, device: torch.device, batch_size: int):
-        config = model.config
-        if (config.fps, config.sample_rate) != (FPS, RATE):
-            said = f"clips have {FPS} frames and {RATE} samples a second, the model {config.fps}, {config.sample_rate}"
-            raise InputError(said, "leave fps and sample_rate of [model] as they are by default")
+        check_rates(model.config)
         self.digest = encoders_digest(model)
         self.pose_digest = digest_of(pose.motion_encoder) if pose is not None else None
         networks = model.motion_encoder, model.audio_encoder, model.emotion_encoder, pose and pose.motion_encoder
@@ -104,6 +102,13 @@ class Encoders:
                 image = F.interpolate(image, size=size, mode="bilinear", antialias=True)
             read.append(model.motion_encoder.coefficients(model.motion_encoder(image)[0]))
         return torch.cat(read)
+
+
+def check_rates(config: ModelConfig) -> None:
+    """Raise InputError where a model goes at other rates than clips."""
+    if (config.fps, config.sample_rate) != (FPS, RATE):
+        said = f"clips have {FPS} frames and {RATE} samples a second, the model {config.fps}, {config.sample_rate}"
+        raise InputError(said, "leave fps and sample_rate of [model] as they are by default")
 
 
 def read_labels(path: Path, emotions: tuple[str, ...]) -> dict[str, str]:
@@ -166,8 +171,7 @@ def make_cache(
             code = code or error.exit_code
             continue
         log(f"{number}/{len(videos)} {row['source']}: {len(row['clips'])} clips, {made} of them encoded now")
-        video, emotions = labels.get(Path(row["source"]).name), encoders.model.config.emotions
-        clips += [_indexed(told, labels.get(told["key"], video), emotions) for told in row["clips"]]
+        clips += told_clips([row], labels, encoders.model.config.emotions)
     _tell_unknown(labels, videos, log)
     index = {"version": VERSION, "encoders": encoders.digest, "pose": encoders.tells_pose, "clips": clips}
     with replacing(cache / INDEX) as temporary:
@@ -185,10 +189,24 @@ def _settings(path: Path) -> str:
         raise InputError(f"{path} is damaged: {error}", "prepare the videos again, into another folder") from error
 
 
-def _indexed(told: Row, label: str | None, emotions: tuple[str, ...]) -> CachedClip:
-    """A clip with the label that was given for it, else its own where it has one that the model knows."""
-    own = told.get("emotion")
-    return CachedClip(told["key"], told["frames"], label or (own if own in emotions else None))
+def told_clips(videos: Iterable[Row], labels: Mapping[str, str], emotions: tuple[str, ...]) -> list[CachedClip]:
+    """The clips of videos as the manifest tells of them.
+
+    Each has the label that was given for it, or for its video, else its own where it has one that the model knows.
+
+    Args:
+        videos: Rows of the manifest.
+        labels: As ``read_labels`` gives them.
+        emotions: Of the model.
+    """
+    clips = list[CachedClip]()
+    for row in videos:
+        video = labels.get(Path(row["source"]).name)
+        for told in row["clips"]:
+            own = told.get("emotion")
+            label = labels.get(told["key"], video) or (own if own in emotions else None)
+            clips.append(CachedClip(told["key"], told["frames"], label))
+    return clips
 
 
 def _begin(cache: Path) -> set[str]:

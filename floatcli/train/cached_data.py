@@ -80,21 +80,40 @@ def open_cache(folder: Path, model: FloatModel, emotion_from: str) -> CachedClip
     index, config = read_index(folder), model.config
     if index["encoders"] != encoders_digest(model):
         raise InputError(f"{folder} was made with other encoders than this run's", AGAIN)
-    if config.field.pose and not index["pose"]:
-        raise InputError(f"{folder} holds no poses", "have them read: floatcli train cache ... --pose-from embedded")
-    clips = [clip for clip in index["clips"] if clip.frames >= config.window]
-    if len(clips) < 2:
-        said = f"{folder} has {len(clips)} clips of at least {config.window} frames, a window of the field"
-        raise InputError(said, "two are the fewest: one to learn from, one held out")
-    bare = sum(clip.emotion is None for clip in clips)
-    if emotion_from == LABELS and bare:
-        said = f"{bare} of {len(clips)} clips in {folder} have no label"
-        raise InputError(said, 'name them: floatcli train cache ... --emotions FILE; or set emotion_from = "mixed"')
+    clips = learnable(folder, index["clips"], index["pose"], config, emotion_from)
     clips.sort(key=lambda clip: hashlib.sha256(clip.key.encode()).digest())  # the same ones on every machine
     apart = -(-len(clips) // _HELD_OUT)
     matrix = model.basis.matrix.detach().numpy().T
     held_out = CachedClips(folder, clips[:apart], config, matrix, emotion_from)
     return CachedClips(folder, clips[apart:], config, matrix, emotion_from, held_out)
+
+
+def learnable(
+    folder: Path, clips: Sequence[CachedClip], poses: bool, config: ModelConfig, emotion_from: str
+) -> list[CachedClip]:
+    """Those clips that are long enough for a window of the field.
+
+    Args:
+        folder: Where they are.
+        clips: What is known of them.
+        poses: Whether the head's pose is known.
+        config: The model's.
+        emotion_from: One of ``EMOTION_SOURCES``.
+
+    Raises:
+        InputError: they are too few, or lack labels or poses that are asked for.
+    """
+    if config.field.pose and not poses:
+        raise InputError(f"{folder} holds no poses", "have them read: floatcli train cache ... --pose-from embedded")
+    enough = [clip for clip in clips if clip.frames >= config.window]
+    if len(enough) < 2:
+        said = f"{folder} has {len(enough)} clips of at least {config.window} frames, a window of the field"
+        raise InputError(said, "two are the fewest: one to learn from, one held out")
+    bare = sum(clip.emotion is None for clip in enough)
+    if emotion_from == LABELS and bare:
+        said = f"{bare} of {len(enough)} clips in {folder} have no label"
+        raise InputError(said, 'name them: floatcli train cache ... --emotions FILE; or set emotion_from = "mixed"')
+    return enough
 
 
 class CachedClips:

@@ -70,10 +70,17 @@ def way_back(folder: Path, name: str, step: int) -> str:
 
 
 def unfit(path: Path) -> InputError:
-    """The word for a checkpoint that this training cannot go on from."""
-    said = f"{path} cannot be resumed: it is damaged, or of a model of other sizes"
+    """The word for a checkpoint that is damaged."""
+    said = f"{path} cannot be resumed: it is damaged"
     way = "to begin anew" if checkpoints(path.parent, _part_of(path)) == [path] else "to go on from the one before"
     return InputError(said, f"remove it, {way}, or train in another --run folder")
+
+
+def of_other_sizes(path: Path) -> InputError:
+    """The word for a checkpoint that is whole, but not of this model."""
+    said = f"{path} cannot be resumed: it is of a model of other sizes"
+    before = path.parent / "settings.json"
+    return InputError(said, f"put the settings back to what {before} says, or train in another --run folder")
 
 
 def unopposed(path: Path) -> InputError:

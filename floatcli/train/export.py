@@ -90,6 +90,7 @@ def whole_model(config: ModelConfig, run: Path, init: FloatModel | None = None) 
             average = read_average(run, part)
             for old, new in ((old, new) for name, old, new in rows if name == part):
                 found = {name.removeprefix(old): tensor for name, tensor in average.items() if name.startswith(old)}
+                state = {name: tensor for name, tensor in state.items() if not name.startswith(new)}
                 state |= {new + name: tensor for name, tensor in found.items()}
     try:
         model.load_state_dict(state)

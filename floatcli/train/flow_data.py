@@ -162,7 +162,8 @@ class FlowData:
     def examples(self, clips: int = 3, windows: int = 2) -> FlowBatch:
         """The beginnings of the corpus's first clips, with the emotions that are heard."""
         chosen = np.arange(min(clips, len(self.corpus)))
-        rows = np.tile(np.arange(windows * self.config.window), (len(chosen), 1))
+        frames = min(windows * self.config.window, self.motion.shape[1])
+        rows = np.tile(np.arange(frames), (len(chosen), 1))
         first = np.ones(len(chosen), bool)
         return self._batch(chosen, rows, self.ref_motion[chosen], self.heard.emotion[chosen], first)
 

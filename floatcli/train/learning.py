@@ -72,7 +72,9 @@ class Learning:
                 if name == "adversary" and name not in state:
                     raise checkpoints.unopposed(path)
                 kept.load_state_dict(state[name])
-        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (RuntimeError, ValueError) as error:  # of tensors that are there, but do not fit
+            raise checkpoints.of_other_sizes(path) from error
+        except (KeyError, TypeError, AttributeError) as error:
             raise checkpoints.unfit(path) from error
 
     def save(self) -> None:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 from floatcli.errors import InputError, UsageError
 from floatcli.models.float_model import FloatModel
-from floatcli.train.cache import Encoders, make_cache
-from floatcli.train.cached_data import INDEX, open_cache
-from floatcli.train.drawn_clips import DrawnClips, draw_clips
+from floatcli.poses import tells_pose
+from floatcli.train.cache import Encoders, check_rates, make_cache, told_clips
+from floatcli.train.cached_data import INDEX, CachedClip, learnable, open_cache
+from floatcli.train.drawn_clips import SAID, DrawnClips, draw_clips
 from floatcli.train.flow_stage import check_networks, train_encoder, train_on_clips, train_on_corpus
 from floatcli.train.frozen import check_encoder, frozen_model
 from floatcli.train.loop import processes
 from floatcli.train.parameters import NAMES
 from floatcli.train.parts import DRAWN
-from floatcli.train.prepared_data import prepared_videos
+from floatcli.train.prepared_data import check_size, prepared_videos
 from floatcli.train.settings import Settings
 
 BATCH = 32  # frames that are encoded at a time
@@ -36,22 +38,27 @@ def check_stage(
         after_stage_1: Stage 1 trains the motion encoder before, so that it need not be there yet.
 
     Raises:
-        UsageError: Drawn clips are to be without number.
-        InputError: Data or a checkpoint can't be used, or there is no motion encoder.
+        UsageError: Drawn clips are to be without number, clips are smaller than the model's pictures, or speech is too
+            short.
+        InputError: Data or a checkpoint can't be used, there is no motion encoder, or clips are too few, or lack labels
+            or poses that are asked for.
         WeightsError: Those of ``init`` are of other sizes.
     """
     model, clips = settings.model, Path(data)
     listeners: tuple[str, ...] = ("audio", "emotion")
-    if not _on_corpus(settings, data):
+    if _on_corpus(settings, data):
+        _check_length(settings)
+    else:
         if not after_stage_1:
             check_encoder(model, run, init)
-        if data == DRAWN:
-            _check_counted(settings)
-        elif _is_cache(clips):
+        if data != DRAWN and _is_cache(clips):
             open_cache(clips, frozen_model(model, run, init), settings.flow.emotion_from)
             listeners = ()
         else:
-            prepared_videos(clips)
+            check_rates(model)
+            folder, told = _to_cache(settings, data)
+            check_size(folder, model.image_size)
+            learnable(folder, told, tells_pose(model), model, settings.flow.emotion_from)
         listeners = () if init else listeners
     check_networks((*listeners, "flow"), model, settings.flow, run, init)
 
@@ -102,11 +109,29 @@ def _drawn(settings: Settings, log: Log) -> Path:
     return drawn.clips_folder
 
 
+def _check_length(settings: Settings) -> None:
+    """Raise UsageError where speech is shorter than a window of the field and what precedes it."""
+    speech, fewest = settings.flow.speech, settings.model.window + settings.model.preceding
+    if speech.frames < fewest:
+        said = f"speech of {speech.frames} frames is too short for a window of the field and the frames before it"
+        raise UsageError(said, f"set seconds = {math.ceil(fewest / speech.fps)} under [flow.speech]")
+
+
 def _check_counted(settings: Settings) -> None:
     """Raise UsageError where clips are without number."""
     if not settings.flow.speech.clips:
         said = "clips = 0 under [flow.speech] is speech without end, and clips that a motion encoder reads are so many"
         raise UsageError(said, "say how many, or make a folder of them: floatcli train draw CONFIG --clips N -o DATA")
+
+
+def _to_cache(settings: Settings, data: str) -> tuple[Path, list[CachedClip]]:
+    """The folder of clips that are not cached yet, and what is known of them; each of those to be drawn has a label."""
+    if data != DRAWN:
+        return Path(data), told_clips(prepared_videos(Path(data)), {}, settings.model.emotions)
+    _check_counted(settings)
+    speech = settings.flow.speech
+    clip = CachedClip("drawn", speech.frames, settings.model.emotions[0])
+    return settings.autoencoder.drawn.clips_folder, [clip] * max(speech.clips, SAID)
 
 
 def _cached(settings: Settings, clips: Path, run: Path, log: Log, init: FloatModel | None) -> Path:

@@ -12,10 +12,10 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from floatcli.config import parsed
-from floatcli.errors import InputError
+from floatcli.errors import InputError, UsageError
 from floatcli.media.frames import decoded_frames
 from floatcli.rows import Row
-from floatcli.train.prepare import MANIFEST, is_sound, read_manifest
+from floatcli.train.prepare import MANIFEST, SETTINGS, is_sound, read_manifest
 from floatcli.train.shards import Sample, read_sample, read_shard
 
 _Item = TypeVar("_Item")
@@ -99,6 +99,18 @@ def prepared_videos(folder: Path) -> list[Row]:
             said = f"{folder / MANIFEST}: the row of {row.get('source')!r:.80} is damaged"
             raise InputError(said, "remove that row, and prepare that video again")
     return rows
+
+
+def check_size(folder: Path, size: int) -> None:
+    """Raise UsageError where a folder says that its clips are smaller than pictures of ``size`` pixels a side."""
+    try:
+        told = parsed((folder / SETTINGS).read_text())
+        pixels = int(told["size"] if "size" in told else told["drawn"]["size"])
+    except (OSError, ValueError, TypeError, LookupError):
+        return  # it does not say
+    if pixels < size:
+        said = f"clips of {pixels} pixels a side, in {folder}, are too small for a model of {size}"
+        raise UsageError(said, f"make them anew: floatcli train prepare VIDEOS --size {size} -o DATA")
 
 
 def _mixed(items: Iterable[_Item], rng: np.random.Generator, held: int) -> Iterator[_Item]:

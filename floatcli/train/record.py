@@ -61,7 +61,7 @@ def record(
         "command": list(command),
         "changed": changed,
         "floatcli": __version__,
-        "commit": commit_of(Path(__file__).parent),
+        "commit": commit_of(Path(__file__)),
         "torch": torch.__version__,
         "python": platform.python_version(),
         "device": str(accelerator.device),
@@ -99,14 +99,20 @@ def _before(path: Path, log: Callable[[str], None]) -> dict[str, Any] | None:
     return None
 
 
-def commit_of(folder: Path) -> str | None:
-    """The commit that a folder is checked out at, ``-dirty`` where files differ from it; None outside of git."""
+def commit_of(file: Path) -> str | None:
+    """The commit that a file is checked out at, ``-dirty`` where files differ from it; None where git has no such file.
+
+    Where floatcli is installed within somebody else's repository, that one's commit tells nothing of it.
+    """
+    if _git("ls-files", "--error-unmatch", file.name, folder=file.parent) is None:
+        return None
+    return _git("describe", "--always", "--abbrev=40", "--dirty", "--exclude=*", folder=file.parent)
+
+
+def _git(*command: str, folder: Path) -> str | None:
+    """What git says in a folder; None where it says nothing, fails or is not there."""
     try:
-        said = subprocess.run(
-            ["git", "-C", str(folder), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"],
-            capture_output=True,
-            text=True,
-        )
+        said = subprocess.run(["git", "-C", str(folder), *command], capture_output=True, text=True)
     except OSError:
         return None
     return said.stdout.strip() or None if said.returncode == 0 else None

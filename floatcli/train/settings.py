@@ -146,6 +146,16 @@ def _over(base: Any, values: Any) -> Any:
     return base | {key: _over(base.get(key), value) for key, value in values.items()}
 
 
+def _check_decoder(model: Any, base: ModelConfig) -> None:
+    """Raise ValueError where a model's table asks for another decoder than the weights to start from have.
+
+    Before it is built: what these say of their basis may not go with what it asks for.
+    """
+    asked = model["decoder"] if isinstance(model, dict) else base.decoder
+    if asked != base.decoder:
+        raise ValueError(f"[model] is {asked}, the weights to start from are {base.decoder}")
+
+
 @dataclass(frozen=True)
 class Settings:
     """A whole training: the model to make, and the two stages."""
@@ -172,12 +182,11 @@ def load_settings(path: Path, base: ModelConfig | None = None) -> Settings:
         raise InputError(f"{path} is nested too deeply", "mend that") from None
     except ValueError as error:  # TOML's own, of text that is no UTF-8, or of numbers without end
         raise InputError(f"{path} is not TOML: {' '.join(str(error).split())}", "mend that line") from None
-    if base is not None:
-        values["model"] = _over(json.loads(base.to_json()), values.get("model", {}))
     try:
+        if base is not None:
+            values["model"] = _over(json.loads(base.to_json()), values.get("model", {}))
+            _check_decoder(values["model"], base)
         settings = build(Settings, values, "settings")
-        if base is not None and base.decoder != settings.model.decoder:
-            raise ValueError(f"[model] is {settings.model.decoder}, the weights to start from are {base.decoder}")
         if settings.model.decoder == "warped":
             return settings
         scales = tuple(float(s) for s in SCALE)

@@ -31,7 +31,8 @@ class Turn(NamedTuple):
     flow: Tensor
     displacement: Tensor
     head: Tensor  # (N, 1, H/2, H/2), its opacity where it has turned to
-    matte: Tensor  # (N, 1, S, S), its opacity in the source
+    light: Tensor  # (N, 3, S, S)
+    matte: Tensor  # (N, 1, S, S), logits in the source
 
 
 class WarpPart(nn.Module):
@@ -51,16 +52,16 @@ class WarpPart(nn.Module):
         pose = coeffs_of(batch.parameters, POSE)
         seen = pose[:, :1] + 0.3 * torch.randn_like(pose[:, :1])  # as an encoder might read it
         wanted = pose[:, 1:] - pose[:, :1] + seen
-        maps, matte = (x.repeat_interleave(count, 0) for x in self.warp.prepare(source, anchors, seen[:, 0]))
-        poses = seen.expand_as(wanted).flatten(0, 1), wanted.flatten(0, 1)
-        flow = self.warp(maps, *poses)
+        maps = self.warp.prepare(source, anchors, seen[:, 0]).repeated(count)
+        turn = maps, seen.expand_as(wanted).flatten(0, 1), wanted.flatten(0, 1)
+        flow, light = self.warp(*turn), self.warp.light(*turn)
         half = F.interpolate(source, scale_factor=0.5, mode="area").repeat_interleave(count, 0)
         truth = F.interpolate(targets.flatten(0, 1), scale_factor=0.5, mode="area")
         at = along_flow(flow, half.shape[-1])
-        fine = resized(matte, half.shape[-1])
+        fine, lit = (resized(each, half.shape[-1]) for each in (maps.matte, light))
         head = look_up(opacity(fine), at)
-        turned = torch.lerp(behind(half, fine), look_up(half, at), head)
-        return Turn(half, turned, truth, flow, self.warp.displacement(maps, *poses), head, opacity(matte))
+        turned = torch.lerp(behind(half, fine), look_up(half + lit, at), head)
+        return Turn(half, turned, truth, flow, self.warp.displacement(*turn), head, light, maps.matte)
 
     def losses(self, batch: Batch, rng: np.random.Generator) -> Losses:
         """The turned source against the truth; landmarks both ways, those that never move included; smoothness."""
@@ -71,9 +72,20 @@ class WarpPart(nn.Module):
         dx, dy = gradients(turn.displacement)
         seen = resized(turn.head, turn.flow.shape[-1])  # elsewhere is the backdrop, which stays
         losses["flow"] = 10 * flow_loss(seen * turn.flow, here, there)
-        losses["displacement"] = 40 * flow_loss(turn.matte * turn.displacement, there, here)
+        losses["displacement"] = 40 * flow_loss(opacity(turn.matte) * turn.displacement, there, here)
         losses["smooth"] = 10 * (gradients(dx)[0].abs().mean() + gradients(dy)[1].abs().mean())
-        return losses
+        losses["light"] = sum(each.abs().mean() for each in gradients(turn.light))
+        return losses | self.matte_losses(turn, batch)
+
+    @staticmethod
+    def matte_losses(turn: Turn, batch: Batch) -> Losses:
+        """The person's opacity in the source, and where it has turned to."""
+        here, there = batch.opacity(SOURCE), batch.opacity(slice(1, None))
+        truth = F.interpolate(here, size=turn.matte.shape[-2:], mode="area").repeat_interleave(there.shape[1], 0)
+        return {
+            "matte": 0.3 * F.binary_cross_entropy_with_logits(turn.matte, truth),
+            "silhouette": (turn.head - there.flatten(0, 1)).abs().mean(),
+        }
 
     def sheet(self, batch: Batch, path: Path) -> None:
         """Sample pictures: source, turned, truth, opacity of the head."""

@@ -32,7 +32,7 @@ from floatcli.train.pairs import DrawnPairs, Pairs, PreparedPairs
 from floatcli.train.parameters import NAMES
 from floatcli.train.parts import DRAWN, check_parts
 from floatcli.train.perceptual import Perceptual, check_network, choose_perceptual, component_loss, perceptual_loss
-from floatcli.train.prepared_data import PreparedFrames, prepared_videos
+from floatcli.train.prepared_data import PreparedFrames, check_size, prepared_videos
 from floatcli.train.settings import VGG, Settings, WarpedSettings
 from floatcli.train.sheets import save_pictures
 from floatcli.train.views import picture_views
@@ -96,7 +96,7 @@ def check_stage(
     """What ``train_stage`` could not do is told before it draws, trains or writes anything.
 
     Raises:
-        UsageError: A part is not one of a warped model, or drawings are smaller than its pictures.
+        UsageError: A part is not one of a warped model, or drawings or clips are smaller than its pictures.
         InputError: Data, weights of VGG-19 that were asked for by name, or a checkpoint can't be used.
         WeightsError: Those of ``init`` are of other sizes.
     """
@@ -108,6 +108,7 @@ def check_stage(
     loop, size, drawn = settings.autoencoder.warped, settings.model.image_size, settings.autoencoder.drawn
     if data != DRAWN:
         prepared_videos(Path(data))
+        check_size(Path(data), size)
     elif drawn.size < size:
         said = f"drawings of {drawn.size} pixels a side are too small for a model of {size}"
         raise UsageError(said, f"set size = {size} under [autoencoder.drawn]")

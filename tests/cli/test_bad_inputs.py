@@ -167,7 +167,7 @@ BAD = [
     Bad("empty picture", INPUT, "{tmp}/bad.png is empty", "check the picture's path",
         face="{tmp}/bad.png", bad="bad.png", given=make),
     Bad("text for a picture", INPUT, "{tmp}/bad.png is no picture that can be read",
-        "use PNG, JPEG or another format Pillow reads",
+        "save it as PNG or JPEG",
         face="{tmp}/bad.png", bad="bad.png", given=lambda path: make(path, b"a face, promised")),
     Bad("video for a picture", INPUT, "{tmp}/bad.mp4 is a video, not a picture",
         "save one of its frames as a picture first", face="{tmp}/bad.mp4", bad="bad.mp4", given=silent_video),

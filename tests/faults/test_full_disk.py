@@ -28,13 +28,14 @@ def sizes(tmp_path_factory, tiny_weights, face, speech) -> dict[str, int]:
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm"])
 def test_no_file_may_grow_as_large_as_it_must(place, face, speech, sizes, suffix):
     needed = max(sizes[suffix], sizes[".safetensors"])
+    some = needed // 50  # encoders on several threads make a few bytes more or fewer of the same frames
     command = animate(face, speech, f"o{suffix}")
     for point in range(POINTS):
-        place.told(place.run(*command, room=(needed - 1) * point // (POINTS - 1)), INPUT)
+        place.told(place.run(*command, room=(needed - some) * point // (POINTS - 1)), INPUT)
         check_left(place)
         place.empty()
         survived["full disk"] += 1
-    assert place.run(*command, room=needed).wait() == 0
+    assert place.run(*command, room=needed + some).wait() == 0
     whole_pair(place.work / f"o{suffix}")
 
 

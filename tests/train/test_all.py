@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,12 +12,13 @@ pytest.importorskip("skia", exc_type=ImportError)
 pytest.importorskip("espeakng_loader")
 
 from floatcli.checkpoint.load import load_model
+from floatcli.cli import train
 from floatcli.cli.app import run
 from floatcli.config import EMOTIONS
 from floatcli.errors import ExitCode
 from floatcli.media.ffmpeg import media_info
 from floatcli.rows import read_rows
-from floatcli.train import checkpoints
+from floatcli.train import autoencoder_stage, checkpoints, loop, motion_stage
 from floatcli.train.cached_data import read_index
 from floatcli.train.parts import PARTS
 from floatcli.train.record import STARTS, recorded
@@ -30,7 +32,7 @@ def test_both_stages_make_weights_that_animate(tmp_path, monkeypatch, capsys, fa
     monkeypatch.chdir(tmp_path)
     assert run(["train", "all", str(TINY), "--run", "run", "-o", "tiny.safetensors"]) == ExitCode.OK
     said = capsys.readouterr().err
-    for name, loss in (("landmarks", "anchors"), ("audio", "lips"), ("flow", "field")):
+    for name, loss in (("landmarks", "whole_points"), ("audio", "lips"), ("flow", "field")):
         losses = [float(value) for value in re.findall(rf"{name} \d+/\d+ .*?{loss} ([\d.]+)", said)]
         assert losses[-1] < 0.95 * losses[0], f"{name} learns nothing: {losses}"
     parts = (*PARTS["anchored"], "audio", "emotion", "flow")
@@ -71,6 +73,20 @@ def test_the_published_decoder_learns_from_drawn_people_who_speak(tmp_path, monk
     assert start["commit"] is None or len(start["commit"]) >= 40
     assert recorded(Path("run")).model.name == "tiny-warped"
     assert load_model("tiny.safetensors").config == recorded(Path("run")).model
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_of_several_processes_one_exports(first, tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr(loop, "processes", lambda: SimpleNamespace(is_main_process=first))
+    monkeypatch.setattr(train, "_begin", lambda *given: None)
+    monkeypatch.setattr(train, "export", lambda *given: written.append(given))
+    for stage in (autoencoder_stage, motion_stage):
+        for name in ("check_stage", "train_stage"):
+            monkeypatch.setattr(stage, name, lambda *given, **more: None)
+    output = tmp_path / "tiny.safetensors"
+    assert run(["train", "all", str(TINY), "--run", str(tmp_path), "-o", str(output)]) == ExitCode.OK
+    assert written == [(tmp_path, output)] * first
 
 
 def test_where_weights_cannot_go_is_told_before_anything_is_trained(tmp_path, capsys):

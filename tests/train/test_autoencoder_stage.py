@@ -13,6 +13,7 @@ from accelerate.utils import send_to_device
 
 from floatcli.checkpoint.load import load_model
 from floatcli.errors import InputError
+from floatcli.models.landmark_net import POINTS, LandmarkNet
 from floatcli.train import autoencoder_stage as stage
 from floatcli.train.drawn_data import (
     ANCHOR_COLUMNS,
@@ -28,11 +29,13 @@ from floatcli.train.drawn_data import (
     set_parameters,
 )  # fmt: skip
 from floatcli.train.export import export_run
+from floatcli.train.landmarks_part import look_losses
 from floatcli.train.likeness import flow_loss
 from floatcli.train.loop import Run
 from floatcli.train.loop_config import LoopConfig
 from floatcli.train.parameters import rest
 from floatcli.train.settings import AutoencoderSettings, PatchSettings, Settings, load_settings
+from floatcli.train.warp_part import WarpPart
 from tests.unit.test_anchored import CONFIG
 
 EVERY = stage.MODULES | stage.READERS
@@ -202,3 +205,26 @@ def test_settings_that_may_not_be_read_are_told(tmp_path, monkeypatch):
     monkeypatch.setattr("floatcli.checks.os.access", lambda *_: False)
     with pytest.raises(InputError, match=r"may not be read \(check the file's permissions\)"):
         load_settings(closed)
+
+
+def test_points_beyond_the_picture_do_not_count(settings):
+    look = LandmarkNet(settings.model.anchored).face
+    pictures, truth = torch.rand(2, 3, 32, 32), torch.rand(2, len(POINTS), 2) - 0.5
+    truth[:, 5] = 3.0
+    away = truth.clone()
+    away[:, 5] = -7.0
+    assert dict(look_losses(look, pictures, truth)) == dict(look_losses(look, pictures, away))
+
+
+def test_mattes_are_taught_in_the_source_and_where_it_turns_to(settings):
+    part = WarpPart(settings.model)
+    batch = DrawnSets(settings.autoencoder.drawn).sample(np.random.default_rng(1), 2, part.frames)
+    turn = part.turn(batch, np.random.default_rng(3))
+    truth = torch.nn.functional.interpolate(batch.opacity(0), size=turn.matte.shape[-2:], mode="area")
+    right = turn._replace(
+        matte=torch.logit(truth.clamp(1e-4, 1 - 1e-4)).repeat_interleave(2, 0),
+        head=batch.opacity(slice(1, None)).flatten(0, 1),
+    )
+    wrong, losses = part.matte_losses(turn, batch), part.matte_losses(right, batch)
+    assert losses["silhouette"] == 0
+    assert losses["matte"] < 0.2 * wrong["matte"]

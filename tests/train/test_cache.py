@@ -394,7 +394,7 @@ def test_a_full_disk_leaves_no_cache(made: Path, data: Path, tmp_path: Path, mon
 def test_poses_are_the_encoders_own_where_they_have_names(data: Path, tmp_path: Path):
     posed = replace(NAMED, field=replace(NAMED.field, pose=True))
     path = weights(tmp_path, posed)
-    (tmp_path / "a.toml").write_text("")
+    (tmp_path / "a.toml").write_text("[flow]\n")
     assert run(command(tmp_path, data, path)) == 0
     kept = load_file(tmp_path / "cache" / "anna-0000.safetensors")
     np.testing.assert_allclose(kept["pose"], kept["coefficients"][:, 14:] * 0.5, rtol=1e-5)
@@ -414,9 +414,9 @@ def test_poses_can_be_another_encoders_and_are_asked_for_where_there_are_none(da
     path, teller = weights(tmp_path), weights(tmp_path, NAMED, seed=5)
     flow = ["train", "flow", str(tmp_path / "a.toml"), "--run", str(tmp_path / "run")]
     flow += ["--data", str(tmp_path / "cache")]
-    assert run(command(tmp_path, data, path)) == 0
-    assert run(flow) == 3
-    assert "holds no poses" in capsys.readouterr().err
+    assert run(command(tmp_path, data, path)) == 3
+    assert f"{data} holds no poses" in capsys.readouterr().err
+    assert not (tmp_path / "cache").exists()
     assert run(command(tmp_path, data, path, "--pose-from", str(path))) == 2
     assert "do not tell a pose by name" in capsys.readouterr().err
     assert run(command(tmp_path, data, path, "--pose-from", str(teller))) == 0

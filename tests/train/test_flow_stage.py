@@ -40,6 +40,7 @@ from floatcli.train.loop_config import LoopConfig
 from floatcli.train.parameters import INDEX, NAMES, SCALE
 from floatcli.train.settings import Settings
 from floatcli.train.speech_clips import (
+    Clip,
     SpeechAnew,
     SpeechConfig,
     SpeechCorpus,
@@ -338,6 +339,26 @@ def test_a_network_that_listens_is_trained_alone(corpus, tmp_path):
     train_encoder("emotion", bare, settings, tmp_path, print)
     assert checkpoints(tmp_path, "emotion")
     assert not checkpoints(tmp_path, "audio")
+
+
+def test_a_corpus_smaller_than_a_batch_is_learnt_from(corpus, tmp_path):
+    two, loop = SpeechCorpus({name: getattr(corpus, name)[:2] for name in Clip._fields}), LoopConfig(steps=1, batch=4)
+    train_audio(CONFIG, loop, two, tmp_path, print)
+    train_emotion(CONFIG, loop, two, tmp_path, print)
+    assert checkpoints(tmp_path, "audio")
+    assert (tmp_path / "audio-000001.png").exists()
+    assert checkpoints(tmp_path, "emotion")
+
+
+def test_examples_end_with_their_clips(data):
+    assert data.examples(windows=9).motion.shape == (3, 100, CONFIG.motion_dim)
+
+
+def test_speech_shorter_than_a_window_is_told(tmp_path):
+    speech = SpeechConfig(seconds=1, fps=20)
+    with pytest.raises(UsageError, match="speech of 20 frames is too short") as told:
+        motion_stage.check_stage(Settings(CONFIG, flow=FlowSettings(speech)), "drawn", tmp_path)
+    assert "seconds = 2" in told.value.hint
 
 
 ANEW = SpeechConfig("no folder", seed=5, clips=0, seconds=4)

@@ -100,7 +100,7 @@ def test_the_weights_say_what_the_settings_do_not(tmp_path: Path):
     model = load_settings(tmp_path / "a.toml", CONFIG).model
     assert model == replace(CONFIG, name="ben", field=replace(CONFIG.field, reach=7))
     assert load_settings(tmp_path / "a.toml").model.motion_dim == ModelConfig().motion_dim
-    (tmp_path / "a.toml").write_text('[model]\ndecoder = "warped"\n')
+    (tmp_path / "a.toml").write_text('[model]\ndecoder = "warped"\nbasis_size = 12\n')
     with pytest.raises(InputError, match=r"\[model\] is warped, the weights to start from are anchored"):
         load_settings(tmp_path / "a.toml", CONFIG)
     (tmp_path / "a.toml").write_text("model = 3")

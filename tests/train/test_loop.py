@@ -284,8 +284,17 @@ def test_a_checkpoint_of_something_else_is_told(tmp_path, state):
 
 def test_a_checkpoint_of_another_model_is_told(tmp_path):
     Run("m", module(), CONFIG, tmp_path).save()
-    with pytest.raises(InputError, match=r"of a model of other sizes \(remove it, to begin anew, or"):
+    with pytest.raises(InputError, match=r"resumed: it is of a model of other sizes \(put the settings back") as told:
         Run("m", Fit(5, 1), CONFIG, tmp_path)
+    assert "remove" not in told.value.hint
+    with pytest.raises(InputError, match="it is of a model of other sizes"):
+        Run("m", nn.Sequential(module()), CONFIG, tmp_path)
+
+
+def test_a_damaged_checkpoint_may_be_removed(tmp_path):
+    (tmp_path / "m-0000003.pt").write_bytes(b"")
+    with pytest.raises(InputError, match=r"0000003\.pt cannot .* it is damaged \(remove it, to begin anew, or"):
+        Run("m", module(), CONFIG, tmp_path)
     (tmp_path / "m-0000004.pt").write_bytes(b"")
     with pytest.raises(InputError, match=r"0000004\.pt cannot .* \(remove it, to go on from the one before, or"):
         Run("m", module(), CONFIG, tmp_path)

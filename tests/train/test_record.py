@@ -42,16 +42,21 @@ def test_every_start_has_a_row_and_changes_are_told(tmp_path):
 
 
 def test_a_commit_is_told_and_whether_files_differ_from_it(tmp_path):
-    assert commit_of(tmp_path) is None
-    for command in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "x"]):
+    file = tmp_path / "file"
+    file.write_text("x")
+    assert commit_of(file) is None
+    for command in (["init", "-q"], ["add", "file"], ["commit", "-q", "-m", "x"]):
         own = ["-c", "user.name=a", "-c", "user.email=a@b"]
         subprocess.run(["git", "-C", str(tmp_path), *own, *command], check=True)
-    commit = commit_of(tmp_path)
+    commit = commit_of(file)
     assert commit is not None
     assert len(commit) == 40
-    (tmp_path / "file").write_text("x")
-    subprocess.run(["git", "-C", str(tmp_path), "add", "file"], check=True)
-    assert commit_of(tmp_path) == f"{commit}-dirty"
+    file.write_text("y")
+    assert commit_of(file) == f"{commit}-dirty"
+    installed = tmp_path / ".venv" / "file"
+    installed.parent.mkdir()
+    installed.write_text("x")
+    assert commit_of(installed) is None  # the repository is somebody else's
 
 
 @pytest.mark.parametrize(("text", "said"), [(None, "is no run"), ("{", "can't be used"), ('{"x": 1}', "unknown keys")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -89,6 +90,74 @@ def test_what_is_refused_is_not_begun(command, said, tmp_path, monkeypatch, caps
     assert run([*start, *command[1:]]) != ExitCode.OK
     assert said in capsys.readouterr().err
     assert not Path("run").exists()
+
+
+def prepared(folder: Path, *frames: int) -> Path:
+    """A folder that says it has a clip of so many frames each, without labels."""
+    folder.mkdir()
+    clips = [{"key": f"anna-{k:04d}", "frames": count} for k, count in enumerate(frames)]
+    row = {"source": "anna.mp4", "status": "done", "shard": "anna.tar", "clips": clips}
+    (folder / "manifest.jsonl").write_text(json.dumps(row) + "\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("frames", "setting", "said"),
+    [
+        ((60, 49), "", "data has 1 clips of at least 50 frames"),
+        ((60, 60), '[flow]\nemotion_from = "labels"\n', "2 of 2 clips in data have no label"),
+        ((60, 60), "[model.field]\npose = true\n", "data holds no poses"),
+        ((60, 60), "[model]\nfps = 30\n", "the model 30, 16000"),
+    ],
+)
+def test_clips_the_field_cannot_learn_from_are_told_before_stage_1(
+    frames, setting, said, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    config, data = example("tiny-warped"), str(prepared(Path("data"), *frames))
+    table, text = setting.partition("\n")[0] + "\n", config.read_text()
+    config.write_text(text.replace(table, setting) if table in text else text + setting)
+    save_model(random_model(load_settings(config).model, 0), Path("w.safetensors"))
+    flow, init = ["flow", str(config), "--run", "run"], ["--init", "w.safetensors"]
+    for command in (
+        ["cache", str(config), "--run", "run", "--data", data, "-o", "cache", *init],
+        [*flow, "--data", data, *init],
+        ["all", str(config), "--run", "run", "--data", data, "-o", "a.safetensors"],
+    ):
+        assert run(["train", *command]) == ExitCode.INPUT
+        assert said in capsys.readouterr().err
+        assert not Path("run").exists()
+        assert not Path("cache").exists()
+
+
+@pytest.mark.parametrize("told", [{"size": 32}, {"drawn": {"size": 32}}])
+def test_clips_smaller_than_the_models_pictures_are_told(told, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    config, data = example("tiny-warped"), prepared(Path("data"), 60, 60)
+    (data / "settings.json").write_text(json.dumps(told))
+    save_model(random_model(load_settings(config).model, 0), Path("w.safetensors"))
+    start = [str(config), "--run", "run", "--data", "data", "--init", "w.safetensors"]
+    for command in (["cache", *start, "-o", "cache"], ["flow", *start], ["autoencoder", *start]):
+        assert run(["train", *command]) == ExitCode.USAGE
+        assert "clips of 32 pixels a side, in data, are too small for a model of 64" in capsys.readouterr().err
+        assert not Path("run").exists()
+        assert not Path("cache").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("[model.field]\n", "[model.field]\npose = true\n", "holds no poses"),
+        ("seconds = 4", "seconds = 1", "has 0 clips of at least 50 frames"),
+    ],
+)
+def test_drawn_clips_the_field_cannot_learn_from_are_told_before_stage_1(old, new, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    config = example("tiny-warped")
+    config.write_text(config.read_text().replace(old, new))
+    assert run(["train", "all", str(config), "--run", "run", "-o", "a.safetensors"]) == ExitCode.INPUT
+    assert said in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [tmp_path / config.name]
 
 
 @pytest.mark.parametrize("name", ["tiny", "tiny-warped"])

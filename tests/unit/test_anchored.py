@@ -12,9 +12,18 @@ from floatcli.device import mixed
 from floatcli.models.anchored_decoder import LEFT_EYE, MOUTH, mirror_gaze
 from floatcli.models.compose import enlarged, render
 from floatcli.models.float_model import FloatModel
-from floatcli.models.head_warp import HeadWarp, head_rotation
-from floatcli.models.landmark_net import centres, near_lips
-from floatcli.models.patches import eye_frames, heatmaps, mouth_frame, pixel_grid, soft_window, to_patch, to_picture
+from floatcli.models.head_warp import HeadMaps, HeadWarp, head_rotation
+from floatcli.models.landmark_net import POINTS, LandmarkNet, centres, near_lips
+from floatcli.models.patches import (
+    eye_frames,
+    face_frame,
+    heatmaps,
+    mouth_frame,
+    pixel_grid,
+    soft_window,
+    to_patch,
+    to_picture,
+)
 from floatcli.train.drawn.pose import Framing, Pose
 from floatcli.train.parameters import NAMES, SCALE
 from tests.conftest import TINY
@@ -98,7 +107,8 @@ def test_each_lid_moves_its_own_side(model, portrait):
 def test_pose_warps_the_whole_and_rest_does_not(model, portrait, name):
     assert not torch.equal(frame_of(model, portrait), frame_of(model, portrait, **{name: 0.5}))
     pose = portrait.features.pose
-    assert model.decoder.warp(portrait.features.warp, pose, pose).abs().max() < 1e-6
+    for what in (model.decoder.warp, model.decoder.warp.light):
+        assert what(portrait.features.warp, pose, pose).abs().max() < 1e-6
 
 
 def test_no_motion_without_a_change_of_pose_leaves_the_surroundings_alone(model, portrait):
@@ -112,6 +122,11 @@ def warp():
     return HeadWarp(SMALL, (0.3,) * 6)
 
 
+def maps_of(moves, light=None):
+    light = torch.zeros(1, 27, *moves.shape[2:]) if light is None else light
+    return HeadMaps(moves, light, torch.zeros(1, 1, *moves.shape[2:]))
+
+
 def test_head_rotation_is_the_renderers():
     pose = torch.tensor([[0.4, -0.3, 0.7, 0, 0, 0]])
     drawn = Pose(dict(zip(POSE, pose[0].tolist(), strict=True)), Framing(1, 0, 0))
@@ -123,7 +138,8 @@ def test_a_head_that_follows_wholly_moves_as_in_space(warp):
     source, target = torch.tensor([[0.5, -1, 0.2, 1, -1, 0.5]]), torch.tensor([[-1, 0.5, 1, -0.5, 0.5, -1]])
     pivot, size = torch.tensor([0.0, 0.2]), SMALL.warp_size
     place = torch.randn(3, size, size)
-    maps = torch.cat([place, torch.ones(1, size, size), pivot[:, None, None].expand(-1, size, size)])[None]
+    from_seat = place[:2] / (1 + 0.1 * 0.3 * source[0, 5]) + pivot[:, None, None]
+    maps = maps_of(torch.cat([place, torch.ones(1, size, size), from_seat])[None])
 
     def drawn(pose, points):
         p = 0.3 * pose[0]
@@ -135,8 +151,31 @@ def test_a_head_that_follows_wholly_moves_as_in_space(warp):
     assert torch.allclose(warp.displacement(maps, source, target)[0], expected, atol=1e-5)
 
 
+def test_shoulders_follow_a_shift_in_part_and_no_turn(warp):
+    """Of maps (w X, w', w" ...), the second is how far places follow a shift."""
+    moves = torch.zeros(1, 6, SMALL.warp_size, SMALL.warp_size)
+    moves[:, 3] = 0.55
+    rest, turned, moved = torch.zeros(1, 6), torch.tensor([[1.0, 1, 1, 0, 0, 0]]), torch.tensor([[0.0, 0, 0, 1, 0, 0]])
+    assert warp.displacement(maps_of(moves), rest, turned).abs().max() == 0
+    expected = torch.tensor([0.55 * 0.2 * 0.3, 0.0])[None, :, None, None].expand(1, 2, *moves.shape[2:])
+    assert torch.allclose(warp.displacement(maps_of(moves), rest, moved), expected)
+
+
+def test_light_follows_the_turn_of_a_matt_surface(warp):
+    """A lamp on the right: what faces the camera gets brighter by the sine of the angle it is turned to the right."""
+    size = SMALL.warp_size
+    light = torch.zeros(1, 9, 3, size, size)
+    light[:, 2] = torch.tensor([1.0, 0.5, 0.0])[:, None, None]  # of R's entry from towards the camera to the right
+    source, target = torch.zeros(1, 6), torch.zeros(2, 6)
+    target[1, 0] = 1
+    lit = warp.light(maps_of(torch.zeros(1, 6, size, size), light.flatten(1, 2)), source, target)
+    sine = torch.tensor(0.3 * 25).deg2rad().sin()
+    assert lit[0].abs().max() == 0
+    assert torch.allclose(lit[1, :, 3, 3], sine * torch.tensor([1.0, 0.5, 0.0]), atol=1e-6)
+
+
 def test_flow_inverts_the_displacement(warp):
-    maps, _ = warp.prepare(torch.rand(1, 3, 64, 64), FACE, torch.zeros(1, 6))
+    maps = warp.prepare(torch.rand(1, 3, 64, 64), FACE, torch.zeros(1, 6))
     source, target = torch.zeros(1, 6), torch.tensor([[0.4, 0.2, -0.3, 0.3, 0.2, 0.2]])
     flow, moved = warp(maps, source, target), warp.displacement(maps, source, target)
     at = pixel_grid(SMALL.warp_size, flow) + flow.permute(0, 2, 3, 1)
@@ -146,16 +185,17 @@ def test_flow_inverts_the_displacement(warp):
 
 
 def test_one_portrait_serves_a_batch_of_poses(warp):
-    maps, _ = warp.prepare(torch.rand(1, 3, 64, 64), FACE, torch.zeros(1, 6))
+    maps = warp.prepare(torch.rand(1, 3, 64, 64), FACE, torch.zeros(1, 6))
     source, target = torch.zeros(2, 6), torch.randn(2, 6)
-    assert torch.allclose(warp(maps.expand(2, -1, -1, -1), source, target), warp(maps, source, target), atol=1e-5)
+    assert torch.allclose(warp(maps.repeated(2), source, target), warp(maps, source, target), atol=1e-5)
 
 
 def test_a_frame_without_edits_and_flow_is_the_picture():
     picture = torch.rand(1, 3, 32, 32)
     edits = torch.zeros(2, 7, 16, 16)
     edits[:, 6] = 1
-    frames = render(enlarged(picture), edits, torch.zeros(2, 2, 8, 8), torch.zeros_like(picture))
+    still = torch.zeros(2, 2, 8, 8), torch.zeros(2, 3, 8, 8)
+    frames = render(enlarged(picture), edits, *still, torch.zeros_like(picture))
     assert torch.allclose(frames, picture.expand(2, -1, -1, -1), atol=1e-5)
 
 
@@ -182,7 +222,9 @@ def test_opencv_draws_what_torch_does(size):
     edits[2, 6] = 0  # no head at all
     edits[1, :3] = 0
     edits[1, 2, :2, :2] = 1  # an edit where the head is not
-    given = enlarged(picture), edits, 0.1 * torch.randn(3, 2, 16, 16), backdrop
+    light = 0.3 * torch.randn(3, 3, 16, 16)
+    light[2] = 0
+    given = enlarged(picture), edits, 0.1 * torch.randn(3, 2, 16, 16), light, backdrop
     with torch.inference_mode():
         drawn = render(*given)
     assert torch.allclose(drawn, render(*given), atol=4e-3)  # half a step of 8 bits
@@ -194,7 +236,7 @@ def test_a_flow_beyond_all_bounds_is_followed_in_no_time():
     edits = torch.ones(2, 7, 64, 64)
     flow = torch.tensor([1e30, float("nan")])[:, None, None, None].expand(2, 2, 16, 16)
     with torch.inference_mode():
-        assert render(enlarged(picture), edits, flow, picture).isfinite().all()
+        assert render(enlarged(picture), edits, flow, torch.ones(2, 3, 16, 16), picture).isfinite().all()
 
 
 def test_edits_lie_on_the_source_and_turn_with_it():
@@ -204,9 +246,22 @@ def test_edits_lie_on_the_source_and_turn_with_it():
     flow = torch.zeros(1, 2, 8, 8)
     flow[:, 0] = -0.5
     nothing = torch.zeros(1, 3, 32, 32)
-    frame = render(nothing, edits, flow, nothing)[0]
+    frame = render(nothing, edits, flow, torch.zeros(1, 3, 8, 8), nothing)[0]
     assert (frame[:, 13:19, 21:27] > 0.9).all()
     assert frame[:, :, :18].abs().max() < 0.1
+
+
+def test_light_falls_on_the_head_alone_and_turns_with_it():
+    """A lit square in the source's middle, seen a quarter to the right, half of it where the head is."""
+    edits = torch.zeros(1, 7, 32, 32)
+    edits[:, 6, :16] = 1
+    flow, light = torch.zeros(1, 2, 32, 32), torch.zeros(1, 3, 32, 32)
+    flow[:, 0] = -0.5
+    light[..., 8:24, 12:20] = 0.5
+    nothing = torch.zeros(1, 3, 32, 32)
+    frame = render(nothing, edits, flow, light, nothing)[0]
+    assert (frame[:, 9:15, 21:27] > 0.45).all()
+    assert frame[:, 17:].abs().max() == frame[..., :19].abs().max() == 0
 
 
 def test_the_backdrop_stays_where_the_head_turns_away():
@@ -215,7 +270,7 @@ def test_the_backdrop_stays_where_the_head_turns_away():
     edits[:, 6, :, :8] = 1  # the head fills the left quarter
     flow = torch.zeros(1, 2, 8, 8)
     flow[:, 0] = -0.5  # and is seen a quarter further to the right
-    frame = render(picture, edits, flow, backdrop)
+    frame = render(picture, edits, flow, torch.zeros(1, 3, 8, 8), backdrop)
     assert (frame[..., 2:14] == 1).all()
     assert torch.equal(frame[..., 18:], backdrop[..., 18:])
 
@@ -233,7 +288,7 @@ def test_patch_frames_invert_and_turn_with_the_eyes():
 
 def test_places_are_computed_in_full_where_networks_are_in_halves(warp):
     source, target, points = torch.zeros(1, 6), torch.full((1, 6), 0.9), torch.rand(1, 50, 2)
-    maps = torch.randn(1, 6, 8, 8)
+    maps = maps_of(torch.randn(1, 6, 8, 8))
 
     def places():
         frame = mouth_frame(FACE)
@@ -293,3 +348,27 @@ def test_a_corner_is_looked_for_beside_the_lips():
     fooled[:, 2] = torch.logaddexp(spots[:, 2], heatmaps(collar, 64)[:, 0].clamp(min=1e-6).log() + 1)
     assert (centres(fooled)[0, 2] - FACE[0, 2]).norm() > 0.2
     assert (centres(near_lips(fooled, centres(fooled))) - FACE).abs().max() < 0.05
+
+
+def test_the_second_look_is_at_the_face_that_the_first_one_found():
+    net = LandmarkNet(SMALL)
+    assert POINTS[: len(ANCHORS)] == ANCHORS
+    seen = []
+
+    def second(picture):
+        seen.append(picture)
+        return torch.zeros(1, len(POINTS), 2)
+
+    net.whole.forward = lambda picture: FACE
+    net.face.forward = second
+    picture = pixel_grid(64, FACE).movedim(-1, 0)[None].repeat(1, 2, 1, 1)[:, :3]  # colours tell places
+    found = net(picture)
+    middle = torch.tensor([0.0, 0.145])  # between the eyes and the lips, a little down
+    assert torch.allclose(found, middle.expand_as(found), atol=0.05)
+    top_left = seen[0][0, :2, 0, 0]
+    assert torch.allclose(top_left, to_picture(face_frame(FACE), torch.tensor([[[-1.0, -1.0]]]))[0, 0], atol=0.05)
+
+
+def test_a_face_is_within_its_frame():
+    within = to_patch(face_frame(FACE), FACE).abs()
+    assert 0.5 < within.max() < 0.8  # there are longer ones, and heads that nod
