@@ -70,6 +70,12 @@ def replacing(path: str | Path) -> Iterator[Path]:
         draft.place()
 
 
+def holds(path: Path, text: str) -> bool:
+    """Whether a file is there and holds just this text; of another no more than its size is looked at."""
+    wanted = text.encode()
+    return path.is_file() and path.stat().st_size == len(wanted) and path.read_bytes() == wanted
+
+
 class Draft:
     """What is to become a file, in a hidden folder beside it that is gone in the end. Used as a context manager.
 

@@ -30,9 +30,15 @@ def append_row(path: Path, row: Row) -> None:
 
 
 def read_rows(path: Path) -> Iterator[Row]:
-    """The rows of a file, none where it is not there; a line that was cut off is no row."""
+    """The rows of a file, none where it is not there; a line that was cut off is no row.
+
+    Raises:
+        InputError: it is no regular file.
+    """
     if not path.exists():
         return
+    if not path.is_file():
+        raise InputError(f"{path} is no regular file", "remove it, or name another folder")
     with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
         while line := file.readline(_LONGEST):
             try:

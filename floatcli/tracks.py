@@ -144,9 +144,11 @@ def _row(path: Path, number: int, cells: list[str], count: int) -> list[float]:
 
 def _check_shares(path: str | Path, numbers: list[int], shares: np.ndarray) -> None:
     """Raise InputError for the first line whose shares, of (n, E), are no mixture of emotions."""
-    wrong = (shares.min(1) < 0) | (abs(shares.sum(1) - 1) > _OFF)
+    with np.errstate(over="ignore", invalid="ignore"):  # of shares of 1e308
+        sums = shares.sum(1)
+    wrong = (shares.min(1) < 0) | ~(abs(sums - 1) <= _OFF)
     for k in np.flatnonzero(wrong)[:1]:
         where = f"{path}, line {numbers[k]}"
         if shares[k].min() < 0:
             raise InputError(f"{where}: {shares[k].min():g} is negative", "shares start at 0")
-        raise InputError(f"{where}: the shares add up to {shares[k].sum():g}, not 1", "let them add up to 1")
+        raise InputError(f"{where}: the shares add up to {sums[k]:g}, not 1", "let them add up to 1")

@@ -45,6 +45,8 @@ def find_weights(source: str | Path | None) -> Path:
     if path.is_dir():
         said = "name the file in it, or make one file of it: floatcli weights convert"
         raise WeightsError(f"{path} is a folder", f"{said} {path} -o weights.safetensors")
+    if not path.is_file():
+        raise WeightsError(f"{path} is no regular file", "save the weights to one first: they are read several times")
     return path
 
 

@@ -11,6 +11,7 @@ from floatcli.cli import console
 from floatcli.errors import InputError
 from floatcli.rows import Row
 from floatcli.train.prepare import Ended
+from floatcli.train.prepare_settings import FPS
 
 
 def tell(ends: Iterable[Ended], total: int, folder: Path) -> int:
@@ -38,7 +39,7 @@ def tell(ends: Iterable[Ended], total: int, folder: Path) -> int:
 def _counts(rows: list[Row]) -> str:
     """Clips that were kept of videos, and what was dropped."""
     clips = [clip for row in rows for clip in row["clips"]]
-    dropped = sum((Counter(row["dropped"]) for row in rows), Counter[str]())
-    seconds = sum(clip["end"] - clip["start"] for clip in clips)
+    dropped = sum((Counter(row.get("dropped")) for row in rows), Counter[str]())
+    seconds = sum(clip["frames"] for clip in clips) / FPS
     told = f"; dropped {', '.join(f'{count} {why}' for why, count in sorted(dropped.items()))}" if dropped else ""
     return f"{len(clips)} clip{'s' * (len(clips) != 1)}, {seconds:.1f} s{told}"

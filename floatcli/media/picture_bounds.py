@@ -22,6 +22,7 @@ MOST_PARTS = 10_000  # of a JPEG, of a GIF before its first picture, tags of a T
 MOST_EXIF = 16  # segments of 64 kB, which Pillow joins one by one
 MOST_CHUNKS, MOST_NOTES = 100_000, 2_000  # of a PNG, and those of them that hold no pixels
 MOST_REMARKS = 100  # of a PPM of text, which take Pillow the square of them
+MOST_MOVING = 60_000_000  # pixels of a WebP that moves, whose reader holds several canvases
 MOST_NUMBERS = 1 << 18  # of one tag of a TIFF
 _JUNK = 100_000  # bytes between segments of a JPEG
 _PPM_HEAD = 4096  # bytes
@@ -129,7 +130,14 @@ def _ppm(data: bytes) -> str:
     return "" if _PPM.match(data, 0, _PPM_HEAD) else f"its head is not within its first {_PPM_HEAD} bytes"
 
 
+def _webp(data: bytes) -> str:
+    """The canvas of one that moves."""
+    width, height = (1 + int.from_bytes(data[at : at + 3], "little") for at in (24, 27))
+    moves = data[8:16] == b"WEBPVP8X" and len(data) >= 30 and data[20] & 2
+    return f"a moving WebP of {width}x{height}" if moves and width * height > MOST_MOVING else ""
+
+
 _FAULTS: dict[bytes, Callable[[bytes], str]] = {
-    b"\xff\xd8\xff": _jpeg, b"\x89PNG\r\n\x1a\n": _png, b"GIF8": _gif, b"P": _ppm,
+    b"\xff\xd8\xff": _jpeg, b"\x89PNG\r\n\x1a\n": _png, b"GIF8": _gif, b"P": _ppm, b"RIFF": _webp,
     b"II": _tiff, b"MM": _tiff,
 }  # fmt: skip

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from floatcli.ahead import ahead
-from floatcli.checks import text_of
+from floatcli.checks import is_there, text_of
 from floatcli.config import ModelConfig
 from floatcli.device import mixed
 from floatcli.errors import ExitCode, InputError, OutputError
@@ -159,7 +159,7 @@ def make_cache(
     """
     videos = prepared_videos(data)
     before = _begin(cache)
-    settings = (data / SETTINGS).read_text() if (data / SETTINGS).exists() else ""
+    settings = _settings(data / SETTINGS)
     clips, code = list[CachedClip](), ExitCode.OK
     for number, row in enumerate(videos, 1):
         try:
@@ -179,6 +179,14 @@ def make_cache(
     for key in before - {clip.key for clip in clips} if code is ExitCode.OK else ():
         clip_file(cache, key).unlink(missing_ok=True)
     return code
+
+
+def _settings(path: Path) -> str:
+    """How clips were made, as the folder tells; nothing where it does not."""
+    try:
+        return text_of(path, "list of settings") if is_there(path) else ""
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is damaged: {error}", "prepare the videos again, into another folder") from error
 
 
 def told_clips(videos: Iterable[Row], labels: Mapping[str, str], emotions: tuple[str, ...]) -> list[CachedClip]:

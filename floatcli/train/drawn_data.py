@@ -19,7 +19,7 @@ from torch import Tensor
 
 from floatcli.config import ANCHORS, POSE
 from floatcli.errors import InputError
-from floatcli.files import make_folder, replacing
+from floatcli.files import holds, make_folder, replacing
 from floatcli.train.arrays import filling, mapped
 from floatcli.train.augment import augment
 from floatcli.train.drawn import LANDMARKS, Identity, draw, portrait_parameters, random_identity, random_parameters
@@ -206,7 +206,7 @@ def draw_shards(config: DrawnConfig, log: Callable[[str], None]) -> None:
 def check_drawings(config: DrawnConfig) -> None:
     """Raise InputError where the folder holds drawings of other settings."""
     made = _stamped(config)
-    if config.identities and made.exists() and made.read_text() != _stamp(config):
+    if config.identities and made.exists() and not holds(made, _stamp(config)):
         raise InputError(f"{config.folder} holds drawings of other settings", "remove it, or name another folder")
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from floatcli.config import POSE, ModelConfig
-from floatcli.files import replacing
+from floatcli.files import holds, replacing
 from floatcli.models.audio_encoder import AudioEncoder
 from floatcli.models.conditions import normalise_waveform
 from floatcli.models.emotion_encoder import EmotionEncoder
@@ -120,7 +120,7 @@ def heard_corpus(
     """What ``hear`` finds, kept in ``folder`` for as long as encoders and corpus are the same."""
     names = [f"heard_{name}" for name in Heard._fields]
     stamp, made = fingerprint(corpus, audio, emotion), folder / "heard.sha256"
-    if not (made.exists() and made.read_text() == stamp):
+    if not holds(made, stamp):
         clips, frames = corpus.phones.shape
         width, emotions = audio.projection.in_features, emotion.output.out_features
         kinds = (np.float16, (clips, frames, width)), (np.float32, (clips, emotions))

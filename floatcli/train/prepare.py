@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import re
 import signal
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
@@ -19,7 +20,7 @@ from floatcli.batch.ledger import DONE, FAILED
 from floatcli.checkpoint.store import file_digest
 from floatcli.cli.signals import catch_signals
 from floatcli.errors import DeviceError, InputError, explained
-from floatcli.files import replacing, resolved
+from floatcli.files import holds, replacing, resolved
 from floatcli.media.ffmpeg import VIDEO_SUFFIXES
 from floatcli.media.frames import check_video
 from floatcli.rows import Row, append_row, read_rows
@@ -28,6 +29,8 @@ from floatcli.train.prepare_faces import FaceFinder, fetch_networks
 from floatcli.train.prepare_settings import FPS, RATE, PrepareConfig
 
 MANIFEST, SETTINGS = "manifest.jsonl", "settings.json"
+MOST_FRAMES = 10_000_000  # of a clip: four days
+_PLAIN = re.compile("[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}")
 
 
 class Ended(NamedTuple):
@@ -58,8 +61,9 @@ def find_videos(sources: Sequence[Path]) -> list[Path]:
 
 def read_manifest(folder: Path) -> dict[str, Row]:
     """The last row of every video, by its source, in the order of sources."""
-    rows = {str(row.get("source")): row for row in read_rows(folder / MANIFEST)}
-    return dict(sorted(rows.items()))
+    rows = read_rows(folder / MANIFEST)
+    named = {source if isinstance(source := row.get("source"), str) else "": row for row in rows}
+    return dict(sorted(named.items()))
 
 
 def prepare(
@@ -96,7 +100,7 @@ def stamp(folder: Path, settings: Row) -> None:
     path, said = folder / SETTINGS, json.dumps(settings, indent=2) + "\n"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if path.exists() and path.read_text() != said:
+        if path.exists() and not holds(path, said):
             raise InputError(f"{folder} holds clips of other settings", f"see {path}, or name another folder")
     except OSError as error:
         raise InputError(f"{folder} can't be used: {error.strerror}", "name another folder with -o") from error
@@ -110,17 +114,34 @@ def _source(video: Path) -> str:
 
 def is_whole(row: Row, folder: Path) -> bool:
     """Whether a video was prepared, and what was made of it is still there."""
-    if row.get("status") != DONE or not names_clips(row):
+    if row.get("status") != DONE or not is_sound(row):
         return False
     shard = row.get("shard")
     return shard is None or ((folder / shard).is_file() and (folder / shard).stat().st_size == row.get("bytes"))
 
 
-def names_clips(row: Row) -> bool:
-    """Whether a row names a source and its clips, with the frames of each, as it should."""
-    clips = row.get("clips") if "source" in row else None
-    return isinstance(clips, list) and all(
-        isinstance(clip, dict) and "key" in clip and isinstance(clip.get("frames"), int) for clip in clips
+def is_plain(name: object) -> bool:
+    """Whether something is a name such as shards and clips have, which leads out of no folder."""
+    return isinstance(name, str) and _PLAIN.fullmatch(name) is not None
+
+
+def is_length(frames: object) -> bool:
+    """Whether something is a number of frames that a clip can have."""
+    return type(frames) is int and 0 < frames <= MOST_FRAMES
+
+
+def is_sound(row: Row) -> bool:
+    """Whether a row names a source, its shard if it has one, and its clips as it should; not whether they are there."""
+    shard, clips, dropped = row.get("shard"), row.get("clips"), row.get("dropped", {})
+    return (
+        isinstance(row.get("source"), str)
+        and (shard is None or is_plain(shard))
+        and isinstance(clips, list)
+        and all(
+            isinstance(clip, dict) and is_plain(clip.get("key")) and is_length(clip.get("frames")) for clip in clips
+        )
+        and isinstance(dropped, dict)
+        and all(type(count) is int for count in dropped.values())
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import wave
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,10 +15,11 @@ from floatcli.config import parsed
 from floatcli.errors import InputError, UsageError
 from floatcli.media.frames import decoded_frames
 from floatcli.rows import Row
-from floatcli.train.prepare import MANIFEST, SETTINGS, names_clips, read_manifest
+from floatcli.train.prepare import MANIFEST, SETTINGS, is_sound, read_manifest
 from floatcli.train.shards import Sample, read_sample, read_shard
 
 _Item = TypeVar("_Item")
+_FARTHEST = 1e6  # pixels that a box may lie off
 
 
 class PreparedClip(NamedTuple):
@@ -95,9 +95,9 @@ def prepared_videos(folder: Path) -> list[Row]:
     if not rows:
         raise InputError(f"no clips are in {folder}", "prepare some first: floatcli train prepare VIDEOS -o DATA")
     for row in rows:
-        if not names_clips(row):
-            said = f"{folder / MANIFEST}: the row of {row.get('source')} is damaged"
-            raise InputError(said, "remove it, and prepare that video again")
+        if not is_sound(row):
+            said = f"{folder / MANIFEST}: the row of {row.get('source')!r:.80} is damaged"
+            raise InputError(said, "remove that row, and prepare that video again")
     return rows
 
 
@@ -134,14 +134,19 @@ def read_clip(key: str, sample: Sample) -> PreparedClip:
         told, boxes = _told(sample)
         with wave.open(io.BytesIO(sample["wav"])) as file:
             sound = np.frombuffer(file.readframes(file.getnframes()), "<i2")
-        return PreparedClip(key, decoded_frames(sample["mp4"]), sound.astype(np.float32) / 32768, boxes, told)
+        frames = decoded_frames(sample["mp4"])
+        if len(boxes) != len(frames):
+            raise ValueError(f"it has {len(frames)} frames, and boxes of {len(boxes)}")
+        return PreparedClip(key, frames, sound.astype(np.float32) / 32768, boxes, told)
 
 
 def _told(sample: Sample) -> tuple[Row, np.ndarray]:
     """What a clip's file tells of it, and the boxes of its parts, (F, 3, 4)."""
-    told = json.loads(sample["json"])
-    boxes = np.array(told.pop("boxes"), np.float32)
-    return told, boxes
+    told = parsed(sample["json"].decode())
+    boxes = np.array(told.pop("boxes"), np.float64)
+    if boxes.shape[1:] != (3, 4) or not (abs(boxes) < _FARTHEST).all():
+        raise ValueError("its boxes are none")
+    return told, boxes.astype(np.float32)
 
 
 @contextmanager
@@ -149,5 +154,5 @@ def _undamaged(key: str) -> Iterator[None]:
     """Raise InputError where the files of a clip, read meanwhile, are none of a clip's."""
     try:
         yield
-    except (LookupError, ValueError, TypeError, AttributeError, EOFError, wave.Error) as error:
+    except (LookupError, ValueError, TypeError, AttributeError, OverflowError, EOFError, wave.Error) as error:
         raise InputError(f"{key} is damaged: {str(error) or 'it is cut off'}", "prepare its video again") from error

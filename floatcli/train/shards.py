@@ -8,10 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
+from floatcli.checks import check_source
 from floatcli.errors import InputError
 from floatcli.files import replacing
 
 Sample = Mapping[str, bytes]  # files by their suffixes, without the dot
+_LARGEST = 1 << 30  # bytes of a file in a shard
+_FAULTS = (OSError, ValueError, EOFError, RecursionError, tarfile.TarError)  # of headers that lie
 
 
 def write_shard(path: Path, samples: Iterable[tuple[str, Sample]]) -> None:
@@ -46,7 +49,7 @@ def read_sample(path: Path, key: str, *suffixes: str) -> Sample:
                     raise tarfile.ReadError("unexpected end of data")
     except KeyError as error:
         raise InputError(f"{path} has no {error.args[0]}", "remove it, and prepare its video again") from error
-    except (OSError, tarfile.TarError) as error:
+    except _FAULTS as error:
         raise _unreadable(path, error) from error
     return sample
 
@@ -54,8 +57,15 @@ def read_sample(path: Path, key: str, *suffixes: str) -> Sample:
 @cache
 def _places(path: Path) -> dict[str, tuple[int, int]]:
     """Where the files of a shard are in it, and their sizes, by name."""
+    check_source(path, "shard")
     with tarfile.open(path, "r:") as tar:
-        return {entry.name: (entry.offset_data, entry.size) for entry in tar}
+        return {entry.name: (entry.offset_data, _size(entry)) for entry in tar}
+
+
+def _size(entry: tarfile.TarInfo) -> int:
+    if not 0 <= entry.size <= _LARGEST:
+        raise tarfile.ReadError(f"{entry.name!r:.80} is too large for a file of a clip")
+    return entry.size
 
 
 def read_shard(path: Path) -> Iterator[tuple[str, Sample]]:
@@ -64,17 +74,19 @@ def read_shard(path: Path) -> Iterator[tuple[str, Sample]]:
     Raises:
         InputError: the shard can't be read.
     """
+    check_source(path, "shard")
     key, sample = "", dict[str, bytes]()
     try:
         with tarfile.open(path, "r|") as tar:
             for entry in tar:
+                _size(entry)
                 name, _, suffix = entry.name.partition(".")
                 if sample and name != key:
                     yield key, sample
                     sample = {}
                 file = tar.extractfile(entry)
                 key, sample[suffix] = name, file.read() if file is not None else b""
-    except (OSError, tarfile.TarError) as error:
+    except _FAULTS as error:
         raise _unreadable(path, error) from error
     if sample:
         yield key, sample

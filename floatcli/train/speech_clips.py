@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from floatcli.config import EMOTIONS
-from floatcli.files import make_folder, replacing
+from floatcli.files import holds, make_folder, replacing
 from floatcli.train.arrays import Kinds, filling, mapped
 from floatcli.train.parameters import PARAMETERS
 from floatcli.train.speech_emotions import draw_emotion, draw_prosody
@@ -274,7 +274,7 @@ def speech_corpus(config: SpeechConfig, split: str, log: Callable[[str], None] =
     place = Path(config.folder) / split
     stamp = json.dumps({key: value for key, value in dataclasses.asdict(config).items() if key != "folder"})
     made = place / "made.json"
-    if made.exists() and made.read_text() == stamp:
+    if holds(made, stamp):
         return SpeechCorpus.on_disk(place)
     count = config.clips if split == "train" else config.held_out_clips
     make_folder(place, "name another folder under [flow.speech]")

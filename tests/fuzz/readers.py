@@ -92,6 +92,27 @@ def settings(path: Path) -> None:
     load_settings(path)
 
 
+def manifest(path: Path) -> None:
+    """What was prepared, of a path whose folder it is in."""
+    from floatcli.evaluate.held_out import held_out_clips
+    from floatcli.train.prepare import is_whole
+    from floatcli.train.prepared_data import PreparedFrames, prepared_videos
+
+    assert not any(is_whole(row, path.parent) for row in prepared_videos(path.parent))
+    assert all(length > 0 for length in PreparedFrames(path.parent).lengths)
+    list(held_out_clips(path.parent, 4))
+
+
+def shard(path: Path) -> None:
+    from floatcli.train.prepared_data import read_clip
+    from floatcli.train.shards import read_shard
+
+    for key, sample in read_shard(path):
+        clip = read_clip(key, sample)
+        assert np.isfinite(clip.boxes).all()
+        assert clip.boxes.shape == (len(clip.frames), 3, 4)
+
+
 def curve(path: Path) -> None:
     read_curve(str(path)).at(np.arange(10) / 5)
 
@@ -120,7 +141,7 @@ def greed(path: Path) -> None:
 READERS: dict[str, Callable[[Path], None]] = {
     read.__name__: read
     for read in (
-        picture, speech, video, motion, making, track, pose, jobs, rows, weights, settings, curve, typed_curve,
-        hang, fault, death, greed,
+        picture, speech, video, motion, making, track, pose, jobs, rows, weights, settings, manifest, shard, curve,
+        typed_curve, hang, fault, death, greed,
     )
 }  # fmt: skip

@@ -285,3 +285,12 @@ def test_a_picture_in_bands_is_the_picture(tmp_path, monkeypatch) -> None:
 def test_the_bound_is_what_is_told() -> None:
     assert SIDE**2 <= LARGEST < 20_000**2
     assert PngImagePlugin.MAX_TEXT_CHUNK <= 1 << 20  # what Pillow unpacks of a text
+
+
+def test_a_moving_webp_of_many_pixels_is_refused(tmp_path) -> None:
+    """Its reader holds several canvases."""
+    canvas = b"\2\0\0\0" + (16382).to_bytes(3, "little") + (9099).to_bytes(3, "little")
+    path = tmp_path / "a.webp"
+    path.write_bytes(b"RIFF\x16\0\0\0WEBPVP8X\x0a\0\0\0" + canvas)
+    with pytest.raises(InputError, match="a moving WebP of 16383x9100"):
+        load_picture(path, GREEN)

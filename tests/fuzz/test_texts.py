@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from floatcli.batch.lists import read_jobs
+from floatcli.checkpoint.store import find_weights
 from floatcli.checks import LARGEST_TEXT
 from floatcli.cli.orders import read_curve
 from floatcli.config import EMOTIONS
-from floatcli.errors import InputError
+from floatcli.errors import InputError, WeightsError
 from floatcli.motion import Motion
 from floatcli.poses import read_pose
+from floatcli.rows import read_rows
 from floatcli.tracks import read_track
 from floatcli.train.settings import load_settings
 from tests.fuzz.worker import TOLD
@@ -56,3 +60,21 @@ def test_a_key_of_parts_without_end(tried) -> None:
     content = b".".join([b"a"] * 40_000) + b" = 1\n"
     assert "it is too long" in tried("settings", "a.toml", content).text
     assert tried("settings", "a.toml", b"".join(b"k%d" % k + b".a" * 990 + b" = 1\n" for k in range(45))).kind == TOLD
+
+
+def test_named_pipes_are_refused_at_once(tmp_path) -> None:
+    path = tmp_path / "a"
+    os.mkfifo(path)
+    with pytest.raises(InputError, match="is no regular file"):
+        list(read_rows(path))
+    with pytest.raises(WeightsError, match="is no regular file"):
+        find_weights(path)
+
+
+def test_shares_that_overflow_are_told_without_a_warning(tmp_path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("time,happy,sad\n0,1e308,1e308\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(InputError, match="the shares add up to inf"):
+            read_track(path, EMOTIONS)
