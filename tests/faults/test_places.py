@@ -103,10 +103,12 @@ def test_results_of_a_batch_that_can_not_be_kept_are_told(place, face, speech, w
     out.mkdir()
     if what == "folder":
         (out / "results.jsonl").mkdir()
+        says = "results.jsonl is no regular file"
     else:
         (out / "results.jsonl").touch(0o444)
+        says = "results.jsonl can't be written"
     command = ("batch", jobs, "-o", "out", "--set", "crop=none", "--set", "nfe=1")
-    place.told(place.run(*command, world=bound_by_permissions), INPUT, "results.jsonl can't be written")
+    place.told(place.run(*command, world=bound_by_permissions), INPUT, says)
     assert place.there() == {"out", "out/results.jsonl"}
     shutil.rmtree(out)
     assert place.run(*command).wait() == 0
