@@ -65,7 +65,8 @@ def way_back(folder: Path, name: str, step: int) -> str:
     if not there:
         return "start again with a lower lr, or another seed"
     if there[-1] == place(folder, name, step):
-        return f"remove {there[-1]}, whose weights are spoilt already, and go on with a lower lr"
+        way = "start again" if len(there) == 1 else "go on"
+        return f"remove {there[-1]}, whose weights are spoilt already, and {way} with a lower lr"
     return f"go on with a lower lr; where that does not help, remove {there[-1]}, to go on from before it"
 
 

@@ -18,7 +18,7 @@ from floatcli.rows import Row, append_row
 from floatcli.train.drawn import draw, random_identity
 from floatcli.train.drawn_data import ANCHOR_COLUMNS, LOOK, DrawnConfig
 from floatcli.train.parameters import INDEX
-from floatcli.train.prepare import MANIFEST, is_whole, read_manifest, stamp
+from floatcli.train.prepare import MANIFEST, check_stamp, is_whole, read_manifest, stamp
 from floatcli.train.prepare_clips import around, level, mp4, rounded, wav
 from floatcli.train.prepare_faces import LANDMARKS as BY_LANDMARKS
 from floatcli.train.prepare_faces import parts_of_anchors
@@ -35,6 +35,11 @@ class DrawnClips:
 
     drawn: DrawnConfig
     speech: SpeechConfig
+
+    @property
+    def settings(self) -> Row:
+        """How they are made."""
+        return {"look": LOOK, "drawn": asdict(self.drawn), "speech": asdict(self.speech)}
 
     def person(self, number: int) -> Iterator[tuple[Row, Sample]]:
         """Clips of one person, each with what there is to know of it: the same for the same seeds."""
@@ -81,13 +86,18 @@ def _source(number: int) -> str:
     return f"drawn-{number:05d}"
 
 
+def check_clips(clips: DrawnClips, folder: Path) -> None:
+    """Raise InputError where the folder holds clips of other settings."""
+    check_stamp(folder, clips.settings)
+
+
 def draw_clips(clips: DrawnClips, count: int, folder: Path, log: Callable[[str], None]) -> None:
     """Draws so many clips, rounded up to whole persons, as far as they are not there: on all cores.
 
     Raises:
         InputError: the folder can't be written to, or holds others.
     """
-    stamp(folder, {"look": LOOK, "drawn": asdict(clips.drawn), "speech": asdict(clips.speech)})
+    stamp(folder, clips.settings)
     rows = read_manifest(folder)
     people = range(-(-count // SAID))
     missing = [k for k in people if not is_whole(rows.get(_source(k), {}), folder)]

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from floatcli.config import ANCHORS, POSE
-from floatcli.errors import InputError
+from floatcli.errors import InputError, UsageError
 from floatcli.files import holds, make_folder, replacing
 from floatcli.train.arrays import filling, mapped
 from floatcli.train.augment import augment
@@ -208,6 +208,13 @@ def check_drawings(config: DrawnConfig) -> None:
     made = _stamped(config)
     if config.identities and made.exists() and not holds(made, _stamp(config)):
         raise InputError(f"{config.folder} holds drawings of other settings", "remove it, or name another folder")
+
+
+def check_drawn_size(config: DrawnConfig, size: int) -> None:
+    """Raise UsageError where drawings are smaller than a model's pictures of ``size`` pixels a side."""
+    if config.size < size:
+        said = f"drawings of {config.size} pixels a side are too small for a model of {size}"
+        raise UsageError(said, f"set size = {size} under [autoencoder.drawn]")
 
 
 def _stamped(config: DrawnConfig) -> Path:

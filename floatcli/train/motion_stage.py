@@ -6,12 +6,14 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+from floatcli.config import EMOTIONS
 from floatcli.errors import InputError, UsageError
 from floatcli.models.float_model import FloatModel
 from floatcli.poses import tells_pose
 from floatcli.train.cache import Encoders, check_rates, make_cache, told_clips
 from floatcli.train.cached_data import INDEX, CachedClip, learnable, open_cache
-from floatcli.train.drawn_clips import SAID, DrawnClips, draw_clips
+from floatcli.train.drawn_clips import SAID, DrawnClips, check_clips, draw_clips
+from floatcli.train.drawn_data import check_drawn_size
 from floatcli.train.flow_stage import check_networks, train_encoder, train_on_clips, train_on_corpus
 from floatcli.train.frozen import check_encoder, frozen_model
 from floatcli.train.loop import processes
@@ -57,7 +59,6 @@ def check_stage(
         else:
             check_rates(model)
             folder, told = _to_cache(settings, data)
-            check_size(folder, model.image_size)
             learnable(folder, told, tells_pose(model), model, settings.flow.emotion_from)
         listeners = () if init else listeners
     check_networks((*listeners, "flow"), model, settings.flow, run, init)
@@ -126,12 +127,15 @@ def _check_counted(settings: Settings) -> None:
 
 def _to_cache(settings: Settings, data: str) -> tuple[Path, list[CachedClip]]:
     """The folder of clips that are not cached yet, and what is known of them; each of those to be drawn has a label."""
+    model, drawn, speech = settings.model, settings.autoencoder.drawn, settings.flow.speech
     if data != DRAWN:
-        return Path(data), told_clips(prepared_videos(Path(data)), {}, settings.model.emotions)
+        check_size(Path(data), model.image_size)
+        return Path(data), told_clips(prepared_videos(Path(data)), {}, model.emotions)
     _check_counted(settings)
-    speech = settings.flow.speech
-    clip = CachedClip("drawn", speech.frames, settings.model.emotions[0])
-    return settings.autoencoder.drawn.clips_folder, [clip] * max(speech.clips, SAID)
+    check_drawn_size(drawn, model.image_size)
+    check_clips(DrawnClips(drawn, speech), drawn.clips_folder)
+    label = "neutral" if set(EMOTIONS) <= set(model.emotions) else None  # they show all of these
+    return drawn.clips_folder, [CachedClip("drawn", speech.frames, label)] * max(speech.clips, SAID)
 
 
 def _cached(settings: Settings, clips: Path, run: Path, log: Log, init: FloatModel | None) -> Path:

@@ -97,15 +97,24 @@ def stamp(folder: Path, settings: Row) -> None:
     Raises:
         InputError: it holds clips of other settings, or can't be written to.
     """
-    path, said = folder / SETTINGS, json.dumps(settings, indent=2) + "\n"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if path.exists() and not holds(path, said):
-            raise InputError(f"{folder} holds clips of other settings", f"see {path}, or name another folder")
+        check_stamp(folder, settings)
     except OSError as error:
         raise InputError(f"{folder} can't be used: {error.strerror}", "name another folder with -o") from error
-    with replacing(path) as temporary:  # on every run, so that a closed folder is told before any work
-        temporary.write_text(said)
+    with replacing(folder / SETTINGS) as temporary:  # on every run, so that a closed folder is told before any work
+        temporary.write_text(_said(settings))
+
+
+def check_stamp(folder: Path, settings: Row) -> None:
+    """Raise InputError where a folder is marked as holding clips of other settings."""
+    path = folder / SETTINGS
+    if path.exists() and not holds(path, _said(settings)):
+        raise InputError(f"{folder} holds clips of other settings", f"see {path}, or name another folder")
+
+
+def _said(settings: Row) -> str:
+    return json.dumps(settings, indent=2) + "\n"
 
 
 def _source(video: Path) -> str:

@@ -189,6 +189,9 @@ def load_settings(path: Path, base: ModelConfig | None = None) -> Settings:
         settings = build(Settings, values, "settings")
         if settings.model.decoder == "warped":
             return settings
+        if settings.model.basis_size != len(NAMES):
+            said = f"basis_size is {settings.model.basis_size}, and of an anchored model {len(NAMES)}"
+            raise ValueError(f"{said}, one for each of the coefficients that drawings have")
         scales = tuple(float(s) for s in SCALE)
         model = dataclasses.replace(settings.model, coefficient_names=NAMES, coefficient_scales=scales)
         return dataclasses.replace(settings, model=model)

@@ -16,14 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from floatcli.config import ModelConfig
-from floatcli.errors import UsageError
 from floatcli.models.decoder import Level, WarpedDecoder
 from floatcli.models.float_model import FloatModel
 from floatcli.models.motion_basis import MotionBasis
 from floatcli.models.motion_encoder import MotionEncoder
 from floatcli.train.autoencoder_stage import check_part, train_part
 from floatcli.train.discriminators import Adversary
-from floatcli.train.drawn_data import check_drawings, draw_shards, drawn_sets
+from floatcli.train.drawn_data import check_drawings, check_drawn_size, draw_shards, drawn_sets
 from floatcli.train.encoder_part import start_apart
 from floatcli.train.initial import begin
 from floatcli.train.learning import Learning
@@ -109,10 +108,8 @@ def check_stage(
     if data != DRAWN:
         prepared_videos(Path(data))
         check_size(Path(data), size)
-    elif drawn.size < size:
-        said = f"drawings of {drawn.size} pixels a side are too small for a model of {size}"
-        raise UsageError(said, f"set size = {size} under [autoencoder.drawn]")
     else:
+        check_drawn_size(drawn, size)
         check_drawings(drawn)
     if loop.perceptual or loop.component:
         check_network(loop.network, log)

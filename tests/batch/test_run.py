@@ -273,7 +273,7 @@ def test_damaged_rows_are_no_results(jobs, tmp_path, tiny_weights):
 
 def test_results_that_cannot_be_written_are_told_before_anything_is_made(tmp_path, tiny_weights):
     (tmp_path / "results.jsonl").mkdir()
-    with pytest.raises(InputError, match="results.jsonl is no regular file"):
+    with pytest.raises(InputError, match=r"results\.jsonl is no regular file"):
         Ledger(tmp_path, tiny_weights, RunConfig())
 
 

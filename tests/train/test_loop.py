@@ -224,7 +224,14 @@ def test_an_infinite_loss_stops_and_keeps_the_last_checkpoint(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad-0000004.pt", "logs"]
 
 
-@pytest.mark.parametrize(("broken", "hint"), [(2, "start again with a lower lr"), (4, "remove .*bad-0000004.pt")])
+@pytest.mark.parametrize(
+    ("broken", "hint"),
+    [
+        (2, "start again with a lower lr"),
+        (4, "remove .*bad-0000004.pt, .* and start again with a lower lr"),
+        (8, "remove .*bad-0000008.pt, .* and go on with a lower lr"),
+    ],
+)
 def test_what_to_do_after_an_infinite_loss_depends_on_where_it_is(tmp_path, broken, hint):
     def breaks(rng):
         x, wanted = draw(rng)

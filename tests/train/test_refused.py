@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -158,6 +159,37 @@ def test_drawn_clips_the_field_cannot_learn_from_are_told_before_stage_1(old, ne
     assert run(["train", "all", str(config), "--run", "run", "-o", "a.safetensors"]) == ExitCode.INPUT
     assert said in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == [tmp_path / config.name]
+
+
+@pytest.mark.parametrize("command", [["flow", "--init", "w.safetensors"], ["all", "-o", "a.safetensors"]])
+def test_drawn_clips_that_cannot_be_used_are_told_before_a_run_begins(command, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    config = example("tiny-warped")
+    settings = load_settings(config)
+    save_model(random_model(settings.model, 0), Path("w.safetensors"))
+    start = ["train", command[0], str(config), "--run", "run", *command[1:]]
+    clips = settings.autoencoder.drawn.clips_folder
+    clips.mkdir(parents=True)
+    (clips / "settings.json").write_text("{}")
+    assert run(start) == ExitCode.INPUT
+    assert f"{clips} holds clips of other settings" in capsys.readouterr().err
+    config.write_text(config.read_text().replace("size = 96", "size = 32"))
+    assert run(start) == ExitCode.USAGE
+    assert "drawings of 32 pixels a side are too small for a model of 64" in capsys.readouterr().err
+    assert not Path("run").exists()
+
+
+def test_drawn_clips_of_emotions_that_the_weights_do_not_tell_are_told_before_a_run_begins(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    config = example("tiny-warped")
+    model = dataclasses.replace(load_settings(config).model, emotions=("calm", "neutral"))
+    save_model(random_model(model, 0), Path("w.safetensors"))
+    config.write_text(config.read_text() + '\n[flow]\nemotion_from = "labels"\n')
+    assert run(["train", "flow", str(config), "--run", "run", "--init", "w.safetensors"]) == ExitCode.INPUT
+    assert "have no label" in capsys.readouterr().err
+    assert not Path("run").exists()
 
 
 @pytest.mark.parametrize("name", ["tiny", "tiny-warped"])

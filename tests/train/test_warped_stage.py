@@ -294,7 +294,7 @@ def test_losses_that_cannot_be_meant_are_told(tmp_path, text, says):
 
 def test_an_anchored_basis_of_another_size_than_the_drawings_is_told(tmp_path):
     (tmp_path / "a.toml").write_text("[model]\ndecoder = 'anchored'\nbasis_size = 12")
-    with pytest.raises(InputError, match="coefficient_names are 20, the basis has 12"):
+    with pytest.raises(InputError, match="basis_size is 12, and of an anchored model 20"):
         load_settings(tmp_path / "a.toml")
 
 
