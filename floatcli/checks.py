@@ -6,8 +6,9 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from floatcli.config import CropConfig, RunConfig, SampleConfig, VideoConfig
+from floatcli.config import CropConfig, RunConfig, SampleConfig, VideoConfig, parsed
 from floatcli.errors import InputError, UsageError
 from floatcli.flow.solvers import solver_steps
 
@@ -135,6 +136,16 @@ def text_of(
     if number is not None:
         raise InputError(f"{path}, line {number}: it is too long", f"at most {longest} letters a line are read")
     return text
+
+
+def values_of(path: Path, what: str) -> Any:
+    """The values of a JSON file, whose size is looked at before it is read.
+
+    Raises:
+        InputError: as ``text_of``.
+        ValueError: it is no JSON.
+    """
+    return parsed(text_of(path, what, longest=LARGEST_TEXT))
 
 
 def is_there(path: Path) -> bool:

@@ -123,6 +123,8 @@ class Motion:
         if missing:
             raise InputError(f"{path} is no whole motion: it lacks {', '.join(missing)}", "animate again")
         portrait = _from_png(arrays["portrait"].tobytes())
+        if not portrait.size:
+            raise InputError(f"{path} holds no motion: its portrait is no picture that can be read", "animate again")
         motion = cls(arrays["latents"], arrays["emotion"], portrait, arrays.get("anchors"), making)
         fault = motion._fault()
         if fault:
@@ -216,12 +218,13 @@ def _write(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, str]) 
 
 
 def _opened(path: str | Path) -> Any:
+    if not is_there(Path(path)):
+        raise InputError(f"{path} is not there", "animate writes it beside the video")
+    check_source(Path(path), "motion")
     try:
         if Path(path).stat().st_size > LARGEST_MOTION:
             raise InputError(f"{path} is too large a motion", f"at most {LARGEST_MOTION >> 20} MB are read")
         return safe_open(path, framework="numpy")
-    except FileNotFoundError:
-        raise InputError(f"{path} is not there", "animate writes it beside the video") from None
     except (OSError, SafetensorError) as error:
         reason = (str(error).splitlines() or ["damaged"])[0]
         raise InputError(f"{path} cannot be read: {reason}", "it is truncated or no motion; animate again") from error

@@ -20,8 +20,8 @@ from urllib.parse import urlsplit
 
 from floatcli.checkpoint.manifest import Origin, RemoteFile, WeightsSet
 from floatcli.checkpoint.store import file_digest
-from floatcli.config import parsed
-from floatcli.errors import WeightsError
+from floatcli.checks import values_of
+from floatcli.errors import InputError, WeightsError
 from floatcli.files import replacing
 
 Tell = Callable[[str], None]
@@ -306,8 +306,8 @@ def _pins_file() -> Path:
 
 def _pins() -> dict[str, dict[str, Any]]:
     try:
-        found = parsed(_pins_file().read_text())
-    except (OSError, ValueError):
+        found = values_of(_pins_file(), "list of pins")
+    except (InputError, OSError, ValueError):
         return {}
     entries = found.items() if isinstance(found, dict) else ()
     return {

@@ -16,8 +16,9 @@ from torch import Tensor
 from floatcli.checkpoint.sizes import infer_config
 from floatcli.checkpoint.store import AUDIO_FOLDER, EMOTION_FOLDER
 from floatcli.checkpoint.tensors import check_names, read_tensors
-from floatcli.config import ModelConfig, parsed
-from floatcli.errors import WeightsError
+from floatcli.checks import is_there, values_of
+from floatcli.config import ModelConfig
+from floatcli.errors import InputError, WeightsError
 from floatcli.models.float_model import FloatModel
 from floatcli.models.fmt import position_table
 
@@ -264,10 +265,9 @@ def _read_folder(place: Path, prefix: str, top: str) -> dict[str, Tensor]:
 
 def _folder_settings(place: Path) -> dict[str, Any]:
     """The folder's ``config.json``; empty without one."""
+    path = place / "config.json"
     try:
-        settings = parsed((place / "config.json").read_text())
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{place}/config.json cannot be read: {error}", "fetch it again") from error
+        settings = values_of(path, "configuration") if is_there(path) else {}
+    except (InputError, OSError, ValueError) as error:
+        raise WeightsError(f"{path} cannot be read: {error}", "fetch it again") from error
     return settings if isinstance(settings, dict) else {}

@@ -11,11 +11,13 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 
-from floatcli.config import ModelConfig, parsed
+from floatcli.checks import is_there, values_of
+from floatcli.config import ModelConfig
 from floatcli.errors import InputError
 from floatcli.models.float_model import FloatModel
 from floatcli.train.flow_data import FIRST, LABELS, FlowBatch, choose_emotion
 from floatcli.train.frozen import encoders_digest
+from floatcli.train.prepare import is_length, is_plain
 
 INDEX, VERSION = "cache.json", 1
 AGAIN = "make it again: floatcli train cache"
@@ -51,19 +53,26 @@ def read_index(folder: Path) -> dict[str, Any]:
     Raises:
         InputError: there is none, or it can't be read.
     """
+    if not is_there(folder / INDEX):
+        raise InputError(f"{folder} is no cache, or none that is finished", AGAIN)
     try:
-        index = parsed((folder / INDEX).read_text())
-    except FileNotFoundError:
-        raise InputError(f"{folder} is no cache, or none that is finished", AGAIN) from None
+        index = values_of(folder / INDEX, "cache's index")
     except (OSError, ValueError) as error:
         raise InputError(f"{folder / INDEX} can't be read: {error}", AGAIN) from error
     if not isinstance(index, dict) or index.get("version") != VERSION:
         raise InputError(f"{folder} is a cache of another version", AGAIN)
     try:
-        clips = [CachedClip(str(key), int(frames), emotion) for key, frames, emotion in index["clips"]]
+        clips = [CachedClip(*told) for told in index["clips"]]
+        if odd := next((clip for clip in clips if not _is_sound(clip)), None):
+            raise ValueError(f"a clip called {odd.key!r:.80} of {odd.frames!r:.80} frames")
         return {"encoders": index["encoders"], "pose": index["pose"], "clips": clips}
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{folder / INDEX} is damaged: {type(error).__name__}: {error}", AGAIN) from error
+
+
+def _is_sound(clip: CachedClip) -> bool:
+    """Whether a clip is named and counted as ``cache`` does, so that its file is in the cache's own folder."""
+    return is_plain(clip.key) and is_length(clip.frames) and (clip.emotion is None or isinstance(clip.emotion, str))
 
 
 def open_cache(folder: Path, model: FloatModel, emotion_from: str) -> CachedClips:

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from floatcli.checkpoint.load import load_model
 from floatcli.checkpoint.manifest import known_sets
 from floatcli.checkpoint.store import file_digest, find_weights
-from floatcli.config import parsed
+from floatcli.checks import is_there, values_of
 from floatcli.errors import InputError, UsageError, WeightsError
 from floatcli.files import replacing
 from floatcli.models.float_model import FloatModel
@@ -70,13 +70,15 @@ def remember(initial: Initial, run: Path) -> None:
 
 def _remembered(record: Path) -> dict[str, str]:
     """Weights and digest that a run started from; empty for one from nothing."""
-    if not record.exists():
+    if not is_there(record):
         return {}
     try:
-        told = parsed(record.read_text())
+        told = values_of(record, "record of weights")
         return {name: str(told[name]) for name in ("weights", "digest")}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{record} can't be read", "remove it, and name the weights again with --init") from error
+    except (InputError, OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{record} can't be read: {error}", "remove it, and name the weights again with --init"
+        ) from error
 
 
 def begin(part: str, module: nn.Module, init: FloatModel | None) -> None:

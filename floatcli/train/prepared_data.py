@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from floatcli.checks import values_of
 from floatcli.config import parsed
 from floatcli.errors import InputError, UsageError
 from floatcli.media.frames import decoded_frames
@@ -104,9 +105,9 @@ def prepared_videos(folder: Path) -> list[Row]:
 def check_size(folder: Path, size: int) -> None:
     """Raise UsageError where a folder says that its clips are smaller than pictures of ``size`` pixels a side."""
     try:
-        told = parsed((folder / SETTINGS).read_text())
+        told = values_of(folder / SETTINGS, "list of settings")
         pixels = int(told["size"] if "size" in told else told["drawn"]["size"])
-    except (OSError, ValueError, TypeError, LookupError):
+    except (InputError, OSError, ValueError, TypeError, LookupError):
         return  # it does not say
     if pixels < size:
         said = f"clips of {pixels} pixels a side, in {folder}, are too small for a model of {size}"

@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 
-from floatcli.config import build, parsed
+from floatcli.checks import is_there, values_of
+from floatcli.config import build
 from floatcli.errors import InputError
 from floatcli.files import make_folder, replacing
 from floatcli.rows import append_row
@@ -23,6 +24,7 @@ from floatcli.train.settings import Settings
 from floatcli.version import __version__
 
 RESOLVED, STARTS = "settings.json", "starts.jsonl"
+_WHAT = "list of settings"
 
 
 def record(
@@ -77,11 +79,11 @@ def recorded(run: Path) -> Settings:
         InputError: the folder has none.
     """
     path = run / RESOLVED
+    if not is_there(path):
+        raise InputError(f"{run} is no run: there is no {path}", "train first: floatcli train all CONFIG")
     try:
-        return build(Settings, parsed(path.read_text()), "settings")
-    except FileNotFoundError:
-        raise InputError(f"{run} is no run: there is no {path}", "train first: floatcli train all CONFIG") from None
-    except (OSError, TypeError, ValueError) as error:
+        return build(Settings, values_of(path, _WHAT), "settings")
+    except (InputError, OSError, TypeError, ValueError) as error:
         hint = "remove it, and start the run again, which writes it anew"
         raise InputError(f"{path} can't be used: {error}", hint) from error
 
@@ -89,11 +91,11 @@ def recorded(run: Path) -> Settings:
 def _before(path: Path, log: Callable[[str], None]) -> dict[str, Any] | None:
     """The settings of the start before; None where there was none, or where they are damaged, which is told."""
     try:
-        settings = parsed(path.read_text()) if path.exists() else None
+        settings = values_of(path, _WHAT) if is_there(path) else None
         if settings is None or isinstance(settings, dict):
             return settings
         error: Exception = ValueError("they are no table")
-    except (OSError, ValueError) as found:
+    except (InputError, OSError, ValueError) as found:
         error = found
     log(f"{path} is damaged, so that what has changed cannot be told: {error}")
     return None

@@ -10,15 +10,19 @@ from pathlib import Path
 import pytest
 
 from floatcli.batch.lists import read_jobs
+from floatcli.checkpoint.published import _folder_settings
 from floatcli.checkpoint.store import find_weights
 from floatcli.checks import LARGEST_TEXT
 from floatcli.cli.orders import read_curve
 from floatcli.config import EMOTIONS
-from floatcli.errors import InputError, WeightsError
+from floatcli.errors import FloatCliError, InputError, WeightsError
 from floatcli.motion import Motion
 from floatcli.poses import read_pose
 from floatcli.rows import read_rows
 from floatcli.tracks import read_track
+from floatcli.train.cached_data import INDEX, read_index
+from floatcli.train.initial import RECORD, _remembered
+from floatcli.train.record import RESOLVED, _before, recorded
 from floatcli.train.settings import load_settings
 from tests.fuzz.worker import TOLD
 
@@ -26,6 +30,11 @@ READERS: dict[str, Callable[[Path], object]] = {
     "a.track.csv": lambda path: read_track(path, EMOTIONS), "a.pose.csv": read_pose, "a.toml": load_settings,
     "a.curve.csv": lambda path: read_curve(str(path)), "a.csv": lambda path: read_jobs(path, path.parent),
     "a.jsonl": lambda path: read_jobs(path, path.parent), "a.motion.safetensors": Motion.load,
+}  # fmt: skip
+
+IN_FOLDERS: dict[str, Callable[[Path], object]] = {
+    RESOLVED: lambda path: recorded(path.parent), INDEX: lambda path: read_index(path.parent), RECORD: _remembered,
+    "config.json": lambda path: _folder_settings(path.parent),
 }  # fmt: skip
 
 
@@ -36,6 +45,27 @@ def test_a_file_of_gigabytes_is_refused_at_once(tmp_path, name) -> None:
         file.truncate(40 * LARGEST_TEXT)
     with pytest.raises(InputError, match="is too large a"):
         READERS[name](path)
+
+
+@pytest.mark.parametrize("name", IN_FOLDERS)
+def test_a_record_of_gigabytes_and_a_pipe_for_one_are_refused_at_once(tmp_path, name) -> None:
+    path = tmp_path / name
+    with path.open("wb") as file:
+        file.truncate(LARGEST_TEXT + 1)
+    with pytest.raises(FloatCliError, match="is too large a"):
+        IN_FOLDERS[name](path)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(FloatCliError, match="is no regular file"):
+        IN_FOLDERS[name](path)
+
+
+def test_settings_of_gigabytes_before_these_are_told(tmp_path) -> None:
+    with (tmp_path / RESOLVED).open("wb") as file:
+        file.truncate(LARGEST_TEXT + 1)
+    lines: list[str] = []
+    assert _before(tmp_path / RESOLVED, lines.append) is None
+    assert "is too large a list of settings" in lines[0]
 
 
 @pytest.mark.parametrize("reader", ["track", "pose", "curve", "jobs"])

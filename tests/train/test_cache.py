@@ -365,6 +365,16 @@ def test_a_damaged_index_is_told(tmp_path: Path, text: str):
     assert "floatcli train cache" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    "clip",
+    [["../../x", 60, None], ["/x", 60, None], ["a/b", 60, None], ["a", -1, None], ["a", "60", None], ["a", 1, 2]],
+)
+def test_an_index_of_others_leads_out_of_no_folder(tmp_path: Path, clip: list[object]):
+    (tmp_path / INDEX).write_text(json.dumps({"version": 1, "encoders": "1", "pose": False, "clips": [clip]}))
+    with pytest.raises(InputError, match=r"cache\.json is damaged: ValueError: a clip called"):
+        read_index(tmp_path)
+
+
 @pytest.mark.parametrize("name", ["example.png", "example.wav"])
 @pytest.mark.parametrize("content", [b"", b"no", None])
 def test_a_damaged_example_is_told_and_replaced(tmp_path: Path, name: str, content: bytes | None):
