@@ -23,6 +23,10 @@ PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", "
 RECORDINGS = {".wav", ".mp3", ".m4a", ".flac", ".ogg", ".opus", ".aac", ".wma", ".aiff"}
 #: What columns are called where they are not called as their settings.
 _COLUMNS: dict[type, dict[str, str]] = {CropConfig: {"mode": "crop", "face": "face_number"}}
+#: Types of their fields: to find them takes longer than all else that is done with a line.
+_HINTS: dict[type, dict[str, Any]] = {
+    config: get_type_hints(config) for config in (CropConfig, SampleConfig, VideoConfig)
+}
 #: Options of animate that are the whole batch's.
 _COMMON = ("weights", "device", "dtype", "batch_size", "together", "compile", "overwrite", "quiet", "json")
 
@@ -231,7 +235,7 @@ def _columns(config: type) -> dict[str, str]:
 
 def _told(config: Any, cells: dict[str, str], where: str) -> Any:
     """A configuration with the values that cells have for it."""
-    hints = get_type_hints(type(config))
+    hints = _HINTS[type(config)]
     return replace(
         config,
         **{

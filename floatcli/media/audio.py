@@ -35,6 +35,8 @@ SHORTEST = 0.04
 #: Full scale is 1, and float recordings reach 10 or so; beyond this, 60 dB above it, encoders of sound fail.
 LOUDEST = 1000.0
 
+LONGEST_HOURS = 24  # of a recording: longer ones are mostly files that hold something else
+
 LOWEST_RATE = 1000  # Hz: nothing of a voice is left at half of it
 
 _EXPORT = "export it again, as 16-bit WAV for example"
@@ -137,7 +139,13 @@ def inspect_recording(path: Path) -> MediaInfo:
         raise InputError(f"{path} has no sound", "give a recording of speech, or a video with sound")
     if 0 < info.audio_rate < LOWEST_RATE:
         raise InputError(f"{path} has {info.audio_rate} samples a second, too few for speech", "record it at 16000 Hz")
+    if info.estimated and info.duration is not None and info.duration > 3600 * LONGEST_HOURS:
+        raise _too_long(path)
     return info
+
+
+def _too_long(path: Path) -> InputError:
+    return InputError(f"{path} holds more than {LONGEST_HOURS} hours of sound", "cut it into shorter recordings")
 
 
 def _wav_seconds(path: Path) -> float | None:
@@ -197,7 +205,7 @@ class _Recording:
         return self
 
     def blocks(self) -> Iterator[Tensor]:
-        """float32 (n,). Raises InputError where samples are no numbers, or none that sound can have."""
+        """float32 (n,). Raises InputError where samples are no numbers, none that sound can have, or too many."""
         size = max(1, _BLOCK // self._channels) * self._channels * 4  # room that is set apart, whatever comes
         while self.rate > 1 and (block := self._stream.read(size)):
             whole = (
@@ -207,6 +215,8 @@ class _Recording:
             self._check_level(float(np.abs(frames).max(initial=0)))
             mono = torch.from_numpy(frames.mean(axis=1, dtype=np.float32))
             self.samples += len(mono)
+            if self.samples > 3600 * LONGEST_HOURS * self.rate:
+                raise _too_long(self.path)
             yield mono
 
     def _check_level(self, peak: float) -> None:

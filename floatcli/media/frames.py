@@ -71,7 +71,11 @@ def decoded_frames(video: bytes, only: Sequence[int] = ()) -> np.ndarray:
     stream, wanted = pipe_input("mp4").video, sorted(set(only))
     if wanted:  # those in between are decoded, but neither converted nor handed over
         stream = stream.filter("select", "+".join(f"eq(n,{number})" for number in wanted)).filter("setpts", "N/FR/TB")
-    done = subprocess.run(_pictures(stream, len(wanted)), input=video, capture_output=True)
+    try:
+        done = subprocess.run(_pictures(stream, len(wanted)), input=video, capture_output=True, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        said = f"a clip can't be decoded: ffmpeg does not end within {PATIENCE:g} s"
+        raise InputError(said, "prepare it again") from None
     pictures = list(_ppm(io.BytesIO(done.stdout)))
     if done.returncode or len(pictures) < max(1, len(wanted)):
         raise InputError(f"a clip can't be decoded: {last_word(done.stderr)}", "prepare it again")

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from floatcli.errors import InputError
+from floatcli.media import audio, frames
 from floatcli.media import ffmpeg as programs
-from floatcli.media.audio import load_speech
+from floatcli.media.audio import inspect_recording, load_speech
 from tests.fuzz.seeds import ffmpeg
 from tests.fuzz.worker import READ, TOLD
 from tests.media.conftest import tone
@@ -140,6 +141,24 @@ def slow(tmp_path, monkeypatch) -> Path:
     program.chmod(0o755)
     monkeypatch.setattr(programs, "PATIENCE", 0.6)
     return program
+
+
+def test_a_clip_that_is_decoded_without_end_is_refused(monkeypatch, slow) -> None:
+    monkeypatch.setattr(frames, "ffmpeg_executable", lambda: str(slow))
+    monkeypatch.setattr(frames, "PATIENCE", 0.6)
+    with pytest.raises(InputError, match="does not end within"):
+        frames.decoded_frames(b"mp4")
+
+
+def test_days_of_sound_are_refused(tmp_path, monkeypatch) -> None:
+    mp3 = ffmpeg("-f", "lavfi", "-i", "sine=duration=1:sample_rate=16000", "-write_xing", "0", "-f", "mp3", "-")
+    (tmp_path / "a.mp3").write_bytes(mp3)
+    os.truncate(tmp_path / "a.mp3", 300_000_000)
+    with pytest.raises(InputError, match="more than 24 hours of sound"):
+        inspect_recording(tmp_path / "a.mp3")
+    monkeypatch.setattr(audio, "LONGEST_HOURS", 1 / 3600)
+    with pytest.raises(InputError, match="hours of sound"):
+        heard(tmp_path, wav(b"\1\2" * 2 * RATE))
 
 
 def test_what_ffmpeg_looks_at_without_end_is_refused(tmp_path, monkeypatch, slow) -> None:

@@ -6,9 +6,11 @@ import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
+from floatcli.batch import lists
 from floatcli.batch.lists import read_jobs
 from floatcli.checkpoint.published import _folder_settings
 from floatcli.checkpoint.store import find_weights
@@ -99,6 +101,16 @@ def test_named_pipes_are_refused_at_once(tmp_path) -> None:
         list(read_rows(path))
     with pytest.raises(WeightsError, match="is no regular file"):
         find_weights(path)
+    with pytest.raises(InputError, match="is no regular file"):
+        Motion.load(path)
+
+
+def test_what_settings_are_is_not_found_out_line_by_line(tmp_path, monkeypatch) -> None:
+    asked: list[type] = []
+    monkeypatch.setattr(lists, "get_type_hints", lambda config: asked.append(config) or get_type_hints(config))
+    (tmp_path / "a.csv").write_text("face,speech,out,nfe\n" + "".join(f"a.png,a.wav,{k}.mp4,5\n" for k in range(9)))
+    assert len(read_jobs(tmp_path / "a.csv", tmp_path)) == 9
+    assert len(asked) <= 3
 
 
 def test_shares_that_overflow_are_told_without_a_warning(tmp_path) -> None:

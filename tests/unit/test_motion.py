@@ -155,7 +155,7 @@ def test_files_that_are_no_motion_are_refused(saved, tiny_weights, tmp_path):
         ("emotion", np.zeros((9, 7), np.float32), "9 emotions for 63 frames"),
         ("anchors", np.zeros((3, 2), np.float32), r"anchors of shape \[3, 2\]"),
         ("anchors", np.full((7, 2), np.nan, np.float32), "anchors that are not finite"),
-        ("portrait", np.zeros(9, np.uint8), "portrait of shape"),
+        ("portrait", np.zeros(9, np.uint8), "its portrait is no picture that can be read"),
         ("latents", np.zeros((), np.float32), r"latents of shape \[\]"),
         ("latents", np.zeros((5, 32), np.int64), "latents of type int64"),
         ("latents", np.zeros((5, 32), np.uint8), "latents of type uint8"),
