@@ -81,9 +81,10 @@ def _check_apart(jobs: list[Job]) -> None:
     taken: dict[Path, Job] = {}
     for job in jobs:
         for path in (job.out, motion_beside(job.out)) if job.save_motion else (job.out,):
-            if resolved(path) in read:
+            place = resolved(path)
+            if place in read:
                 raise UsageError(f"{path} is an input and would be replaced", "name another output in a column out")
-            other = taken.setdefault(resolved(path), job)
+            other = taken.setdefault(place, job)
             if other is not job:
                 said = f"{job.face} with {job.speech} and {other.face} with {other.speech} would both become {path}"
                 raise UsageError(said, "name them in a column out")
