@@ -268,7 +268,8 @@ def _command(
     return (
         # who spoke when, or where, is in the tags of many a recording, and nobody asked for that to go along
         ffmpeg.output(*streams, target, map_chapters=-1, map_metadata=-1, **options)
-        .global_args("-nostdin", "-v", "error", "-n")
+        # sound that is damaged for the most part is encoded as far as it was heard; its reader has told of that
+        .global_args("-nostdin", "-v", "error", "-n", "-max_error_rate", "1")
         .compile(cmd=ffmpeg_executable())
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from floatcli.config import VideoConfig
 from floatcli.errors import FfmpegError, InputError, UsageError
+from floatcli.media.audio import load_speech
 from floatcli.media.ffmpeg import media_info
 from floatcli.media.video import CONTAINERS, VideoWriter, check_output
 from tests.media.conftest import tone
@@ -146,6 +148,21 @@ def test_mp3_of_a_rate_that_mp4_does_not_take_is_encoded_anew(tmp_path, recordin
     speech = recording("s.mp3", tone(FRAMES / FPS, rate)[:, None], rate)
     path = write(tmp_path / f"o{suffix}", clip(64, 48), speech, VideoConfig(preset="ultrafast", copy_audio=True))
     assert media_info(path).audio_codec == codec
+
+
+def test_sound_whose_table_lies_is_encoded_as_far_as_it_is_heard(tmp_path, ffmpeg, recording) -> None:
+    damaged = bytearray(recording("s.m4a", tone(4, RATE)[:, None], RATE).read_bytes())
+    sizes = damaged.index(b"stsz") + 16
+    (count,) = struct.unpack_from(">I", damaged, sizes - 4)
+    for packet in range(20, count):
+        struct.pack_into(">I", damaged, sizes + 4 * packet, 7)
+    speech, said = tmp_path / "damaged.m4a", list[str]()
+    speech.write_bytes(damaged)
+    load_speech(speech, RATE, said.append)
+    assert len(said) == 1
+    assert "breaks off" in said[0]
+    path = write(tmp_path / "o.mp4", clip(64, 48), speech, frames=FRAMES)
+    assert abs(seconds_of_sound(path, ffmpeg) - FRAMES / FPS) < 0.5 / FPS
 
 
 def test_sound_of_a_video_and_many_channels(tmp_path, ffmpeg, recording) -> None:
