@@ -110,7 +110,8 @@ def learnable(
         emotion_from: One of ``EMOTION_SOURCES``.
 
     Raises:
-        InputError: they are too few, or lack labels or poses that are asked for.
+        InputError: they are too few, lack labels or poses that are asked for, or have labels that the model does not
+            tell.
     """
     if config.field.pose and not poses:
         raise InputError(f"{folder} holds no poses", "have them read: floatcli train cache ... --pose-from embedded")
@@ -118,6 +119,9 @@ def learnable(
     if len(enough) < 2:
         said = f"{folder} has {len(enough)} clips of at least {config.window} frames, a window of the field"
         raise InputError(said, "two are the fewest: one to learn from, one held out")
+    if odd := next((clip for clip in enough if clip.emotion not in (None, *config.emotions)), None):
+        said = f"{folder}: clip {odd.key} is labelled {odd.emotion!r:.80}, which the model does not tell"
+        raise InputError(said, f"choose from {', '.join(config.emotions)}")
     bare = sum(clip.emotion is None for clip in enough)
     if emotion_from == LABELS and bare:
         said = f"{bare} of {len(enough)} clips in {folder} have no label"

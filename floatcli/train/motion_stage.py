@@ -40,8 +40,8 @@ def check_stage(
         after_stage_1: Stage 1 trains the motion encoder before, so that it need not be there yet.
 
     Raises:
-        UsageError: Drawn clips are to be without number, clips are smaller than the model's pictures, or speech is too
-            short.
+        UsageError: Drawn clips are to be without number, drawings or clips are smaller than the model's pictures, or
+            speech is too short.
         InputError: Data or a checkpoint can't be used, there is no motion encoder, or clips are too few, or lack labels
             or poses that are asked for.
         WeightsError: Those of ``init`` are of other sizes.

@@ -22,7 +22,7 @@ from floatcli.config import POSE, ModelConfig
 from floatcli.errors import InputError
 from floatcli.models.float_model import FloatModel
 from floatcli.train import cache as cache_module
-from floatcli.train.cached_data import INDEX, CachedClips, open_cache, read_index
+from floatcli.train.cached_data import INDEX, CachedClip, CachedClips, learnable, open_cache, read_index
 from floatcli.train.flow_stage import FlowPart, FlowSettings, flow_part
 from floatcli.train.initial import initial_weights
 from floatcli.train.loop_config import LoopConfig
@@ -254,6 +254,12 @@ def test_labels_of_a_clip_come_before_its_videos(made: Path):
     told = {key: emotion for key, _, emotion in read_index(made / "cache")["clips"]}
     assert [told[f"anna-000{k}"] for k in range(3)] == ["sad", "sad", "fear"]
     assert [told[f"ben-000{k}"] for k in range(3)] == [None, "happy", None]
+
+
+def test_a_label_that_the_model_does_not_tell_is_told(tmp_path: Path):
+    clips = [CachedClip("a", 60, "sad"), CachedClip("b", 60, "bored"), CachedClip("c", 60, None)]
+    with pytest.raises(InputError, match="clip b is labelled 'bored', which the model does not tell"):
+        learnable(tmp_path, clips, False, CONFIG, "mixed")
 
 
 @pytest.mark.parametrize(
