@@ -18,6 +18,7 @@ from torch import Tensor
 
 from floatcli.checks import check_video
 from floatcli.config import DEFAULT_FORMAT, VideoConfig
+from floatcli.files import Draft
 from floatcli.media.encoder import Encoder
 from floatcli.media.mark import mark
 from floatcli.media.video import VideoStream, VideoWriter
@@ -141,15 +142,17 @@ class Clip:
         path: str | Path,
         video: VideoConfig = VideoConfig(),
         progress: Callable[[int, int], None] = ignore,
+        motion: str | Path | None = None,
     ) -> Path:
         """Write the clip with its speech to a file of the kind its suffix says.
 
-        The file appears when it is complete: a failure or an interruption leaves nothing.
+        Files appear when they are complete, together: a failure or an interruption leaves nothing.
 
         Args:
             path: Output file: mp4, mov, mkv, webm or gif.
             video: How to encode.
             progress: Told the frames written so far and in all.
+            motion: File in the same folder that is to keep the motion; None to keep none.
 
         Raises:
             UsageError: the settings or the suffix cannot be meant.
@@ -158,8 +161,14 @@ class Clip:
         """
         check_video(video)
         path = Path(path)
-        writer = self._write(lambda *about: VideoWriter(path, *about), video, progress)
-        self.digests["output"] = writer.digest
+
+        @contextmanager
+        def beside(digest: str) -> Iterator[list[Draft]]:
+            self.digests["output"] = digest
+            with ExitStack() as closing:
+                yield [] if motion is None else [closing.enter_context(self.motion.drafted(Path(motion)))]
+
+        self._write(lambda *about: VideoWriter(path, *about, beside=beside), video, progress)
         return path
 
     def stream(

@@ -10,7 +10,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -67,7 +67,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         mode = draft.file.stat().st_mode
         yield draft.file
         draft.file.chmod(mode)  # some writers leave a file to its owner alone
-        draft.place()
+        place([draft])
 
 
 def holds(path: Path, text: str) -> bool:
@@ -87,18 +87,19 @@ class Draft:
         suffix: How the name of what is written ends; None is as that of ``path``.
 
     Attributes:
+        path: The file to be.
         file: What to write.
     """
 
     def __init__(self, path: Path, suffix: str | None = None):
-        self._path = path
+        self.path = path
         self._folder = path.with_name(f"{_HIDDEN}{_here()}-{secrets.token_hex(6)}")
         self._lock = FolderLock(self._folder)
         self.file = self._folder / f"draft{path.suffix if suffix is None else suffix}"
 
     def __enter__(self) -> Draft:
         """Make its folder. Raises OSError."""
-        _clear(self._path.parent)
+        _clear(self.path.parent)
         try:
             while not self._folder.is_dir():  # until it is locked, others take it for left behind
                 self._folder.mkdir(mode=0o700)
@@ -109,13 +110,6 @@ class Draft:
             raise
         return self
 
-    def place(self, overwrite: bool = True) -> None:
-        """Have the file take its place. Raises OSError, and InputError for what is there and must not be replaced."""
-        with contextlib.nullcontext() if overwrite else alone_in(self._path.parent):
-            if not overwrite and self._path.exists():  # appeared meanwhile
-                raise InputError(f"{self._path} is there already", "name another output")
-            os.replace(self.file, self._path)
-
     def __exit__(self, *_: object) -> None:
         try:
             self._remove()
@@ -125,6 +119,31 @@ class Draft:
     def _remove(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
         self._lock.release()
+
+
+def place(drafts: Sequence[Draft], overwrite: bool = True) -> None:
+    """Have files take their places, one right after the other: all or none.
+
+    Of several processes that write the same files, one has all of them in the end.
+
+    Raises:
+        OSError: a place can't be written to.
+        InputError: something is there, and must not be replaced.
+    """
+    with alone_in(drafts[0].path.parent):
+        for path in () if overwrite else (draft.path for draft in drafts):
+            if path.exists():  # appeared meanwhile
+                raise InputError(f"{path} is there already", "name another output")
+        written = [draft.file.stat() for draft in drafts]
+        try:
+            for draft in drafts:
+                os.replace(draft.file, draft.path)
+        except BaseException:
+            for draft, ours in zip(drafts, written, strict=True):
+                with contextlib.suppress(OSError):
+                    if os.path.samestat(ours, draft.path.stat()):
+                        draft.path.unlink()
+            raise
 
 
 def _clear(folder: Path) -> None:

@@ -8,21 +8,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from floatcli.checkpoint.store import file_digest, find_weights, stated_config
+from floatcli.checkpoint.store import find_weights, stated_config
 from floatcli.checks import (
     AUTO,
     check_crop,
     check_sample,
     check_source,
     check_video,
-    is_there,
     is_track,
     match_emotion,
 )
 from floatcli.config import DEFAULT_FORMAT, CropConfig, SampleConfig, VideoConfig
-from floatcli.errors import FloatCliError, OutputError
+from floatcli.errors import FloatCliError
 from floatcli.files import check_apart, check_place
-from floatcli.locks import alone_in
 from floatcli.media.video import check_format, check_output
 from floatcli.motion import motion_beside, read_making
 from floatcli.poses import check_follows, is_table, read_pose
@@ -135,17 +133,8 @@ def save_clip(
     progress: Callable[[int, int], None],
 ) -> dict[str, Any]:
     """Write a clip and, if wanted, its motion beside it; what ``--json`` prints of it."""
-    clip.save(output, video, progress)
-    motion = None
-    if save_motion:
-        with alone_in(output.parent):  # of several processes that write this output, one has both files in the end
-            if not is_there(output) or file_digest(output) != clip.digests["output"]:
-                raise OutputError(f"{output} was replaced or removed meanwhile", "have nobody else write there")
-            try:
-                motion = clip.motion.save(motion_beside(output))
-            except BaseException:  # both or neither
-                output.unlink(missing_ok=True)
-                raise
+    motion = motion_beside(output) if save_motion else None
+    clip.save(output, video, progress, motion)
     return _told(clip, output, motion, pipeline)
 
 

@@ -12,6 +12,8 @@ import json
 import re
 import struct
 import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,7 @@ from floatcli.checkpoint.store import file_digest
 from floatcli.checks import check_source, is_there
 from floatcli.config import FASTEST, LONGEST, SampleConfig, build, parsed
 from floatcli.errors import InputError
-from floatcli.files import replacing
+from floatcli.files import Draft, place, writing
 from floatcli.media.picture_bounds import fault_of
 from floatcli.spool import blocks
 
@@ -96,15 +98,24 @@ class Motion:
             InputError: the place can't be written to.
         """
         path = Path(path)
+        with writing(path), self.drafted(path) as draft:
+            place([draft])
+        return path
+
+    @contextmanager
+    def drafted(self, path: Path) -> Iterator[Draft]:
+        """The motion as a file that has yet to take its place. Raises OutputError."""
         arrays = {"latents": self.latents, "emotion": self.emotion}
         if self.anchors is not None:
             arrays["anchors"] = self.anchors
         arrays = {name: np.asanyarray(array, np.float32) for name, array in arrays.items()}
         arrays["portrait"] = np.frombuffer(_to_png(self.portrait), np.uint8)  # the last, as its end is not aligned
         metadata = {_VERSION_KEY: str(FORMAT_VERSION), _MAKING_KEY: json.dumps(dataclasses.asdict(self.making))}
-        with replacing(path) as temporary:
-            _write(temporary, arrays, metadata)
-        return path
+        with ExitStack() as closing:
+            with writing(path):
+                draft = closing.enter_context(Draft(path))
+                _write(draft.file, arrays, metadata)
+            yield draft
 
     @classmethod
     def load(cls, path: str | Path) -> Motion:

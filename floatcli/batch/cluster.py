@@ -13,6 +13,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,9 +23,9 @@ from floatcli.batch.worker import DeviceWorker, Progress, WorkerLostError
 from floatcli.checkpoint.store import weights_files
 from floatcli.config import RunConfig
 from floatcli.errors import DeviceError, FloatCliError, UsageError
-from floatcli.files import replacing
+from floatcli.files import Draft, place, writing
 from floatcli.jobs import Job
-from floatcli.motion import Motion, motion_beside
+from floatcli.motion import SUFFIX, Motion, motion_beside
 from floatcli.version import __version__
 
 LIVES = 4  # actors that are lost before their place is given up: one more than a clip may lose
@@ -219,19 +220,26 @@ class RayWorker:
                 self._actor = None
 
     def _place_files(self, job: Job, made: Files) -> None:
-        """Write what came from an actor where it belongs, its motion with the names that files have here."""
+        """Write what came from an actor where it belongs."""
         video = f"out{job.out.suffix}"
-        with replacing(job.out) as temporary:
-            temporary.write_bytes(made[video])
         beside = motion_beside(video).name
-        if beside in made:
-            with TemporaryDirectory() as folder:
-                unpacked({beside: made[beside]}, Path(folder))
-                motion = Motion.load(Path(folder, beside))
-            making = motion.making
-            names = {"face": job.face, "speech": job.speech, "weights": self._weights.absolute()}
-            told = {name: replace(getattr(making, name), path=str(path)) for name, path in names.items()}
-            replace(motion, making=replace(making, **told)).save(motion_beside(job.out))
+        with ExitStack() as closing, writing(job.out):
+            drafts = [closing.enter_context(Draft(job.out))]
+            drafts[0].file.write_bytes(made[video])
+            if beside in made:
+                motion = self._told_here(job, made[beside])
+                drafts.append(closing.enter_context(motion.drafted(motion_beside(job.out))))
+            place(drafts)
+
+    def _told_here(self, job: Job, made: bytes) -> Motion:
+        """A motion that names files as they are called here."""
+        with TemporaryDirectory() as folder:
+            path = Path(folder, f"made{SUFFIX}")
+            path.write_bytes(made)
+            motion = Motion.load(path)
+        names = {"face": job.face, "speech": job.speech, "weights": self._weights.absolute()}
+        told = {name: replace(getattr(motion.making, name), path=str(path)) for name, path in names.items()}
+        return replace(motion, making=replace(motion.making, **told))
 
 
 def cluster_workers(

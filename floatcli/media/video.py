@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
@@ -13,7 +14,7 @@ import ffmpeg
 from floatcli.checkpoint.store import file_digest
 from floatcli.config import VideoConfig
 from floatcli.errors import UsageError
-from floatcli.files import Draft, check_place, writing
+from floatcli.files import Draft, check_place, place, writing
 from floatcli.media.encoder import Encoder
 from floatcli.media.ffmpeg import MediaInfo, ffmpeg_executable, file_argument, file_input, media_info, pipe_input
 from floatcli.media.mark import SOURCE_TYPE, add_comment, add_xmp
@@ -130,6 +131,7 @@ class VideoWriter(Encoder):
         speech: File with the sound; None for a silent video.
         frames: How many there will be, where that is known: the sound then ends with them exactly, and else about.
         mark: What a generated video tells of itself, as by ``mark``; None for pictures that were recorded.
+        beside: Given the digest of the file once it is complete, yields drafts that take their places with it.
 
     Attributes:
         digest: SHA-256 of the file, once it is complete.
@@ -150,11 +152,13 @@ class VideoWriter(Encoder):
         speech: str | Path | None = None,
         frames: int | None = None,
         mark: str | None = None,
+        *,
+        beside: Callable[[str], AbstractContextManager[list[Draft]]] = lambda digest: nullcontext([]),
     ):
         path = Path(path)
         check_output(path, config, [speech] if speech else [])
         self.path = path.resolve()  # a link's target is replaced, not the link
-        self._config, self._mark = config, mark
+        self._config, self._mark, self._beside = config, mark, beside
         suffix = path.suffix.lower()
         self._draft = Draft(self.path, suffix)
         target = file_argument(self._draft.file)
@@ -178,7 +182,8 @@ class VideoWriter(Encoder):
             if self._mark is not None:
                 self._add_mark(self._mark)
             self.digest = file_digest(self._draft.file)
-            self._draft.place(self._config.overwrite)
+        with self._beside(self.digest) as others, writing(self.path):
+            place([self._draft, *others], self._config.overwrite)
 
     def _add_mark(self, mark: str) -> None:
         """What ffmpeg can't write of it."""

@@ -6,15 +6,19 @@ import json
 import os
 import random
 import shutil
+import signal
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from floatcli.checkpoint.store import file_digest
+from floatcli.motion import Motion
 from tests.conftest import write_wav
-from tests.faults.running import MOTION, QUICK, Place, Run, animate, survived, whole, whole_pair
+from tests.faults.running import MOTION, PAIR, QUICK, Place, Run, animate, survived, whole, whole_pair
+from tests.faults.worlds import stops_before
 
 
 def killed(start: Callable[[], Run], times: int, seed: int) -> Iterator[random.Random]:
@@ -52,13 +56,25 @@ def test_animate(place, face, speech, seed, suffix, times):
     for draws in killed(lambda: place.start(*command), times, seed):
         check_left(place, made)
         if video.exists():
-            whole(video)
+            whole_pair(video)
         assert place.run(*command).wait() == 0
         assert place.there() == made
         whole_pair(video)
         if draws.random() < 0.5:  # else the next replaces it
             for name in made:
                 (place.work / name).unlink()
+
+
+def test_before_the_video_appears_its_motion_is_complete(place, face, speech):
+    run = place.start(*animate(face, speech), world=partial(stops_before, place.work / "o.mp4"))
+    assert run.wait() == -signal.SIGKILL
+    check_left(place, set())
+    (video,), (motion,) = (list(place.work.glob(f".floatcli-*/draft{end}")) for end in (".mp4", ".safetensors"))
+    whole(video)
+    assert Motion.load(motion).making.video == file_digest(video)
+    assert place.run(*animate(face, speech)).wait() == 0
+    assert place.there() == PAIR
+    survived["kills"] += 1
 
 
 class Reader:
@@ -122,7 +138,7 @@ def test_batch(place, face, speech, tmp_path, seed, together, times):
         done = done_clips(out)
         for video in videos:
             if video.exists():
-                whole(video)
+                whole_pair(video)
         assert place.run(*command).wait() == 0
         assert place.there() == made
         for video in videos:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import time
 from pathlib import Path
-from typing import Any
 
 _VERSION_3, _OVERRIDE, _READ_SEARCH = 0x20080522, 1 << 1, 1 << 2  # of Linux's capabilities
 
@@ -30,19 +30,16 @@ def bound_by_permissions() -> None:
     assert libc.capset(header, sets) == 0
 
 
-def waits_after_its_video(go: Path) -> None:
-    """Between its video and its motion, a command waits for a file to appear."""
-    from floatcli.clip import Clip
+def stops_before(path: Path) -> None:
+    """Right before a file appears, its command is killed."""
+    replace = os.replace
 
-    save = Clip.save
+    def killed(source: Path, target: Path) -> None:
+        if Path(target) == path:
+            os.kill(os.getpid(), signal.SIGKILL)
+        replace(source, target)
 
-    def waiting(*arguments: Any, **options: Any) -> Path:
-        saved = save(*arguments, **options)
-        while not go.exists():
-            time.sleep(0.01)
-        return saved
-
-    Clip.save = waiting
+    os.replace = killed
 
 
 def clock_jumps(seconds: float, every: int) -> None:
