@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from floatcli.errors import InputError
 from floatcli.files import nameless
@@ -15,29 +16,34 @@ _AT_ONCE = 1 << 20  # bytes
 
 
 class Spool:
-    """Rows (n, D) float32 in the order they come, in a file without a name that is gone once nobody reads it."""
+    """Rows (n, ...) in the order they come, in a file without a name that is gone once nobody reads it.
 
-    def __init__(self) -> None:
+    Args:
+        told: What they are, in words.
+        kind: Of the numbers.
+    """
+
+    def __init__(self, told: str = "the motion", kind: DTypeLike = np.float32) -> None:
         self._file = nameless()  # it is there as long as this
-        self._shape = (0, 0)
+        self._told, self._kind, self._shape = told, kind, (0,)
 
     def append(self, rows: np.ndarray) -> None:
-        """Keep more rows (n, D).
+        """Keep more rows (n, ...).
 
         Raises:
             InputError: there is no room.
         """
         try:
-            self._file.write(np.asarray(rows, np.float32).tobytes())
+            self._file.write(np.asarray(rows, self._kind).tobytes())
             self._file.flush()
         except OSError as error:
-            said = f"the motion can't be kept in {tempfile.gettempdir()}: {error.strerror}"
+            said = f"{self._told} can't be kept in {tempfile.gettempdir()}: {error.strerror}"
             raise InputError(said, "make room there, or name another folder in TMPDIR") from error
-        self._shape = (self._shape[0] + len(rows), rows.shape[1])
+        self._shape = (self._shape[0] + len(rows), *rows.shape[1:])
 
     def rows(self) -> np.ndarray:
         """All rows so far, mapped: they are read from disk as they are looked at. They can't be written to."""
-        return np.memmap(self._file, np.float32, "r", shape=self._shape)
+        return np.memmap(self._file, self._kind, "r", shape=self._shape)
 
 
 def blocks(array: np.ndarray) -> Iterator[bytes]:

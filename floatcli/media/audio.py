@@ -18,6 +18,7 @@ from floatcli.checks import check_source
 from floatcli.errors import FfmpegError, InputError
 from floatcli.files import nameless
 from floatcli.media.ffmpeg import (
+    LONGEST_HOURS,
     PATIENCE,
     MediaInfo,
     Patient,
@@ -34,8 +35,6 @@ SHORTEST = 0.04
 
 #: Full scale is 1, and float recordings reach 10 or so; beyond this, 60 dB above it, encoders of sound fail.
 LOUDEST = 1000.0
-
-LONGEST_HOURS = 24  # of a recording: longer ones are mostly files that hold something else
 
 LOWEST_RATE = 1000  # Hz: nothing of a voice is left at half of it
 

@@ -19,6 +19,7 @@ from floatcli.errors import FfmpegError, InputError
 
 #: How long ffmpeg may look into a file, or look for more of its sound or pictures, in seconds.
 PATIENCE = 60.0
+LONGEST_HOURS = 24  # of a recording or a video: longer ones are mostly files that hold something else
 _WAITS = 6  # that it is made of
 
 #: What names of videos end in.

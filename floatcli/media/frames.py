@@ -15,6 +15,7 @@ from floatcli.checks import check_source
 from floatcli.errors import InputError
 from floatcli.files import nameless
 from floatcli.media.ffmpeg import (
+    LONGEST_HOURS,
     PATIENCE,
     Patient,
     begun,
@@ -24,6 +25,7 @@ from floatcli.media.ffmpeg import (
     media_info,
     pipe_input,
 )  # fmt: skip
+from floatcli.spool import Spool
 
 
 def check_video(path: Path) -> None:
@@ -40,7 +42,7 @@ def video_frames(path: Path, fps: int) -> Iterator[np.ndarray]:
     """Upright pictures uint8 (H, W, 3) RGB of a video at ``fps`` a second, never all held.
 
     Raises:
-        InputError: there are none.
+        InputError: there are none, or more than there can be of ``LONGEST_HOURS``.
     """
     command = _pictures(file_input(path)["V:0"].filter("fps", fps, start_time=0))
     count = 0
@@ -50,6 +52,8 @@ def video_frames(path: Path, fps: int) -> Iterator[np.ndarray]:
             try:
                 for picture in _ppm(stream := Patient(process.stdout)):
                     count += 1
+                    if count > 3600 * LONGEST_HOURS * fps:
+                        raise _too_long(path)
                     yield picture
                 if stream.silent:
                     said_so = f"ffmpeg finds no more pictures in {path} within {PATIENCE:g} s"
@@ -83,17 +87,35 @@ def decoded_frames(video: bytes, only: Sequence[int] = ()) -> np.ndarray:
 
 
 def video_sound(path: Path, rate: int) -> np.ndarray:
-    """The first sound of a video, mono, int16 (samples,) at ``rate`` a second.
+    """The first sound of a video, mono, int16 (samples,) at ``rate`` a second, mapped from disk.
 
     Raises:
-        InputError: it can't be decoded.
+        InputError: it can't be decoded or kept, or is longer than ``LONGEST_HOURS``.
     """
     sound = file_input(path)["a:0"].filter("aformat", channel_layouts="mono")
     sound = sound.filter("aresample", rate, **{"async": 1, "first_pts": 0})  # silence where there is none
-    done = subprocess.run(_compiled(sound, format="s16le", acodec="pcm_s16le"), capture_output=True)
-    if not done.stdout:
-        raise InputError(f"the sound of {path} can't be decoded: {last_word(done.stderr)}", "convert it to MP4")
-    return np.frombuffer(done.stdout, "<i2")
+    command, kept = _compiled(sound, format="s16le", acodec="pcm_s16le"), Spool(f"the sound of {path}", "<i2")
+    with nameless() as said:
+        with begun(command, stdout=subprocess.PIPE, stderr=said) as process:
+            assert process.stdout is not None
+            stream, seconds = Patient(process.stdout), 0
+            try:
+                while block := stream.read(2 * rate):
+                    seconds += 1
+                    if seconds > 3600 * LONGEST_HOURS:
+                        raise _too_long(path)
+                    kept.append(np.frombuffer(block[: len(block) // 2 * 2], "<i2"))
+            finally:
+                process.kill()  # it may find no end
+        if not seconds:
+            said.seek(0)
+            reason = f"nothing is found within {PATIENCE:g} s" if stream.silent else last_word(said.read())
+            raise InputError(f"the sound of {path} can't be decoded: {reason}", "convert it to MP4")
+    return kept.rows()
+
+
+def _too_long(path: Path) -> InputError:
+    return InputError(f"{path} is longer than {LONGEST_HOURS} hours", "cut it into shorter videos")
 
 
 def _pictures(stream: Any, count: int = 0) -> list[str]:

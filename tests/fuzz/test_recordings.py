@@ -150,6 +150,12 @@ def test_a_clip_that_is_decoded_without_end_is_refused(monkeypatch, slow) -> Non
         frames.decoded_frames(b"mp4")
 
 
+def test_sound_of_a_video_that_ffmpeg_looks_for_without_end_is_refused(tmp_path, monkeypatch, slow) -> None:
+    monkeypatch.setattr(frames, "ffmpeg_executable", lambda: str(slow))
+    with pytest.raises(InputError, match="can't be decoded: nothing is found within"):
+        frames.video_sound(tmp_path / "a.mp4", RATE)
+
+
 def test_days_of_sound_are_refused(tmp_path, monkeypatch) -> None:
     mp3 = ffmpeg("-f", "lavfi", "-i", "sine=duration=1:sample_rate=16000", "-write_xing", "0", "-f", "mp3", "-")
     (tmp_path / "a.mp3").write_bytes(mp3)

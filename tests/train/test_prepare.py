@@ -236,6 +236,20 @@ def test_pictures_and_sound_are_on_one_clock(tmp_path: Path):
     assert len(list(video_frames(path, 25))) == 25
 
 
+def test_a_video_that_jumps_ahead_by_days_is_refused(tmp_path: Path, monkeypatch):
+    """What lies between would be filled with silence, and with the same picture."""
+    once = film(tmp_path / "once.mkv", np.zeros((60, HEIGHT, WIDTH, 3), np.uint8), TONE)
+    path, twice = tmp_path / "late.mkv", ("-i", str(once), "-itsoffset", "30", "-i", str(once))
+    command = [ffmpeg_executable(), "-v", "error", *twice, "-map", "0:v", "-map", "1:a", "-c", "copy", str(path)]
+    subprocess.run(command, check=True)
+    monkeypatch.setattr("floatcli.media.frames.LONGEST_HOURS", 20 / 3600)
+    with pytest.raises(InputError, match="is longer than"):
+        video_sound(path, 16000)
+    monkeypatch.setattr("floatcli.media.frames.LONGEST_HOURS", 1 / 3600)
+    with pytest.raises(InputError, match="is longer than"):
+        list(video_frames(path, 25))
+
+
 def test_two_workers_make_the_same_as_one(videos: Path, prepared: Path, tmp_path: Path):
     names = ("short.mp4", "talk.mp4", "more/two shots.mkv")
     sources = [str(videos / name) for name in names]
