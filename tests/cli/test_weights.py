@@ -30,6 +30,7 @@ from floatcli.checkpoint.hub import cached_origin, fetch_file
 from floatcli.checkpoint.manifest import Origin, RemoteFile, WeightsSet, known_sets
 from floatcli.checkpoint.store import file_digest, find_weights
 from floatcli.checkpoint.tensors import read_tensors
+from floatcli.checks import LARGEST_TEXT
 from floatcli.cli.app import run
 from floatcli.errors import WeightsError
 from tests.parity.golden import golden_shapes
@@ -624,6 +625,21 @@ def test_damaged_pins_are_none(hub, tmp_path, capsys, pins):
     asked = len(hub.asked)
     assert fetch() == 0  # what is there is right, and need not be asked for
     assert len(hub.asked) == asked
+    assert listed(capsys)["verified"]
+
+
+@pytest.mark.parametrize("kind", ["huge", "deep", "pipe"])
+def test_pins_that_cannot_be_meant_are_not_read(hub, tmp_path, capsys, kind):
+    assert fetch() == 0
+    pins = tmp_path / "cache/floatcli-pins.json"
+    whole = pins.read_text()
+    pins.unlink()
+    if kind == "pipe":
+        os.mkfifo(pins)
+    else:
+        pins.write_text("[" * 100_000 if kind == "deep" else whole + " " * LARGEST_TEXT)
+    assert not listed(capsys)["verified"]
+    assert fetch() == 0
     assert listed(capsys)["verified"]
 
 
