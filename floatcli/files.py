@@ -127,22 +127,24 @@ def place(drafts: Sequence[Draft], overwrite: bool = True) -> None:
     Of several processes that write the same files, one has all of them in the end.
 
     Raises:
-        OSError: a place can't be written to.
+        OutputError: a place can't be written to.
         InputError: something is there, and must not be replaced.
     """
     with alone_in(drafts[0].path.parent):
         for path in () if overwrite else (draft.path for draft in drafts):
             if path.exists():  # appeared meanwhile
                 raise InputError(f"{path} is there already", "name another output")
-        written = [draft.file.stat() for draft in drafts]
+        with writing(drafts[0].path):
+            ours = [(draft.path, draft.file.stat()) for draft in drafts]
         try:
             for draft in drafts:
-                os.replace(draft.file, draft.path)
+                with writing(draft.path):
+                    os.replace(draft.file, draft.path)
         except BaseException:
-            for draft, ours in zip(drafts, written, strict=True):
+            for path, status in ours:
                 with contextlib.suppress(OSError):
-                    if os.path.samestat(ours, draft.path.stat()):
-                        draft.path.unlink()
+                    if os.path.samestat(status, path.stat()):
+                        path.unlink()
             raise
 
 

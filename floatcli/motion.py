@@ -98,7 +98,7 @@ class Motion:
             InputError: the place can't be written to.
         """
         path = Path(path)
-        with writing(path), self.drafted(path) as draft:
+        with self.drafted(path) as draft:
             place([draft])
         return path
 

@@ -182,7 +182,7 @@ class VideoWriter(Encoder):
             if self._mark is not None:
                 self._add_mark(self._mark)
             self.digest = file_digest(self._draft.file)
-        with self._beside(self.digest) as others, writing(self.path):
+        with self._beside(self.digest) as others:
             place([self._draft, *others], self._config.overwrite)
 
     def _add_mark(self, mark: str) -> None:

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from floatcli.config import ANCHORS, POSE, AnchoredSize, ModelConfig
-from floatcli.models.backdrop import behind, opacity
+from floatcli.models.backdrop import apart, opacity
 from floatcli.models.compose import enlarged, look_up, render, resized
 from floatcli.models.head_warp import HeadMaps, HeadWarp
 from floatcli.models.landmark_net import LandmarkNet
@@ -142,7 +142,7 @@ class Patch(NamedTuple):
 class AnchoredFeatures(NamedTuple):
     """What the anchored decoder keeps of a portrait (batch 1)."""
 
-    picture: Tensor  # the crop, ``enlarged`` from the size of the frames to come
+    picture: Tensor  # the head's colours, ``enlarged`` from the size of the frames to come
     anchors: Tensor  # (1, 7, 2), grid coordinates
     basis: Tensor  # (D, M)
     pose: Tensor  # (1, 6), the source's own
@@ -196,15 +196,17 @@ class AnchoredDecoder(nn.Module):
             anchors = self.landmarks(small)
         pose = self.part(coeffs, POSE)
         warp = self.warp.prepare(small, anchors, pose)
+        head = opacity(resized(warp.matte, self.size.work_size))
+        colours, backdrop = apart(picture, resized(head, picture.shape[-1]))
         return AnchoredFeatures(
-            enlarged(picture),
+            enlarged(colours),
             anchors,
             basis,
             pose,
             self._patches(small, anchors),
             warp,
-            opacity(resized(warp.matte, self.size.work_size)),
-            behind(picture, resized(warp.matte, picture.shape[-1])),
+            head,
+            backdrop,
         )
 
     def forward(self, identity: Tensor, motion: Tensor, features: AnchoredFeatures) -> Tensor:

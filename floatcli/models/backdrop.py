@@ -1,4 +1,4 @@
-"""What lies behind a head: the picture with the head cut out of it, filled from around."""
+"""A head and what lies behind it, told apart: the picture with the head cut out of it is filled from around."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_APART = 8.0  # logits between a pixel half opaque and one half taken for a hole
+_HOLE = 0.3  # opacity from which on nothing is taken for backdrop
+_LEAST = 0.02  # opacity, or what it leaves, that still tells a colour
 _SMALLEST = 4  # pixels a side at which there is nothing coarser to fill from
 
 
@@ -15,13 +16,17 @@ def opacity(matte: Tensor) -> Tensor:
     return matte.sigmoid()
 
 
-def behind(picture: Tensor, matte: Tensor) -> Tensor:
-    """The picture (B, 3, H, H) without the head, of a matte's logits (B, 1, H, H).
+def apart(picture: Tensor, opacity: Tensor) -> tuple[Tensor, Tensor]:
+    """A head's own colours and the backdrop behind it, of a picture (B, 3, H, H) and the head's opacity (B, 1, H, H).
 
-    The hole lies well inside what is opaque: over its own backdrop, unmoved, the head gives the picture back.
+    Where both are seen in a pixel, the colours are what is left once the backdrop is taken out of it, so that neither
+    keeps a rim of the other. Over its own backdrop, unmoved, the head gives the picture back.
     """
-    hole = (matte - _APART).sigmoid()
-    return torch.lerp(picture, fill(picture, 1 - hole), hole)
+    hole = (opacity / _HOLE).clamp(max=1)
+    filled = torch.lerp(picture, fill(picture, 1 - hole), hole)
+    colours = (picture + (1 - opacity) / opacity.clamp(min=_LEAST) * (picture - filled)).clamp(-1, 1)
+    left = picture - torch.lerp(filled, colours, opacity)  # of colours beyond black and white
+    return colours, filled + left / (1 - opacity).clamp(min=_LEAST)
 
 
 def fill(picture: Tensor, known: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from floatcli.config import POSE, ModelConfig
-from floatcli.models.backdrop import behind, opacity
+from floatcli.models.backdrop import apart, opacity
 from floatcli.models.compose import along_flow, look_up, resized
 from floatcli.models.head_warp import HeadWarp
 from floatcli.train.drawn_data import ANCHOR_COLUMNS, POSES, SOURCE, Batch, jitter
@@ -59,8 +59,9 @@ class WarpPart(nn.Module):
         truth = F.interpolate(targets.flatten(0, 1), scale_factor=0.5, mode="area")
         at = along_flow(flow, half.shape[-1])
         fine, lit = (resized(each, half.shape[-1]) for each in (maps.matte, light))
+        colours, backdrop = apart(half, opacity(fine))
         head = look_up(opacity(fine), at)
-        turned = torch.lerp(behind(half, fine), look_up(half + lit, at), head)
+        turned = torch.lerp(backdrop, look_up(colours + lit, at), head)
         return Turn(half, turned, truth, flow, self.warp.displacement(*turn), head, light, maps.matte)
 
     def losses(self, batch: Batch, rng: np.random.Generator) -> Losses:

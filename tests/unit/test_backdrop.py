@@ -2,7 +2,7 @@
 
 import torch
 
-from floatcli.models.backdrop import behind, fill, opacity
+from floatcli.models.backdrop import apart, fill, opacity
 
 
 def disc(size: int, radius: float, gain: float) -> torch.Tensor:
@@ -14,17 +14,27 @@ def disc(size: int, radius: float, gain: float) -> torch.Tensor:
 
 def test_a_head_over_its_own_backdrop_is_the_picture():
     torch.manual_seed(0)
-    picture, matte = torch.rand(1, 3, 64, 64) * 2 - 1, disc(64, 0.6, 60)
-    shown = torch.lerp(behind(picture, matte), picture, opacity(matte))
-    assert (shown - picture).abs().max() < 1 / 255
-    assert (behind(picture, matte) - picture).abs().max() > 0.5
+    picture, head = torch.rand(1, 3, 64, 64) * 2 - 1, opacity(disc(64, 0.6, 60))
+    colours, backdrop = apart(picture, head)
+    assert (torch.lerp(backdrop, colours, head) - picture).abs().max() < 1 / 255
+    assert (backdrop - picture).abs().max() > 0.5
+    assert colours.abs().max() <= 1
+    assert backdrop.abs().max() < 1.01
+
+
+def test_neither_keeps_a_rim_of_the_other():
+    """A white head with a soft edge before a grey wall."""
+    head = opacity(disc(128, 0.6, 40))
+    colours, backdrop = apart(0.2 + 0.8 * head.expand(1, 3, 128, 128), head)
+    assert (backdrop - 0.2).abs().max() < 0.2
+    assert (colours[head.expand_as(colours) > 0.7] > 0.9).all()
 
 
 def test_the_head_is_gone_and_what_surrounds_it_carries_on():
     slope = torch.linspace(-0.5, 0.5, 128).expand(1, 3, 128, 128)
-    matte = disc(128, 0.7, 200)
+    head = opacity(disc(128, 0.7, 200))
     picture = torch.where(disc(128, 0.6, 1) > 0, torch.ones(()), slope)
-    without = behind(picture, matte)
+    _, without = apart(picture, head)
     assert (without - slope).abs().max() < 0.2
     assert torch.equal(without[..., :10, :], slope[..., :10, :])
 

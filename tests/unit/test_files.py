@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from floatcli import files
-from floatcli.errors import InputError
+from floatcli.errors import InputError, OutputError
 from floatcli.files import Draft, place, replacing
 from floatcli.locks import FolderLock, alone_in
 from floatcli.media.video import VideoWriter
@@ -117,7 +117,7 @@ def test_files_that_belong_together_appear_together_or_not_at_all(tmp_path, ther
         another.file.write_text("b")
         if there:
             second.mkdir()
-            with pytest.raises(OSError, match="directory"):
+            with pytest.raises(OutputError, match=r"b\.txt can't be written: Is a directory"):
                 place([draft, another])
             assert not first.exists()
         else:
@@ -130,7 +130,7 @@ def test_what_others_put_there_stays_where_a_draft_is_gone(tmp_path):
     path.write_text("theirs")
     with Draft(path) as draft, Draft(tmp_path / "b.txt") as lost:
         draft.file.write_text("ours")
-        with pytest.raises(FileNotFoundError):
+        with pytest.raises(OutputError, match="No such file"):
             place([lost, draft])
     assert path.read_text() == "theirs"
 
