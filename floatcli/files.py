@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import platform
@@ -134,8 +135,12 @@ def place(drafts: Sequence[Draft], overwrite: bool = True) -> None:
         for path in () if overwrite else (draft.path for draft in drafts):
             if path.exists():  # appeared meanwhile
                 raise InputError(f"{path} is there already", "name another output")
-        with writing(drafts[0].path):
-            ours = [(draft.path, draft.file.stat()) for draft in drafts]
+        ours = []
+        for draft in drafts:
+            with writing(draft.path):
+                if draft.path.is_dir():
+                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+                ours.append((draft.path, draft.file.stat()))
         try:
             for draft in drafts:
                 with writing(draft.path):

@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 
-from floatcli.checkpoint.store import file_digest
+from floatcli.checkpoint.store import file_digest, open_tensors
 from floatcli.checks import check_source, is_there
 from floatcli.config import FASTEST, LONGEST, SampleConfig, build, parsed
 from floatcli.errors import InputError
@@ -235,7 +235,7 @@ def _opened(path: str | Path) -> Any:
     try:
         if Path(path).stat().st_size > LARGEST_MOTION:
             raise InputError(f"{path} is too large a motion", f"at most {LARGEST_MOTION >> 20} MB are read")
-        return safe_open(path, framework="numpy")
+        return open_tensors(path)
     except (OSError, SafetensorError) as error:
         reason = (str(error).splitlines() or ["damaged"])[0]
         raise InputError(f"{path} cannot be read: {reason}", "it is truncated or no motion; animate again") from error

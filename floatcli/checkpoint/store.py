@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
@@ -16,6 +17,8 @@ from floatcli.errors import WeightsError
 
 #: Folders beside a published file, with the audio model and the emotion model.
 AUDIO_FOLDER, EMOTION_FOLDER = "wav2vec2-base-960h", "wav2vec-english-speech-emotion-recognition"
+
+LARGEST_HEADER = 4_000_000  # bytes of a safetensors file's: thirty thousand tensors
 
 #: Metadata of our own safetensors: the model's configuration as JSON.
 CONFIG_KEY = "floatcli.config"
@@ -83,6 +86,20 @@ def _carried() -> list[Path]:
     )
 
 
+def open_tensors(path: str | Path, framework: str = "numpy") -> Any:
+    """A safetensors file, opened as ``safe_open`` does, unless its header is larger than that of any model.
+
+    Raises:
+        OSError: it can't be read.
+        SafetensorError: it is none, or its header would take long and much memory to read.
+    """
+    with Path(path).open("rb") as file:
+        header = int.from_bytes(file.read(8), "little")
+    if LARGEST_HEADER < header <= Path(path).stat().st_size:
+        raise SafetensorError(f"its header has {header / 1e6:.1f} MB, and at most {LARGEST_HEADER / 1e6:g} are read")
+    return safe_open(path, framework=framework)
+
+
 def weights_files(path: Path) -> list[Path]:
     """All files that a set consists of: one that describes itself, or a published one and what its folders hold.
 
@@ -91,7 +108,7 @@ def weights_files(path: Path) -> list[Path]:
     if path.is_dir():
         return _files_of([path, *(path / name for name in (AUDIO_FOLDER, EMOTION_FOLDER))])
     try:
-        with safe_open(path, framework="numpy") as file:
+        with open_tensors(path) as file:
             if CONFIG_KEY in (file.metadata() or {}):
                 return [path]
     except (OSError, SafetensorError):
@@ -106,7 +123,7 @@ def _files_of(folders: Iterable[Path]) -> list[Path]:
 def stated_config(path: Path) -> ModelConfig:
     """What a weights file says of its model, as far as it says so itself; else the published model."""
     try:
-        with safe_open(path, framework="numpy") as file:
+        with open_tensors(path) as file:
             return ModelConfig.from_json((file.metadata() or {})[CONFIG_KEY])
     except (OSError, SafetensorError, KeyError, ValueError, TypeError):
         return ModelConfig()  # published weights describe nothing; what is wrong with a damaged file, loading it tells

@@ -14,12 +14,14 @@ from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 from floatcli.checks import check_source
 from floatcli.errors import InputError
 from floatcli.media.ffmpeg import VIDEO_SUFFIXES
-from floatcli.media.picture_bounds import check_bounds
+from floatcli.media.picture_bounds import LARGEST_WEBP, check_bounds
 
 #: Pictures of less than this on a side show no face.
 SMALLEST = 16
-#: Pictures of more than this are taken for a mistake or an attack, pixels.
-LARGEST = 150_000_000
+#: Pictures of more than this are taken for a mistake or an attack, pixels; those whose readers hold them several times
+#: over, of more than the second.
+LARGEST, LARGEST_HELD = 150_000_000, LARGEST_WEBP
+_HELD = ("AVIF", "HEIF", "WEBP")
 _BAND = 1 << 22  # pixels converted at a time: of a large picture there is one copy in the end, and none in between
 
 #: What Pillow decodes in Python, at a microsecond or so a pixel, is taken up to so many pixels, and bytes of a file.
@@ -78,7 +80,7 @@ def _known_formats() -> list[str]:
 
 def _check_size(picture: ImageFile.ImageFile, path: Path) -> None:
     width, height = picture.size
-    if width * height > LARGEST:
+    if width * height > (LARGEST_HELD if picture.format in _HELD else LARGEST):
         raise InputError(f"{path} is too large a picture ({width}x{height})", "scale it down first")
     if min(width, height) < SMALLEST:
         raise InputError(

@@ -28,6 +28,7 @@ _XMP = (
     '<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" '
     f'Iptc4xmpExt:DigitalSourceType="{SOURCE_TYPE}"/></rdf:RDF></x:xmpmeta><?xpacket end="r"?>'
 ).encode()
+_LONGEST = 60_000  # letters of settings, as after thousands of edits; systems hand on no more than 131,071 at once
 _GIF_TRAILER, _GIF_COMMENT = b"\x3b", b"\x21\xfe"
 
 
@@ -39,7 +40,8 @@ def mark(makings: Sequence[Making], settings: bool) -> str:
     if not settings or not makings:
         return GENERATED
     told = [_settings(making) for making in makings]
-    return GENERATED + SETTINGS + json.dumps(told[0] if len(told) == 1 else told)
+    text = json.dumps(told[0] if len(told) == 1 else told)
+    return GENERATED + SETTINGS + (text if len(text) <= _LONGEST else f"{text[:_LONGEST]}...")
 
 
 def _settings(making: Making) -> dict[str, Any]:

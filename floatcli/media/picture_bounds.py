@@ -22,7 +22,8 @@ MOST_PARTS = 10_000  # of a JPEG, of a GIF before its first picture, tags of a T
 MOST_EXIF = 16  # segments of 64 kB, which Pillow joins one by one
 MOST_CHUNKS, MOST_NOTES = 100_000, 2_000  # of a PNG, and those of them that hold no pixels
 MOST_REMARKS = 100  # of a PPM of text, which take Pillow the square of them
-MOST_MOVING = 60_000_000  # pixels of a WebP that moves, whose reader holds several canvases
+LARGEST_WEBP = 60_000_000  # pixels: its reader holds several canvases, whether it moves or not
+MOST_KEPT = 420_000_000  # numbers of a progressive JPEG, all of which are held until its last scan
 MOST_NUMBERS = 1 << 18  # of one tag of a TIFF
 _JUNK = 100_000  # bytes between segments of a JPEG
 _PPM_HEAD = 4096  # bytes
@@ -51,7 +52,7 @@ def fault_of(data: bytes) -> str:
 
 def _jpeg(data: bytes) -> str:
     """Scans, segments, and what lies between them."""
-    at, scans, pixels, parts, exifs, junk = 2, 0, 0, 0, 0, 0
+    at, scans, pixels, parts, exifs, junk, kept = 2, 0, 0, 0, 0, 0, 0
     while scans <= MOST_SCANS and parts <= MOST_PARTS and (found := _MARKER.search(data, at)):
         parts += 1
         junk += 0 if scans else found.start() - at
@@ -65,10 +66,13 @@ def _jpeg(data: bytes) -> str:
         exifs += kind == 0xFFE1 and data.startswith(b"Exif\0", at + 2)
         if 0xFFC0 <= kind <= 0xFFCF and kind not in (0xFFC4, 0xFFC8, 0xFFCC):
             pixels = int.from_bytes(data[at + 3 : at + 5], "big") * int.from_bytes(data[at + 5 : at + 7], "big")
+            kept = pixels * int.from_bytes(data[at + 7 : at + 8], "big") * (kind & 3 == 2)
         at += length
     junk += 0 if scans else len(data) - at
     if scans > MOST_SCANS or scans * pixels > MOST_SCANNED:
         return f"a JPEG of {scans} scans or more"
+    if kept > MOST_KEPT:
+        return f"a progressive JPEG of {kept / 1e6:.0f} million numbers"
     if parts > MOST_PARTS or exifs > MOST_EXIF:
         return f"a JPEG of {parts} segments or more"
     return "a JPEG with much between its segments" if junk > _JUNK else ""
@@ -131,10 +135,18 @@ def _ppm(data: bytes) -> str:
 
 
 def _webp(data: bytes) -> str:
-    """The canvas of one that moves."""
-    width, height = (1 + int.from_bytes(data[at : at + 3], "little") for at in (24, 27))
-    moves = data[8:16] == b"WEBPVP8X" and len(data) >= 30 and data[20] & 2
-    return f"a moving WebP of {width}x{height}" if moves and width * height > MOST_MOVING else ""
+    """The canvas, of one that may move, of one without losses, or of a plain one."""
+
+    def number(at: int, length: int) -> int:
+        return int.from_bytes(data[at : at + length], "little")
+
+    if data[12:16] == b"VP8X":
+        width, height = 1 + number(24, 3), 1 + number(27, 3)
+    elif data[12:16] == b"VP8L":
+        width, height = 1 + (number(21, 4) & 0x3FFF), 1 + (number(21, 4) >> 14 & 0x3FFF)
+    else:
+        width, height = number(26, 2) & 0x3FFF, number(28, 2) & 0x3FFF
+    return f"a WebP of {width}x{height}" if width * height > LARGEST_WEBP else ""
 
 
 _FAULTS: dict[bytes, Callable[[bytes], str]] = {

@@ -16,12 +16,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
 
 from floatcli.ahead import ahead
+from floatcli.checkpoint.store import open_tensors
 from floatcli.checks import is_there, text_of
 from floatcli.config import ModelConfig
 from floatcli.device import mixed
@@ -245,7 +246,7 @@ def _read(shard: Path, wanted: Collection[str]) -> Iterator[PreparedClip]:
 def _is_made(path: Path, stamp: str) -> bool:
     """Whether a clip's file is whole, and as its stamp says."""
     try:
-        with safe_open(path, framework="numpy") as file:
+        with open_tensors(path) as file:
             return (file.metadata() or {}).get(_STAMP) == stamp
     except (OSError, SafetensorError):
         return False

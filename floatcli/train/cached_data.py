@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 
+from floatcli.checkpoint.store import open_tensors
 from floatcli.checks import is_there, values_of
 from floatcli.config import ModelConfig
 from floatcli.errors import InputError
@@ -178,7 +179,7 @@ class CachedClips:
         path, rows = clip_file(self.folder, clip.key), np.arange(start - before, start + count).clip(0)
         low, high = int(rows[0]), int(rows[-1]) + 1
         try:
-            with safe_open(path, framework="numpy") as file:
+            with open_tensors(path) as file:
 
                 def some(name: str) -> np.ndarray:
                     return file.get_slice(name)[low:high][rows - low]

@@ -77,6 +77,19 @@ def test_before_the_video_appears_its_motion_is_complete(place, face, speech):
     survived["kills"] += 1
 
 
+def test_between_the_video_and_its_motion_the_next_run_makes_both(place, face, speech):
+    assert place.run(*animate(face, speech), "--seed", 1).wait() == 0
+    run = place.run(*animate(face, speech), "--seed", 2, world=partial(stops_before, place.work / f"o{MOTION}"))
+    assert run.wait() == -signal.SIGKILL
+    check_left(place, PAIR)
+    whole(place.work / "o.mp4")
+    assert Motion.load(place.work / f"o{MOTION}").making.sample.seed == 1
+    assert place.run(*animate(face, speech)).wait() == 0
+    assert place.there() == PAIR
+    whole_pair(place.work / "o.mp4")
+    survived["kills"] += 1
+
+
 class Reader:
     """Reads a named pipe to its end."""
 

@@ -35,7 +35,7 @@ def stops_before(path: Path) -> None:
     replace = os.replace
 
     def killed(source: Path, target: Path) -> None:
-        if Path(target) == path:
+        if Path(target).absolute() == path:
             os.kill(os.getpid(), signal.SIGKILL)
         replace(source, target)
 

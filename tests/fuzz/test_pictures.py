@@ -10,7 +10,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms, PngImagePlugin
+from PIL import Image, ImageCms, PngImagePlugin, features
 
 from floatcli.errors import InputError
 from floatcli.media.image import LARGEST, load_picture
@@ -292,5 +292,30 @@ def test_a_moving_webp_of_many_pixels_is_refused(tmp_path) -> None:
     canvas = b"\2\0\0\0" + (16382).to_bytes(3, "little") + (9099).to_bytes(3, "little")
     path = tmp_path / "a.webp"
     path.write_bytes(b"RIFF\x16\0\0\0WEBPVP8X\x0a\0\0\0" + canvas)
-    with pytest.raises(InputError, match="a moving WebP of 16383x9100"):
+    with pytest.raises(InputError, match="a WebP of 16383x9100"):
+        load_picture(path, GREEN)
+
+
+HELD = {  # sides that are taken, and not, of kinds whose readers hold a picture several times over
+    "webp": (7740, 7760, "RGBA", {"lossless": True, "method": 0, "quality": 0}),
+    "avif": (7740, 7760, "RGBA", {"subsampling": "4:4:4", "quality": 0, "speed": 10}),
+    "jpeg": (10_240, 10_250, "CMYK", {"progressive": True, "quality": 20}),
+}
+
+
+@pytest.mark.parametrize("kind", HELD)
+def test_pictures_that_readers_hold_several_times_over_stay_within_bounds(tried, kind) -> None:
+    if kind == "avif" and not features.check("avif"):
+        pytest.skip("this Pillow reads no AVIF")
+    taken, refused, mode, options = HELD[kind]
+    assert tried("picture", f"a.{kind}", saved(Image.new(mode, (taken, taken)), kind, **options), MOST).kind == READ
+    outcome = tried("picture", f"a.{kind}", saved(Image.new(mode, (refused, refused)), kind, **options), 50)
+    assert outcome.kind == TOLD
+
+
+def test_a_plain_webp_of_many_pixels_is_refused(tmp_path) -> None:
+    sizes = (16383).to_bytes(2, "little") + (9100).to_bytes(2, "little")
+    path = tmp_path / "a.webp"
+    path.write_bytes(b"RIFF\x16\0\0\0WEBPVP8 \x0a\0\0\0\x10\0\0\x9d\x01\x2a" + sizes)
+    with pytest.raises(InputError, match="a WebP of 16383x9100"):
         load_picture(path, GREEN)

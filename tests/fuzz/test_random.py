@@ -114,6 +114,16 @@ def test_motions_of_every_type_of_number(tried, motion, kind) -> None:
             tried("motion", "a.motion.safetensors", safetensors(header | {name: told}, rest))
 
 
+@pytest.mark.parametrize(("reader", "name"), [("motion", "a.motion.safetensors"), ("weights", "a.safetensors")])
+@pytest.mark.parametrize("names", [60_000, 1_000_000])
+def test_headers_of_very_many_names(tried, reader, name, names) -> None:
+    """Nearly as large as is taken, and far larger."""
+    header = {f"k{k}": {"dtype": "U8", "shape": [0], "data_offsets": [0, 0]} for k in range(names)}
+    header = {"__metadata__": {"floatcli.motion": "1", "floatcli.making": json.dumps(MAKING)}} | header
+    outcome = tried(reader, name, safetensors(header, b""))
+    assert ("its header has" in outcome.text) == (names > 60_000)
+
+
 @given(content=spoilt_text([seeds.TRACK], ",\n"))
 def test_emotion_tracks(tried, content) -> None:
     tried("track", "a.csv", content)

@@ -106,6 +106,12 @@ def test_of_several_clips_every_one_is_told() -> None:
     assert [each["emotion"] for each in told] == ["happy", "sad"]
 
 
+def test_of_very_many_edits_as_many_are_told_as_a_command_can_hand_on(tmp_path, ffmpeg) -> None:
+    text = mark([replace(MAKING, edits=("basis 3 scale 0:1.5",) * 20_000)], settings=True)
+    assert text.startswith(mark([MAKING], settings=True)[:-2])
+    assert comment(write(tmp_path / "o.mp4", clip(64, 48), mark=text), ffmpeg) == text
+
+
 @pytest.mark.parametrize("suffix", CONTAINERS)
 @pytest.mark.parametrize("text", [mark([MAKING] * 64, True), GENERATED + HOSTILE], ids=["long", "hostile"])
 def test_every_container_bears_it_letter_for_letter(tmp_path, ffmpeg, suffix, text) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -116,13 +117,31 @@ def test_files_that_belong_together_appear_together_or_not_at_all(tmp_path, ther
         draft.file.write_text("a")
         another.file.write_text("b")
         if there:
+            first.write_text("earlier")
             second.mkdir()
             with pytest.raises(OutputError, match=r"b\.txt can't be written: Is a directory"):
                 place([draft, another])
-            assert not first.exists()
+            assert first.read_text() == "earlier"
         else:
             place([draft, another])
             assert (first.read_text(), second.read_text()) == ("a", "b")
+
+
+def test_where_the_second_fails_the_first_is_taken_back(tmp_path, monkeypatch):
+    first, second, replace = tmp_path / "a.txt", tmp_path / "b.txt", os.replace
+
+    def fails(source: Path, target: Path) -> None:
+        if target == second:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        replace(source, target)
+
+    monkeypatch.setattr("os.replace", fails)
+    with Draft(first) as draft, Draft(second) as another:
+        draft.file.write_text("a")
+        another.file.write_text("b")
+        with pytest.raises(OutputError, match=r"b\.txt can't be written: Input/output error"):
+            place([draft, another])
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_others_put_there_stays_where_a_draft_is_gone(tmp_path):
