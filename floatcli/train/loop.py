@@ -123,18 +123,18 @@ class Run(Learning):
         board = Board(self.folder / "logs" / self.name, self.step) if first else None
         totals: dict[str, float] = {}
         batches = drawn(Draws(draw, self.config.seed), self._places(), workers)
-        since = time.monotonic()
+        since, start = time.monotonic(), self.step
         while self.step < self.config.steps:
             losses = self._losses(batches)
             self.update()
             for key, value in losses.items():
                 totals[key] = totals.get(key, 0.0) + value
             if self.step % self.config.log_every == 0:
-                pace = (time.monotonic() - since) / self.config.log_every
-                means = {key: total / self.config.log_every for key, total in totals.items()}
+                steps = self.step - start  # fewer than log_every where a checkpoint lay between
+                pace, means = (time.monotonic() - since) / steps, {key: total / steps for key, total in totals.items()}
                 if board:
                     self._report(board, means, pace, log)
-                totals, since = {}, time.monotonic()
+                totals, since, start = {}, time.monotonic(), self.step
             if self.step % self.config.save_every == 0 or self.step == self.config.steps:
                 if first:
                     self.save()

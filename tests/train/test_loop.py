@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -210,6 +211,17 @@ def test_it_learns_and_logs(tmp_path):
     seen = board.Scalars("fit")
     assert [event.step for event in seen] == [100, 200, 300]
     assert f"fit {seen[-1].value:.4f}" in lines[-1]
+
+
+def test_what_is_logged_after_a_resume_is_a_mean_of_the_steps_since(tmp_path):
+    """Where a checkpoint lay between two reports."""
+    config = replace(CONFIG, steps=8, schedule="constant")
+    each, some = [], []
+    Run("whole", module(), replace(config, log_every=1), tmp_path).train(draw, each.append)
+    Run("parted", module(), replace(config, steps=4), tmp_path).train(draw, silent)
+    Run("parted", module(), replace(config, log_every=8), tmp_path).train(draw, some.append)
+    wanted = np.mean([report.losses["fit"] for report in each[4:]])
+    assert some[-1].losses["fit"] == pytest.approx(wanted, rel=1e-5)
 
 
 def test_an_infinite_loss_stops_and_keeps_the_last_checkpoint(tmp_path):
