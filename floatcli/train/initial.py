@@ -20,10 +20,8 @@ from floatcli.files import replacing
 from floatcli.models.float_model import FloatModel
 from floatcli.poses import tells_pose
 from floatcli.train.export import part_of, places
-from floatcli.train.widen import is_wider, widened
 
 RECORD = "initial.json"
-EDITORS = ("mouth", "eyes", "warp")  # parts that may grow
 _WIDENED, _POSE = "field.condition_in.weight", "field.pose_in."
 
 
@@ -86,8 +84,7 @@ def _remembered(record: Path) -> dict[str, str]:
 def begin(part: str, module: nn.Module, init: FloatModel | None) -> None:
     """Have a part start from weights, where there are any. What it needs to train alone stays as it is.
 
-    A field that shall follow a pose takes one that does not: its new columns start at zero. Networks that edit
-    pictures may have more channels than theirs.
+    A field that shall follow a pose takes one that does not: its new columns start at zero.
 
     Raises:
         WeightsError: the part has other sizes.
@@ -100,11 +97,8 @@ def begin(part: str, module: nn.Module, init: FloatModel | None) -> None:
         state[_WIDENED] = F.pad(state[_WIDENED], (0, more))
         state |= {name: tensor for name, tensor in wanted.items() if name.startswith(_POSE)}
     taken = tuple(old for name, old, _ in places(init.config) if name == part)
-    wanted = {name: tensor for name, tensor in wanted.items() if name.startswith(taken)}
-    if part in EDITORS and is_wider(wanted, state):
-        state = widened(state, wanted)
-    check_fit(part, state, wanted)
-    module.load_state_dict(module.state_dict() | state)
+    check_fit(part, state, {name: tensor for name, tensor in wanted.items() if name.startswith(taken)})
+    module.load_state_dict(wanted | state)
 
 
 def check_fit(part: str, state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
