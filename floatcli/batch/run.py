@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -9,7 +10,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
 from floatcli.batch.ledger import DONE, FAILED, Ledger, Row
@@ -19,6 +20,7 @@ from floatcli.jobs import Job
 
 ATTEMPTS = 3  # at a clip over which workers are lost
 PATIENCE = 30.0  # seconds that clips at work get to clean up after themselves
+_LOOK = 0.5  # seconds that the end of a clip is waited for at a time
 
 
 class Ended(NamedTuple):
@@ -106,7 +108,7 @@ class _Crew:
         for thread in self._threads:
             thread.start()
         while running and left:
-            ended = self._ended.get()
+            ended = self._next()
             if ended is None:
                 running -= 1
             elif isinstance(ended, WorkerLostError):
@@ -119,6 +121,12 @@ class _Crew:
                 yield ended
         if left:
             raise DeviceError(f"no worker is left for {left} of the clips: {loss}", "mend that, and run it again")
+
+    def _next(self) -> Ended | BaseException | None:
+        """What ends next. Looks up every now and then: a signal that comes right before a wait does not end it."""
+        while True:
+            with contextlib.suppress(Empty):
+                return self._ended.get(timeout=_LOOK)
 
     def stop(self) -> list[Ended]:
         """Give up what is at work, and wait until it has cleaned up after itself; clips that ended meanwhile."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import threading
+import time
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
@@ -186,6 +188,30 @@ def test_closed_early_it_gives_up_what_is_at_work_and_keeps_what_has_ended(batch
         next(ends)
     assert worker.at_work == 0
     assert worker.made.total() == len((tmp_path / "results.jsonl").read_text().splitlines()) <= 2
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="signals go to no thread here")
+def test_a_signal_that_does_not_wake_the_wait_for_a_clip_is_soon_seen(batch, monkeypatch):
+    """As one that comes right before it; here another thread gets it."""
+    seen = []
+
+    class Signalled(Pretender):
+        def work(self, job):
+            time.sleep(0.2)  # by then it is waited for
+            signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+            seen.append(self.stopped.wait(10))
+            raise Stopped
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        with closing(batch.run(lambda: [Signalled()])) as ends, pytest.raises(KeyboardInterrupt):
+            next(ends)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert all(seen)
 
 
 def test_nobody_is_hired_for_nothing(batch, jobs, monkeypatch):
