@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
 from dataclasses import asdict
 from pathlib import Path
 
@@ -37,6 +38,7 @@ class Ledger:
     def __init__(self, folder: Path, weights: Path, run: RunConfig):
         self.path = folder / RESULTS
         self.run = run
+        self._keeping = threading.Lock()
         self._weights = [file_digest(file) for file in weights_files(weights)]
         try:
             self._known = _read(self.path)
@@ -80,13 +82,14 @@ class Ledger:
         return file_digest(job.out) == last.get("digests", {}).get("output")
 
     def keep(self, row: Row) -> None:
-        """Add a row to the file at once: whatever happens next, it stays.
+        """Add a row to the file at once, from any thread: whatever happens next, it stays.
 
         Raises:
             InputError: the file can't be written.
         """
-        self._known[row["out"]] = row
-        append_row(self.path, row)
+        with self._keeping:
+            self._known[row["out"]] = row
+            append_row(self.path, row)
 
 
 def _read(path: Path) -> dict[str, Row]:

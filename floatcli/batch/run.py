@@ -67,12 +67,11 @@ class Batch:
             else:
                 yield self._kept(Ended(job, row))
         if left:
-            crew = _Crew(left, hire(), frames)
+            crew = _Crew(left, hire(), frames, self._kept)
             try:
-                yield from map(self._kept, crew.work(notice))
+                yield from crew.work(notice)
             finally:
-                for ended in crew.stop():
-                    self._kept(ended)
+                crew.stop()
 
     def _begun(self, job: Job) -> Row | None:
         """The beginning of a clip's row, or all of it where it can't be made; None where the clip is done."""
@@ -92,10 +91,17 @@ class Batch:
 
 
 class _Crew:
-    """Workers, and the threads that hand them clips."""
+    """Workers, and the threads that hand them clips and keep how these ended, which no signal cuts short."""
 
-    def __init__(self, left: dict[Job, Row], workers: Sequence[Worker], frames: Callable[[Job, int, int], None]):
-        self._rows, self._orders, self._workers, self._frames = left, _Orders(left), workers, frames
+    def __init__(
+        self,
+        left: dict[Job, Row],
+        workers: Sequence[Worker],
+        frames: Callable[[Job, int, int], None],
+        kept: Callable[[Ended], Ended],
+    ):
+        self._rows, self._orders, self._workers = left, _Orders(left), workers
+        self._frames, self._kept = frames, kept
         self._ended: SimpleQueue[Ended | BaseException | None] = SimpleQueue()
         most = max((worker.abreast for worker in workers), default=0)
         hands = [worker for k in range(most) for worker in workers if k < worker.abreast]  # first one of everybody
@@ -128,8 +134,8 @@ class _Crew:
             with contextlib.suppress(Empty):
                 return self._ended.get(timeout=_LOOK)
 
-    def stop(self) -> list[Ended]:
-        """Give up what is at work, and wait until it has cleaned up after itself; clips that ended meanwhile."""
+    def stop(self) -> None:
+        """Give up what is at work, and wait until it has cleaned up after itself."""
         self._orders.close()
         for worker in self._workers:
             worker.stop()
@@ -137,8 +143,6 @@ class _Crew:
         for thread in self._threads:
             if thread.ident is not None:  # None where it was never started
                 thread.join(max(0.0, until - time.monotonic()))
-        rest = [self._ended.get() for _ in range(self._ended.qsize())]
-        return [ended for ended in rest if isinstance(ended, Ended)]
 
     def _serve(self, worker: Worker) -> None:
         """What a thread does: clips with one worker, until there are none, or the worker is gone."""
@@ -153,7 +157,7 @@ class _Crew:
                     break
                 unfinished = True
                 try:
-                    self._ended.put(Ended(job, self._made(worker, job)))
+                    self._ended.put(self._kept(Ended(job, self._made(worker, job))))
                     unfinished = False
                 except WorkerLostError as lost:
                     self._ended.put(lost)

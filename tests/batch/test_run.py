@@ -21,6 +21,7 @@ from floatcli.checkpoint.load import load_model
 from floatcli.config import CropConfig, RunConfig
 from floatcli.errors import DeviceError, InputError, WeightsError
 from floatcli.jobs import Job
+from floatcli.rows import append_row
 from tests.conftest import write_wav
 
 
@@ -212,6 +213,27 @@ def test_a_signal_that_does_not_wake_the_wait_for_a_clip_is_soon_seen(batch, mon
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert all(seen)
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="signals go to no thread here")
+def test_a_signal_costs_no_row_that_is_being_written(batch, monkeypatch, tmp_path):
+    def slowly(path, row):
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+        time.sleep(0.3)
+        append_row(path, row)
+
+    def interrupt(*_):
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("floatcli.batch.ledger.append_row", slowly)
+    worker, before = Pretender(), signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        with closing(batch.run(lambda: [worker])) as ends, pytest.raises(KeyboardInterrupt):
+            list(ends)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert worker.made.total() == len((tmp_path / "results.jsonl").read_text().splitlines()) > 0
 
 
 def test_nobody_is_hired_for_nothing(batch, jobs, monkeypatch):
