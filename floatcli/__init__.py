@@ -16,7 +16,24 @@ if TYPE_CHECKING:
     from floatcli.motion import Motion
     from floatcli.pipeline import FloatPipeline
 
+
+def _keep_compiled_code() -> None:
+    """Have torch keep what it compiles with the user's other caches, where they can be written to.
+
+    Its own choice, a name in the folder for what is temporary, lasts until the next start, and whoever takes that name
+    before it keeps it from being imported.
+    """
+    caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    place = os.path.join(os.environ.get("TORCH_HOME") or os.path.join(caches, "torch"), "inductor")
+    there = place
+    while there and not os.path.exists(there):
+        there = os.path.dirname(there)
+    if os.path.isdir(there) and os.access(there, os.W_OK | os.X_OK):
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", place)
+
+
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's threads leave the cores they wait on to ffmpeg
+_keep_compiled_code()
 
 __all__ = ["BasisEdit", "Clip", "FloatPipeline", "Motion", "__version__", "edited"]
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -24,8 +22,6 @@ def compile_networks(model: FloatModel) -> None:
 
     Each part that is called over and over is compiled by itself, which takes less time than the whole of them at once.
     """
-    place = Path(torch.hub.get_dir()).parent / "inductor"
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(place))  # torch's own choice lasts until the next start
     torch._dynamo.config.recompile_limit = _SIZES
     torch._dynamo.config.error_on_nested_fx_trace = False  # while one thread compiles, others compute as they are
     for part in (*model.field.blocks, *model.decoder.repeated()):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -127,4 +129,21 @@ def test_a_folder_of_a_clip_in_a_batch_that_is_a_file_costs_that_clip(place, fac
     assert place.run(*command).wait() == 0
     for name in ("o.mp4", "taken/o.mp4"):
         whole_pair(place.work / name)
+    survived["places"] += 1
+
+
+def test_a_name_that_others_took_in_the_temporary_folder_stops_nothing(place, face, speech, tiny_weights):
+    """From the start of the process on: torch would have a folder of its own there."""
+    user, caches = getpass.getuser(), place.folder / "caches"
+    (place.tmp / f"torchinductor_{user}").touch()
+    caches.mkdir()
+    environment = os.environ | {"TMPDIR": str(place.tmp), "XDG_CACHE_HOME": str(caches), "PYTHONPATH": os.getcwd()}
+    for name in ("TORCH_HOME", "TORCHINDUCTOR_CACHE_DIR"):
+        environment.pop(name, None)
+    words = [*map(str, animate(face, speech)), "--weights", str(tiny_weights), "--device", "cpu"]
+    command = [sys.executable, "-m", "floatcli", *words]
+    done = subprocess.run(command, cwd=place.work, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, "error" in done.stderr) == (0, False), done.stderr
+    whole_pair(place.work / "o.mp4")
+    assert os.listdir(place.tmp) == [f"torchinductor_{user}"]
     survived["places"] += 1
