@@ -166,9 +166,9 @@ class VideoWriter(Encoder):
         super().__init__(command, width, height, str(self.path))
 
     def __enter__(self) -> VideoWriter:
-        with writing(self.path):
-            self._draft.__enter__()
         try:
+            with writing(self.path):
+                self._draft.__enter__()
             return super().__enter__()
         except BaseException:
             self._draft.__exit__()
