@@ -9,23 +9,20 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from floatcli.config import TURN_DEGREES
 from floatcli.train.styles import Filter, random_style
 
 
-def augment(
-    pictures: np.ndarray, mattes: np.ndarray, landmarks: np.ndarray, rng: np.random.Generator, strength: float = 1.0
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Change pictures, mattes and landmarks of one identity alike.
+def augment(pictures: np.ndarray, rng: np.random.Generator, strength: float = 1.0) -> tuple[np.ndarray, Warp]:
+    """Change pictures of one identity alike.
 
     Args:
         pictures: (F, H, W, 3) uint8.
-        mattes: (F, h, w) uint8, of the same pictures.
-        landmarks: (F, P, 2) float32, 0 to 1 across the picture.
         rng: Where the chance comes from.
         strength: 0 leaves the geometry as it is, 1 is the usual amount; the looks change all the same.
 
     Returns:
-        All three, of the same shapes and types; mattes and landmarks follow the warp exactly.
+        Such pictures, and the warp, which what else is known of them has to follow.
     """
     frames, height, width = pictures.shape[:3]
     warp = Warp(rng, height, width, strength)
@@ -36,8 +33,7 @@ def augment(
         for change in filters:
             picture = change(picture)
         changed[k] = picture
-    covered = np.stack([warp.matte(matte) for matte in mattes])
-    return changed, covered, warp.points(landmarks.reshape(-1, 2)).reshape(landmarks.shape).astype(landmarks.dtype)
+    return changed, warp
 
 
 class Warp:
@@ -48,7 +44,8 @@ class Warp:
 
     def __init__(self, rng: np.random.Generator, height: int, width: int, strength: float) -> None:
         self.size = width, height
-        self.inverse = np.linalg.inv(_homography(rng, strength))
+        self.turn, self.linear, homography = _homography(rng, strength)
+        self.inverse = np.linalg.inv(homography)
         count = 4 if rng.random() < 0.6 else 0
         self.direction = rng.normal(0, 1, (count, 2))
         self.frequency = rng.uniform(-2.2, 2.2, (count, 2)) * 2 * np.pi
@@ -59,16 +56,32 @@ class Warp:
         self.colour = (int(rng.choice(np.array([0, 255, rng.integers(256)]))),) * 3
 
     def source(self, q: np.ndarray) -> np.ndarray:
-        """Where points (N, 2) of the result come from; both from 0 to 1."""
+        """Where points (..., 2) of the result come from; both from 0 to 1."""
         return _project(self.inverse, q) + self._waves(q)
 
     def points(self, p: np.ndarray) -> np.ndarray:
-        """Where source points (N, 2) go: the inverse of ``source``, by fixed-point iteration (the waves are weak)."""
+        """Where source points (..., 2) go: the inverse of ``source``, by fixed-point iteration (the waves are weak)."""
         forward = np.linalg.inv(self.inverse)
         q = _project(forward, p.astype(float))
-        for _ in range(25):
+        for _ in range(25 if self.phase.size else 0):
             q = _project(forward, p - self._waves(q))
         return q
+
+    def displacements(self, moves: np.ndarray) -> np.ndarray:
+        """How far cells of the first picture go in each (F, S, S, 2), as the warp leaves it."""
+        size = moves.shape[1]
+        at = self._maps(size, size)
+        places = (at + 0.5) / size
+        moved = np.full(moves.shape, np.nan)
+        for k, each in enumerate(moves.astype(np.float32)):
+            going = cv2.remap(each, at, None, cv2.INTER_LINEAR, borderValue=(np.nan,) * 2)  # type: ignore[call-overload]
+            seen = np.isfinite(going).all(-1)
+            moved[k][seen] = self.points(places[seen] + going[seen]) - centres(size, size)[seen]
+        return moved
+
+    def pose(self, tilt: np.ndarray, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The tilts (F,) and shifts (F, 2) of heads, in parameters, as the warp leaves them."""
+        return tilt + np.rad2deg(self.turn) / TURN_DEGREES[2], shift @ self.linear.T
 
     def filter(self) -> Filter:
         """The warp as a change of pictures."""
@@ -87,16 +100,19 @@ class Warp:
 
     def _maps(self, width: int, height: int) -> np.ndarray:
         """Where pixels of a picture come from, (height, width, 2), in pixels."""
-        centres = np.stack(np.meshgrid((np.arange(width) + 0.5) / width, (np.arange(height) + 0.5) / height), -1)
-        wanted = self.source(centres.reshape(-1, 2)).reshape(height, width, 2) * (width, height) - 0.5
-        return wanted.astype(np.float32)
+        return (self.source(centres(height, width)) * (width, height) - 0.5).astype(np.float32)
 
     def _waves(self, q: np.ndarray) -> np.ndarray:
         return (np.sin(q @ self.frequency.T + self.phase) * self.amount) @ self.direction
 
 
-def _homography(rng: np.random.Generator, strength: float) -> np.ndarray:
-    """A random 3x3 matrix near the identity, about the picture's middle."""
+def centres(height: int, width: int) -> np.ndarray:
+    """Middles of pixels, (height, width, 2), from 0 to 1."""
+    return np.stack(np.meshgrid((np.arange(width) + 0.5) / width, (np.arange(height) + 0.5) / height), -1)
+
+
+def _homography(rng: np.random.Generator, strength: float) -> tuple[float, np.ndarray, np.ndarray]:
+    """A random 3x3 matrix near the identity, about the picture's middle; by what angle it turns, what it does there."""
     turn = strength * rng.normal(0, 0.10)
     scale = np.exp(strength * rng.normal(0, 0.10, 2) * (1.0, 0.35))
     zoom, stretch = scale[0], scale[1]
@@ -106,12 +122,13 @@ def _homography(rng: np.random.Generator, strength: float) -> np.ndarray:
     tilt = np.eye(3)
     tilt[2, :2] = strength * rng.normal(0, 0.08, 2)
     middle = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1.0]])
-    return middle @ shift @ rotation @ shear @ tilt @ np.linalg.inv(middle)
+    linear = (rotation @ shear)[:2, :2]
+    return turn, linear, middle @ shift @ rotation @ shear @ tilt @ np.linalg.inv(middle)
 
 
 def _project(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
     flat = points @ matrix[:2, :2].T + matrix[:2, 2]
-    return flat / (points @ matrix[2, :2] + matrix[2, 2])[:, None]
+    return flat / (points @ matrix[2, :2] + matrix[2, 2])[..., None]
 
 
 def _looks(rng: np.random.Generator, height: int, width: int) -> list[Filter]:

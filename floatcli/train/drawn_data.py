@@ -22,16 +22,25 @@ from floatcli.errors import InputError, UsageError
 from floatcli.files import holds, make_folder, replacing
 from floatcli.train.arrays import filling, mapped
 from floatcli.train.augment import augment
-from floatcli.train.drawn import LANDMARKS, Identity, draw, portrait_parameters, random_identity, random_parameters
+from floatcli.train.drawn import (
+    LANDMARKS,
+    Identity,
+    displacements,
+    draw,
+    portrait_parameters,
+    random_identity,
+    random_parameters,
+)
 from floatcli.train.parameters import INDEX
 
 POSE_COLUMNS = [INDEX[name] for name in POSE]
+TILT, SHIFT = INDEX["roll"], [INDEX["shift_x"], INDEX["shift_y"]]
 ANCHOR_COLUMNS = [LANDMARKS.index(name) for name in ANCHORS]  # where they are among the renderer's landmarks
 
 # The frames of a set: a source; others in its pose; others with its expression; others in everything.
 SOURCE, EXPRESSIONS, POSES, OTHERS = 0, slice(1, 4), slice(4, 6), slice(6, 8)
 FRAMES = 8
-LOOK = 3  # of the drawings; another number where the same settings draw other pictures
+LOOK = 4  # of the drawings; another number where the same settings draw other pictures
 
 
 @dataclass(frozen=True)
@@ -67,6 +76,7 @@ class Batch(NamedTuple):
     pictures: Tensor  # (B, F, H, W, 3) uint8
     mattes: Tensor  # (B, F, H/2, W/2) uint8, how far the person hides what is behind
     landmarks: Tensor  # (B, F, P, 2) in grid coordinates, -1 to 1
+    displacements: Tensor  # (B, F, S, S, 2) float16, likewise: where cells of the set's source go; NaN where none does
     parameters: Tensor  # (B, F, 20)
 
     def images(self, frames: int | slice) -> Tensor:
@@ -115,21 +125,24 @@ class DrawnSet(NamedTuple):
     pictures: np.ndarray  # (F, S, S, 3) uint8
     mattes: np.ndarray  # (F, S/2, S/2) uint8
     landmarks: np.ndarray  # (F, P, 2) in [0, 1]
+    displacements: np.ndarray  # (F, S', S', 2) float16, likewise, of cells of the set's source; NaN where none is seen
     parameters: np.ndarray  # (F, 20)
 
 
 def draw_set(rng: np.random.Generator, size: int, frames: Sequence[int] = range(FRAMES)) -> DrawnSet:
     """Some frames of one identity, S pixels a side."""
     identity = random_identity(rng)
-    return draw_frames(identity, set_parameters(rng, random_parameters)[list(frames)], size)
+    rows = set_parameters(rng, random_parameters)
+    return draw_frames(identity, rows[list(frames)], size, rows[SOURCE])
 
 
-def draw_frames(identity: Identity, parameters: np.ndarray, size: int) -> DrawnSet:
-    """Frames of an identity with parameters (F, 20), S pixels a side."""
+def draw_frames(identity: Identity, parameters: np.ndarray, size: int, source: np.ndarray | None = None) -> DrawnSet:
+    """Frames of an identity with parameters (F, 20), S pixels a side; the source has (20,), or is the first of them."""
     drawings = [draw(identity, row, size) for row in parameters]
     halves = [cv2.resize(drawing.matte, (size // 2,) * 2, interpolation=cv2.INTER_AREA) for drawing in drawings]
     pictures, landmarks = ([getattr(drawing, name) for drawing in drawings] for name in ("picture", "landmarks"))
-    return DrawnSet(np.stack(pictures), np.stack(halves), np.stack(landmarks), parameters)
+    moves = displacements(identity, parameters[0] if source is None else source, parameters, size).astype(np.float16)
+    return DrawnSet(np.stack(pictures), np.stack(halves), np.stack(landmarks), moves, parameters)
 
 
 def identities(config: DrawnConfig) -> Iterator[Identity]:
@@ -140,7 +153,7 @@ def identities(config: DrawnConfig) -> Iterator[Identity]:
 
 
 def draw_shard(config: DrawnConfig, index: int) -> None:
-    """Draws shard ``index`` and its restyled versions, as far as they are not there: four .npy files each."""
+    """Draws shard ``index`` and its restyled versions, as far as they are not there: five .npy files each."""
     folder, stem = Path(config.folder), f"{index:04d}"
     if not _is_whole(folder, stem):
         sets = [draw_set(np.random.default_rng((config.seed, index, k)), config.size) for k in range(config.shard)]
@@ -154,14 +167,22 @@ def draw_shard(config: DrawnConfig, index: int) -> None:
 
 
 def restyled(drawn: DrawnSet, rng: np.random.Generator) -> DrawnSet:
-    """The same faces in other colours, light, geometry."""
-    pictures, mattes, landmarks = augment(drawn.pictures, drawn.mattes, drawn.landmarks, rng)
-    return DrawnSet(pictures, mattes, landmarks, drawn.parameters)
+    """The same faces in other colours, light, geometry; heads tilt and shift with the picture."""
+    pictures, warp = augment(drawn.pictures, rng)
+    parameters = drawn.parameters.copy()
+    parameters[:, TILT], parameters[:, SHIFT] = warp.pose(parameters[:, TILT], parameters[:, SHIFT])
+    return DrawnSet(
+        pictures,
+        np.stack([warp.matte(matte) for matte in drawn.mattes]),
+        warp.points(drawn.landmarks).astype(drawn.landmarks.dtype),
+        warp.displacements(drawn.displacements).astype(drawn.displacements.dtype),
+        parameters,
+    )
 
 
 def _save(folder: Path, stem: str, columns: list[np.ndarray]) -> None:
     """Writes Batch's columns, the pictures last: where they are, the shard is whole, unless it is damaged."""
-    kinds = [np.uint8, np.uint8, np.float32, np.float32]
+    kinds = [np.uint8, np.uint8, np.float32, np.float16, np.float32]
     shapes = [column.shape for column in columns]
     names = [f"{stem}.{name}" for name in Batch._fields]
     with filling(folder, dict(zip(names, zip(kinds, shapes, strict=True), strict=True))) as files:
@@ -278,4 +299,4 @@ def drawn_sets(config: DrawnConfig) -> DrawnSets | DrawnAnew:
 def _batch(sets: list[tuple[np.ndarray, ...]]) -> Batch:
     """Sets, as ``DrawnSet`` has them, side by side."""
     batch = Batch(*(torch.from_numpy(np.stack(column)) for column in zip(*sets, strict=True)))
-    return batch._replace(landmarks=batch.landmarks * 2 - 1)
+    return batch._replace(landmarks=batch.landmarks * 2 - 1, displacements=batch.displacements * 2)

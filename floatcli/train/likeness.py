@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from floatcli.train.loop import Losses
+
+UNEVEN = 0.01  # from the mean of its neighbours, in grid coordinates: more, and a displacement breaks off
 
 
 def gradients(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -45,3 +48,25 @@ def flow_loss(flow: Tensor, here: Tensor, there: Tensor) -> Tensor:
     looked = F.grid_sample(flow, here[:, :, None], align_corners=False)[..., 0].mT
     inside = ((here.abs().amax(-1) < 0.95) & (there.abs().amax(-1) < 1.4)).float()
     return ((looked - (there - here)).abs().sum(-1) * inside).sum() / inside.sum().clamp(min=1)
+
+
+def displacement_loss(moved: Tensor, truth: Tensor) -> Tensor:
+    """L1 between displacements (N, 2, S, S) and the truth (N, S', S', 2), as far as that is known and just beyond.
+
+    Where it breaks off, as at a chin before a neck, no flow can be the inverse of both sides: pictures decide there.
+    """
+    wanted, known = beyond(F.interpolate(truth.movedim(-1, 1).float(), size=moved.shape[-2:], mode="nearest"))
+    uneven = (wanted - F.avg_pool2d(wanted, 3, 1, 1, count_include_pad=False)).abs().amax(1, True)
+    weight = known * (uneven < UNEVEN)
+    return ((moved - wanted).abs() * weight).sum() / weight.sum().clamp(min=1)
+
+
+def beyond(maps: Tensor, cells: int = 2) -> tuple[Tensor, Tensor]:
+    """Maps (N, C, S, S) carried on by so many cells past where they are NaN, and where they are known then."""
+    known = maps.isfinite().all(1, True).float()
+    maps = maps.nan_to_num() * known
+    for _ in range(cells):
+        near = F.avg_pool2d(known, 3, 1, 1)
+        maps = torch.where(known > 0, maps, F.avg_pool2d(maps, 3, 1, 1) / near.clamp(min=1e-6))
+        known = (near > 0).float()
+    return maps, known

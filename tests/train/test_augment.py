@@ -3,19 +3,17 @@
 import numpy as np
 import pytest
 
-from floatcli.train.augment import Warp, augment
+from floatcli.train.augment import Warp, augment, centres
 
 
 def test_shapes_and_determinism():
-    rng = np.random.default_rng(0)
-    pictures = rng.integers(0, 256, (3, 48, 48, 3), dtype=np.uint8)
-    given = pictures, pictures[:, ::2, ::2, 0], rng.random((3, 7, 2), np.float32)
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 48, 48, 3), dtype=np.uint8)
     for seed in range(8):
-        one, two = (augment(*given, np.random.default_rng(seed)) for _ in range(2))
-        for before, after, again in zip(given, one, two, strict=True):
-            assert after.shape == before.shape
-            assert after.dtype == before.dtype
-            assert np.array_equal(after, again)
+        (one, warp), (two, again) = (augment(pictures, np.random.default_rng(seed)) for _ in range(2))
+        assert one.shape == pictures.shape
+        assert one.dtype == pictures.dtype
+        assert np.array_equal(one, two)
+        assert np.array_equal(warp.inverse, again.inverse)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -42,8 +40,39 @@ def test_a_white_spot_lands_where_its_landmark_says(seed):
     assert np.abs(centre - at).max() < 0.012
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_displacements_are_those_of_warped_places(seed):
+    """Of a plane that slides and grows; what comes from beyond the picture, or from where nothing is, is not known."""
+    rng = np.random.default_rng(seed)
+    warp, middles = Warp(rng, 256, 256, 1.0), centres(64, 64)
+
+    def going(places):
+        return np.array([0.05, -0.02]) + 0.2 * (places - 0.5)
+
+    moves = going(middles)[None].astype(np.float32)
+    moves[:, :, :20] = np.nan
+    warped = warp.displacements(moves)[0]
+    source = warp.source(middles)
+    known = (source[..., 0] > 21 / 64) & (np.abs(source - 0.5) < 0.49).all(-1)
+    assert np.isnan(warped[source[..., 0] < 20 / 64]).all()
+    expected = warp.points(source + going(source)) - middles
+    assert np.abs(warped[known] - expected[known]).max() < 2e-4
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_heads_tilt_and_shift_with_the_picture(seed):
+    """What turns and moves the picture's middle turns and moves a head there."""
+    warp = Warp(np.random.default_rng(seed), 64, 64, 1.0)
+    warp.amount = 0 * warp.amount  # no waves
+    shift = np.array([[0.3, -0.2]])
+    tilt, moved = warp.pose(np.array([0.1]), shift)
+    here, there = warp.points(np.array([[0.5, 0.5], 0.5 + 1e-4 * shift[0]]))
+    assert np.allclose(moved[0], (there - here) / 1e-4, atol=1e-3)
+    assert np.isclose(np.deg2rad(20 * (tilt[0] - 0.1)), warp.turn)
+
+
 def test_no_warp_at_strength_zero():
-    points = np.random.default_rng(0).random((1, 5, 2)).astype(np.float32)
-    pictures = np.zeros((1, 16, 16, 3), np.uint8)
-    *_, moved = augment(pictures, pictures[..., 0], points, np.random.default_rng(3), strength=0.0)
-    assert np.allclose(moved, points, atol=1e-6)
+    points = np.random.default_rng(0).random((5, 2))
+    _, warp = augment(np.zeros((1, 16, 16, 3), np.uint8), np.random.default_rng(3), strength=0.0)
+    assert np.allclose(warp.points(points), points, atol=1e-6)
+    assert np.allclose(warp.pose(np.ones(2), np.ones((2, 2)))[1], 1)

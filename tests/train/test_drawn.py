@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("skia", exc_type=ImportError)
 
 from floatcli.face.landmarks import ANCHORS
-from floatcli.train.drawn import LANDMARKS, STILL, draw, random_identity, random_parameters
+from floatcli.train.drawn import CELLS, LANDMARKS, STILL, displacements, draw, random_identity, random_parameters
 from floatcli.train.parameters import HIGH, INDEX, LOW, rest
 
 SIZE = 96
@@ -44,6 +44,23 @@ def test_same_inputs_give_the_same_bytes():
 def test_landmarks_have_the_anchors_and_distinct_names():
     assert set(ANCHORS) <= set(LANDMARKS)
     assert len(set(LANDMARKS)) == len(LANDMARKS)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_displacements_agree_with_landmarks_that_are_seen(seed):
+    """Nothing is known of the backdrop; clothes move less than a face."""
+    person = identity(seed)
+    source, target = motion(yaw=0.2), motion(yaw=-0.6, pitch=0.5, roll=0.4, shift_x=0.5, zoom=0.3)
+    here, there = (draw(person, p, SIZE).landmarks for p in (source, target))
+    still, moved = displacements(person, source, np.stack([source, target]), SIZE)
+    assert moved.shape == (CELLS, CELLS, 2)
+    assert np.nanmax(np.abs(still)) == 0
+    assert np.isnan(moved[CELLS // 4, 0]).all()
+    names = ["cheek_left", "cheek_right", "nose_tip", "brow_middle_left", "eye_outer_right", "upper_lip", "chin_front"]
+    for k in map(LANDMARKS.index, names):
+        x, y = (here[k] * CELLS).astype(int)
+        assert np.abs(moved[y, x] - (there - here)[k]).max() < 0.012, LANDMARKS[k]
+    assert np.abs(moved[-1, CELLS // 2]).max() < np.abs(there - here)[LANDMARKS.index("nose_tip")].max()
 
 
 def test_still_landmarks_and_the_room_do_not_move():

@@ -14,7 +14,7 @@ from floatcli.train.drawn.colour import fold_tone, mix
 from floatcli.train.drawn.complexion import complexion
 from floatcli.train.drawn.identity import Identity
 from floatcli.train.drawn.light import Light
-from floatcli.train.drawn.mesh import Sheet, grid, texture
+from floatcli.train.drawn.mesh import Sheet, Surface, grid, texture
 from floatcli.train.drawn.pose import Framing, Pose
 
 NECK = 1.32  # y of the base of the neck
@@ -96,12 +96,17 @@ class Neck:
         chosen = [row * self.COLUMNS + column for row, column in self.MARKS]
         return self.points[chosen], self.follow[chosen]
 
-    def draw(self, view: View) -> None:
-        """Draw the neck."""
+    def surface(self, view: View) -> Surface:
+        """The neck in one picture."""
         moved = view.between(self.points, self.follow)
         xy = view.project(moved)
-        shade = view.light.shade(self.sheet.normals(moved), 1.0)
-        self.sheet.draw(view.canvas, xy, self.sheet.visible(xy, moved[:, 2]), shade, self.paint)
+        return Surface(xy, self.sheet.visible(xy, moved[:, 2]))
+
+    def draw(self, view: View) -> None:
+        """Draw the neck."""
+        seen = self.surface(view)
+        normals = self.sheet.normals(view.between(self.points, self.follow))
+        self.sheet.draw(view.canvas, *seen[:2], view.light.shade(normals, 1.0), self.paint)
 
 
 def _paint(identity: Identity, width: int, height: int) -> skia.Image:

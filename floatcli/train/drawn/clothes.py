@@ -12,6 +12,7 @@ from floatcli.train.drawn.brush import argb, blob, crescent, fill, polygon, smoo
 from floatcli.train.drawn.colour import BLACK, WHITE, Colour, mix
 from floatcli.train.drawn.identity import Identity
 from floatcli.train.drawn.light import Light
+from floatcli.train.drawn.mesh import Surface
 
 MARGIN = 0.16  # beyond the picture, in its widths: what the shoulders may bring in
 
@@ -31,7 +32,7 @@ class Clothes:
         canvas.scale(self.unit, self.unit)
         Wardrobe(identity, canvas).paint()
         pixels[..., :3] = np.minimum(pixels[..., :3] * self._light(identity, light, width, height), pixels[..., 3:])
-        self.image = skia.Image.fromarray(pixels, colorType=skia.kRGBA_8888_ColorType)
+        self.image, self.opacity = skia.Image.fromarray(pixels, colorType=skia.kRGBA_8888_ColorType), pixels[..., 3]
 
     def _light(self, identity: Identity, light: Light, width: int, height: int) -> np.ndarray:
         """Light on chest and shoulders, folds and weave: factors (height, width, 3)."""
@@ -47,6 +48,14 @@ class Clothes:
         shade = cv2.resize(light.shade(normals).reshape(side, side, 3).astype(np.float32), (width, height))
         weave = rng.standard_normal((height // 2 + 1, width // 2 + 1)).astype(np.float32)
         return 1.12 * shade * (1 + rng.choice([0.02, 0.05, 0.10]) * cv2.resize(weave, (width, height)))[..., None]
+
+    def surface(self, body: Body) -> Surface:
+        """The clothes where the body is: a rectangle."""
+        height, width = self.opacity.shape
+        texels = np.array([(0, 0), (width, 0), (width, height), (0, height)], float)
+        corners = (texels + np.array([self.left - self.x, self.top - self.y])) / self.unit
+        moved = body.move(np.concatenate([corners, np.zeros((4, 1))], 1))[:, :2] * self.unit + (self.x, self.y)
+        return Surface(moved, np.array([(0, 1, 2), (0, 2, 3)]), texels, self.opacity)
 
     def draw(self, canvas: skia.Canvas, body: Body) -> None:
         """Draw the clothes where the body is."""

@@ -63,6 +63,13 @@ def paint_ear(canvas: skia.Canvas, skin: Colour) -> None:
     blob(canvas, (-0.95, 0.1), (0.5, 1.1), deep, 0.45)
 
 
+def ear(side: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The middle of an ear (3,), and half its width and its height, in the head."""
+    sign = SIDES[side]
+    middle = np.array([sign * (EAR[0] + 0.055), EAR[1], EAR[2] - 0.05])
+    return middle, np.array([sign * 0.07, 0, -0.08]), np.array([0.0, 0.20, -0.02])
+
+
 class Features:
     """Draws one identity's eyes, mouth and ears."""
 
@@ -232,9 +239,9 @@ class Stage:
 
     def ears(self) -> None:
         """Ears beside the head, with their rings."""
-        for side, sign in SIDES.items():
-            at = np.array([sign * (EAR[0] + 0.055), EAR[1], EAR[2] - 0.05])
-            self.put(f"ear_{side}", at, np.array([sign * 0.07, 0, -0.08]), np.array([0.0, 0.20, -0.02]))
+        for side in SIDES:
+            at, across, down = ear(side)
+            self.put(f"ear_{side}", at, across, down)
             if self.identity.earring:
                 x, y = self.place(at + np.array([0, 0.21 + self.identity.earring, 0.02])).tolist()
                 self.canvas.drawCircle(x, y, self.identity.earring * self.unit, fill((0.80, 0.68, 0.36)))

@@ -13,7 +13,7 @@ from floatcli.train.drawn.brush import fill, hairs, stroke
 from floatcli.train.drawn.colour import Colour, mix
 from floatcli.train.drawn.identity import Identity
 from floatcli.train.drawn.locks import LOOSE, TOP, Locks, times
-from floatcli.train.drawn.mesh import Sheet, grid, texture
+from floatcli.train.drawn.mesh import Sheet, Surface, grid, texture
 
 ROWS, COLUMNS = 22, 23
 REACH = 1.72  # angle that the front shell reaches to either side
@@ -140,11 +140,27 @@ class HairShells:
             self._draw(view, self.front, "outside")
             self._draw_strays(view)
 
-    def _draw(self, view: View, shell: Shell, seen: str) -> None:
+    def surfaces(self, view: View) -> tuple[Surface | None, Surface | None, Surface | None]:
+        """The shell behind the head, the inner side of the one before the face, and that shell, as far as they are."""
+        front, loose = self.front, self.hair.style in LOOSE
+        return (
+            self._surface(view, self.back, "both"),
+            self._surface(view, front, "inside") if front and loose else None,
+            self._surface(view, front, "outside") if front else None,
+        )
+
+    @staticmethod
+    def _surface(view: View, shell: Shell, seen: str) -> Surface:
         sheet = shell.sheet
         moved = view.between(shell.points, shell.follow)
         xy = view.project(moved)
         triangles = sheet.triangles if seen == "both" else sheet.visible(xy, moved[:, 2], seen == "inside")
+        return Surface(xy, triangles, sheet.texels, sheet.opacity)
+
+    def _draw(self, view: View, shell: Shell, seen: str) -> None:
+        sheet = shell.sheet
+        moved = view.between(shell.points, shell.follow)
+        xy, triangles, *_ = self._surface(view, shell, seen)
         if not len(triangles):
             return
         normals = sheet.normals(moved)

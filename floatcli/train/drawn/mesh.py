@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import skia
 from scipy.sparse import csr_matrix
@@ -22,6 +24,8 @@ class Sheet:
 
     def __init__(self, texture_points: np.ndarray, triangles: np.ndarray, image: skia.Image | None = None) -> None:
         self.texture_points = points(texture_points)
+        self.texels = texture_points
+        self.opacity = None if image is None else image.toarray()[..., 3]
         self.triangles = triangles if image is None else triangles[_painted(texture_points, triangles, image)]
         rows, columns = self.triangles.ravel(), np.repeat(np.arange(len(self.triangles)), 3)
         self.adjacency = csr_matrix(
@@ -67,6 +71,15 @@ class Sheet:
         mode = skia.Vertices.VertexMode.kTriangles_VertexMode
         vertices = skia.Vertices(mode, places, self.texture_points, colours, triangles.ravel().tolist())
         canvas.drawVertices(vertices, paint, skia.BlendMode.kModulate)
+
+
+class Surface(NamedTuple):
+    """A sheet in one picture: pixels (V, 2) of its vertices, and the triangles (F, 3) that are seen, far ones first."""
+
+    xy: np.ndarray
+    triangles: np.ndarray
+    texels: np.ndarray | None = None  # texture pixels (V, 2) of the vertices, and how far that hides what lies behind
+    opacity: np.ndarray | None = None
 
 
 def _painted(texture_points: np.ndarray, triangles: np.ndarray, image: skia.Image) -> np.ndarray:

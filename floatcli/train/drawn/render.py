@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 import skia
 
-from floatcli.train.drawn.anatomy import Template, template
+from floatcli.train.drawn.anatomy import SIDES, Template, holes, template
 from floatcli.train.drawn.backdrop import paint_backdrop
 from floatcli.train.drawn.beard import Whiskers
 from floatcli.train.drawn.body import Body, Neck, View
@@ -17,13 +19,14 @@ from floatcli.train.drawn.camera import Development
 from floatcli.train.drawn.clothes import Clothes
 from floatcli.train.drawn.complexion import glints
 from floatcli.train.drawn.creases import Creases
+from floatcli.train.drawn.displacement import see
 from floatcli.train.drawn.expression import TRAIT_NAMES, Shape, values
-from floatcli.train.drawn.features import Features
+from floatcli.train.drawn.features import Features, ear
 from floatcli.train.drawn.hair import HairShells
 from floatcli.train.drawn.identity import Identity
 from floatcli.train.drawn.landmarks import LandmarkReader
 from floatcli.train.drawn.light import Light
-from floatcli.train.drawn.mesh import Sheet, texture
+from floatcli.train.drawn.mesh import Sheet, Surface, texture
 from floatcli.train.drawn.pose import Pose
 from floatcli.train.drawn.skin import SkinPainter, gloss, sheet_pixels
 
@@ -61,6 +64,22 @@ def place_landmarks(identity: Identity, parameters: np.ndarray, size: int = 256)
     return _portrait(identity, size).landmarks(values(parameters))
 
 
+def displacements(identity: Identity, source: np.ndarray, targets: np.ndarray, size: int = 256) -> np.ndarray:
+    """Where what is seen in one drawing goes in others.
+
+    Args:
+        identity: Looks.
+        source: (20,) motion parameters of the one.
+        targets: (F, 20) of the others.
+        size: As for ``draw``.
+
+    Returns:
+        (F, S, S, 2) float32, S = ``CELLS``: how far what the middles of cells show goes to the right and down, 1 being
+        the whole picture; NaN where that is the backdrop.
+    """
+    return _portrait(identity, size).displacements(values(source), [values(row) for row in targets])
+
+
 @lru_cache(maxsize=16)
 def _portrait(identity: Identity, size: int) -> Portrait:
     return Portrait(identity, size)
@@ -84,6 +103,8 @@ class Portrait:
         self.backdrop, self.clothes = paint_backdrop(identity, self.pixels), Clothes(identity, self.light, self.pixels)
         self.reader = LandmarkReader(identity, self.template, self.features, self.hair, self.neck)
         self.development = Development(identity.camera, size)
+        rings = holes(self.template.groups)
+        self.plates = np.array([(a, b, c) for a, *rest in rings for b, c in pairwise(rest)])
         self.canvas_pixels = np.zeros((self.pixels, self.pixels, 4), np.uint8)
         self.surface = skia.Surface(self.canvas_pixels, colorType=skia.kRGBA_8888_ColorType)
 
@@ -104,6 +125,24 @@ class Portrait:
         """Those of the drawing, without drawing it."""
         view = self._view(p)
         return self.reader.read(self._moved(view, p), view, p)
+
+    def displacements(self, source: dict[str, float], targets: Sequence[dict[str, float]]) -> np.ndarray:
+        """From the drawing at named parameter values to those at others, (F, S, S, 2)."""
+        shown = self._surfaces(source)
+        seen = see(shown, self.pixels)
+        places = np.stack([seen.places(self._surfaces(p)) for p in targets])
+        return ((places - seen.places(shown)) / self.pixels).astype(np.float32)
+
+    def _surfaces(self, p: dict[str, float]) -> list[Surface]:
+        """What hides the backdrop, far ones first; eyes and the inside of the mouth as plates between their rims."""
+        view = self._view(p)
+        moved = self._moved(view, p)
+        xy = view.project(moved)
+        back, inside, front = self.hair.surfaces(view)
+        ears = (_ear(view, side) for side in SIDES)
+        skin = Surface(xy, self.plates), Surface(xy, self.sheet.visible(xy, moved[:, 2]))
+        all_ = (back, self.neck.surface(view), self.clothes.surface(view.body), inside, *ears, *skin, front)
+        return [each for each in all_ if each is not None]
 
     def _view(self, p: dict[str, float]) -> View:
         framing = self.identity.framing
@@ -138,3 +177,11 @@ class Portrait:
         glasses.shadow(canvas, stage.place, stage.unit)
         self.hair.draw_front(view)
         glasses.draw(canvas, stage.place, view.pose, stage.unit)
+
+
+def _ear(view: View, side: str) -> Surface:
+    """An ear in one picture, as an ellipse."""
+    middle, across, down = ear(side)
+    turn = np.linspace(0, 2 * np.pi, 13)[:-1, None]
+    rim = view.project(view.pose.move(middle + np.cos(turn) * across + np.sin(turn) * down))
+    return Surface(rim, np.array([(0, k, k + 1) for k in range(1, 11)]))
