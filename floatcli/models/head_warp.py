@@ -10,9 +10,11 @@ from torch import Tensor, nn
 
 from floatcli.config import ANCHORS, POSE, POSE_SHIFT, POSE_ZOOM, TURN_DEGREES, AnchoredSize
 from floatcli.models.patches import full_precision, heatmaps, pixel_grid
+from floatcli.models.splatting import splatted_flow
 from floatcli.models.unet import EditDecoder, SourceEncoder
 
 INVERSIONS = 4  # steps in which the head's displacement is inverted
+STRAYED = 1.0  # cells from where it began, after which the inverse has come upon another place that moves there
 CARRIED = 0.2  # logit of how far what is below a head goes along with its shift, as one expects it
 LIGHT_GAIN = 0.3  # what the network draws becomes light
 OUTPUTS = (3, 2, 2, 1, 27)  # maps that the network draws: of place, shares, growth, matte, light
@@ -32,7 +34,8 @@ class Oval(NamedTuple):
 OUTLINE = Oval(1.25, 1.7, (0.0, -0.85, 0.55))
 FACE, FACE_DEPTH = Oval(1.2, 2.4, (0.0, -0.5, 0.55)), 1.2
 EYES = (0.0, -0.92, 1.7)  # the middle between them
-PIVOT_DOWN = 0.95  # from the point that the head grows about to the one that it turns about
+PIVOT_DOWN, PIVOT_AHEAD = 0.95, -0.56  # from the point that the head grows about to the one that it turns about
+CAMERA = 12.8  # how far away the camera is
 
 
 def head_rotation(pose: Tensor) -> Tensor:
@@ -54,13 +57,15 @@ class Head(NamedTuple):
 
     place: Tensor  # (B, 3, S, S), from the point that the head turns about
     share: Tensor  # (B, 1, S, S), logits of following the head, and of hiding what lies behind
-    pivot: Tensor  # (B, 2), the point that the head turns about, from the one that it grows about
+    pivot: Tensor  # (B, 3, 1, 1), the point that the head turns about, from the one that it grows about
+    camera: Tensor  # (B, 3), the point that it looks at, and how far away it is
 
 
 class HeadMaps(NamedTuple):
     """What stays the same in every frame of a portrait, by places in the source."""
 
     moves: Tensor  # (B, 6, S, S): w X, w' and g
+    camera: Tensor  # (B, 3): c, and d
     light: Tensor  # (B, 27, S, S): of each of three colours, by the entries of a rotation less the identity
     matte: Tensor  # (B, 1, S, S), logits of how far the person hides what lies behind
 
@@ -93,7 +98,10 @@ def guess_head(grid: Tensor, anchors: Tensor, pose: Tensor) -> Head:
 
     depth = distance * (FACE.centre[2] + FACE_DEPTH * (1 - radius(FACE)).clamp(min=0.01).sqrt())
     share = 5 * (1.7 - radius(OUTLINE))
-    return Head(torch.cat([place, depth[:, None]], 1), share[:, None], PIVOT_DOWN * axes[..., 1])
+    pivot = torch.cat([PIVOT_DOWN * axes[..., 1], PIVOT_AHEAD * distance[:, 0]], 1)
+    ahead = middle - zoom(pose) * pivot[:, :2] - 2 * POSE_SHIFT * pose[:, 3:5]
+    camera = torch.cat([ahead, CAMERA * distance[:, 0] / zoom(pose)], 1)
+    return Head(torch.cat([place, depth[:, None]], 1), share[:, None], pivot[..., None, None], camera)
 
 
 class HeadWarp(nn.Module):
@@ -102,13 +110,18 @@ class HeadWarp(nn.Module):
     For every pixel s of the source a network reads the place X(s) in space, from the point o that the head turns
     about, the shares w(s) and w'(s) in which the pixel follows the head's turn and shift, and the way g(s) that it goes
     where the head grows: in a face all of it and X / z + o, less in a neck, and in a shoulder little of the turn. With
-    R the rotation from the source's pose to the wanted one, z' over z their zooms and t the shift, the pixel moves by
+    R the rotation from the source's pose to the wanted one, z' over z their zooms, t the shift, and
+    k how much larger than in the plane that the head grows in a camera at the distance d sees X, the pixel moves by
 
-        D(s) = w z'/z (R - 1) X + w' t + (z' - z) g,
+        A(s) = w z'/z (R - 1) X + w' k t + (z' - z) g
+
+    and where it comes nearer, by the third row n of w z'/z (R - 1) X, to a camera that looks at c,
+
+        D(s) = A + (s - c + A) n / (d - n),
 
     exactly zero at rest, one small matrix product a frame; so is what a turn adds to its colours, linear in R - 1 as
     what a matt surface gives back of distant lamps. The flow of a frame's pixel q back to the source solves
-    ``f(q) = -D(q + f(q))``.
+    ``f(q) = -D(q + f(q))``; of several solutions it is that of the nearest place, about which it is looked for.
     """
 
     scales: Tensor
@@ -133,20 +146,32 @@ class HeadWarp(nn.Module):
             guess = guess_head(grid, anchors, pose)
         place, shares, growth, matte, light = out.split(OUTPUTS, 1)
         turned, shifted = (shares + torch.cat([guess.share, guess.share.clamp(min=CARRIED)], 1)).sigmoid().split(1, 1)
-        from_seat = guess.place[:, :2] / zoom(pose)[:, None, None] + guess.pivot[..., None, None]
+        from_seat = guess.place[:, :2] / zoom(pose)[:, None, None] + guess.pivot[:, :2]
         growth = growth + guess.share.sigmoid() * from_seat
-        moves = torch.cat([turned * (place + guess.place), shifted, growth], 1)
-        return HeadMaps(moves, LIGHT_GAIN * light, MATTE_GAIN * (matte + 0.5 * guess.share + MATTE_MARGIN))
+        place = place + guess.place
+        nearness = 1 + (place[:, 2:] + guess.pivot[:, 2:]) / guess.camera[:, 2:, None, None]
+        moves = torch.cat([turned * place, shifted * nearness, growth], 1)
+        matte = MATTE_GAIN * (matte + 0.5 * guess.share + MATTE_MARGIN)
+        return HeadMaps(moves, guess.camera, LIGHT_GAIN * light, matte)
 
     def displacement(self, maps: HeadMaps, source: Tensor, target: Tensor) -> Tensor:
         """Where the source's pixels go, D (N, 2, S, S) in grid coordinates; arguments as for ``forward``."""
+        return self._moved(maps, source, target)[0]
+
+    def _moved(self, maps: HeadMaps, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """``displacement``, and how near to the camera the pixels are then, (N, 1, S, S)."""
         with full_precision(source):
             source, target = source * self.scales, target * self.scales
             before, after = zoom(source)[..., None], zoom(target)[..., None]
             turn = after / before * rotation_between(source, target)
             shift = 2 * POSE_SHIFT * (target - source)[:, 3:5, None]
             growth = (after - before) * torch.eye(2, device=turn.device)
-            return _mixed(torch.cat([turn[:, :2], shift, growth], 2), maps.moves)
+            across = torch.cat([shift, growth], 2)
+            weights = torch.cat([turn, F.pad(across, (0, 0, 0, 1))], 2)
+            moved, nearer = _mixed(weights, maps.moves).split([2, 1], 1)
+            ahead, distance = maps.camera[..., None, None].split([2, 1], 1)
+            place = pixel_grid(moved.shape[-1], moved).permute(2, 0, 1) - ahead
+            return moved + (place + moved) * nearer / (distance - nearer), maps.moves[:, 2:3] + nearer
 
     def light(self, maps: HeadMaps, source: Tensor, target: Tensor) -> Tensor:
         """What is added to the source's colours, (N, 3, S, S); arguments as for ``forward``."""
@@ -157,13 +182,14 @@ class HeadWarp(nn.Module):
 
     def forward(self, maps: HeadMaps, source: Tensor, target: Tensor) -> Tensor:
         """Flow (N, 2, S, S) in grid coordinates from poses (1 or N, 6) to (N, 6), over ``prepare``'s maps."""
-        moved = self.displacement(maps, source, target)
+        moved, depth = self._moved(maps, source, target)
         grid = pixel_grid(self.input_size, moved)
-        flow = -moved
+        begun = flow = splatted_flow(moved, depth, maps.matte.sigmoid())
         for _ in range(INVERSIONS):
             at = grid + flow.permute(0, 2, 3, 1)
             flow = -F.grid_sample(moved, at, padding_mode="border", align_corners=False)
-        return flow
+        strayed = (flow - begun).abs().amax(1, True) * self.input_size / 2
+        return torch.lerp(flow, begun, (strayed / STRAYED - 1).clamp(0, 1))
 
 
 def zoom(pose: Tensor) -> Tensor:
