@@ -55,10 +55,15 @@ def displacement_loss(moved: Tensor, truth: Tensor) -> Tensor:
 
     Where it breaks off, as at a chin before a neck, no flow can be the inverse of both sides: pictures decide there.
     """
-    wanted, known = beyond(F.interpolate(truth.movedim(-1, 1).float(), size=moved.shape[-2:], mode="nearest"))
+    wanted, known = beyond(in_cells(truth, moved.shape[-1]))
     uneven = (wanted - F.avg_pool2d(wanted, 3, 1, 1, count_include_pad=False)).abs().amax(1, True)
     weight = known * (uneven < UNEVEN)
     return ((moved - wanted).abs() * weight).sum() / weight.sum().clamp(min=1)
+
+
+def in_cells(truth: Tensor, size: int) -> Tensor:
+    """True displacements (N, S', S', 2) of as many cells as a map has a side, (N, 2, size, size)."""
+    return F.interpolate(truth.movedim(-1, 1).float(), size=(size, size), mode="nearest")
 
 
 def beyond(maps: Tensor, cells: int = 2) -> tuple[Tensor, Tensor]:

@@ -14,12 +14,15 @@ from floatcli.config import POSE, ModelConfig
 from floatcli.models.backdrop import apart, opacity
 from floatcli.models.compose import along_flow, look_up, resized
 from floatcli.models.head_warp import HeadWarp
+from floatcli.models.patches import pixel_grid
 from floatcli.train.drawn_data import ANCHOR_COLUMNS, POSES, SOURCE, Batch, jitter
 from floatcli.train.encoder_part import coeffs_of
-from floatcli.train.likeness import displacement_loss, gradients, picture_losses
+from floatcli.train.likeness import displacement_loss, gradients, in_cells, picture_losses
 from floatcli.train.loop import Losses
 from floatcli.train.parameters import INDEX, SCALE
 from floatcli.train.sheets import save_pictures
+
+ASTRAY = 2.0  # cells: from further off nothing comes back
 
 
 class Turn(NamedTuple):
@@ -66,13 +69,14 @@ class WarpPart(nn.Module):
         return Turn(half, turned, truth, flow, self.warp.displacement(*turn), head, light, maps.matte)
 
     def losses(self, batch: Batch, rng: np.random.Generator) -> Losses:
-        """The turned source against the truth; where every cell of it goes; smoothness."""
+        """The turned source against the truth; where every cell of it goes, and how it is lit there; smoothness."""
         turn = self.turn(batch, rng)
         losses = picture_losses(turn.turned, turn.truth, turn.source, torch.ones_like(turn.source[:, :1]))
         dx, dy = gradients(turn.displacement)
         losses["displacement"] = 40 * displacement_loss(turn.displacement, batch.displacements[:, 1:].flatten(0, 1))
         losses["smooth"] = 10 * (gradients(dx)[0].abs().mean() + gradients(dy)[1].abs().mean())
         losses["light"] = torch.stack([each.abs().mean() for each in gradients(turn.light)]).sum()
+        losses["shade"] = 4 * shade_loss(turn, batch.displacements[:, 1:].flatten(0, 1))
         return losses | self.matte_losses(turn, batch)
 
     @staticmethod
@@ -89,3 +93,18 @@ class WarpPart(nn.Module):
         """Sample pictures: source, turned, truth, opacity of the head."""
         turn = self.turn(batch, np.random.default_rng(0))
         save_pictures([turn.source, turn.turned, turn.truth, turn.head.expand_as(turn.turned) * 2 - 1], path)
+
+
+def shade_loss(turn: Turn, moves: Tensor) -> Tensor:
+    """L1 between what light adds to cells of the sources and how those change on their true ways (N, S', S', 2).
+
+    Only where the flow comes back to them, which it does not from where something hides them.
+    """
+    size = turn.light.shape[-1]
+    moves = in_cells(moves, size).movedim(1, -1)
+    at = pixel_grid(size, turn.light) + moves.nan_to_num()
+    before, after = (F.interpolate(each, size=(size, size), mode="area") for each in (turn.source, turn.truth))
+    astray = (look_up(turn.flow, at).movedim(1, -1) + moves).abs().amax(-1) * size / 2  # NaN where nothing is known
+    weight = ((astray < ASTRAY) & (at.abs().amax(-1) < 1))[:, None] * opacity(turn.matte).detach()
+    off = (before + turn.light - look_up(after, at)).abs()
+    return (off * weight).sum() / (3 * weight.sum()).clamp(min=1)
