@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from floatcli.config import ANCHORS, POSE, AnchoredSize, ModelConfig
-from floatcli.models.backdrop import apart, opacity
+from floatcli.models.backdrop import apart, completed, opacity
 from floatcli.models.compose import enlarged, look_up, render, resized
 from floatcli.models.head_warp import HeadMaps, HeadWarp
 from floatcli.models.landmark_net import LandmarkNet
@@ -43,6 +43,7 @@ LEFT_EYE = ("lid_left", "gaze_x", "gaze_y", "brow_left", "furrow", "smile")
 RIGHT_EYE = ("lid_right", "gaze_x", "gaze_y", "brow_right", "furrow", "smile")
 
 FLOW_REACH = 0.6  # furthest a patch's flow looks, in half sides of the patch
+READINESS = 3.0  # how soon a patch is edited as its coefficients change
 
 
 def mirror_gaze(coeffs: Tensor) -> Tensor:
@@ -60,14 +61,17 @@ class Edit(NamedTuple):
 
 
 class PatchEditor(nn.Module):
-    """Edits one kind of patch: source patch and target coefficients -> Edit."""
+    """Edits one kind of patch: source patch, target coefficients and how they differ from the source's -> Edit.
+
+    Where nothing changes nothing is edited: flow and mask grow with the change.
+    """
 
     def __init__(self, coeffs: int, patch: int, size: AnchoredSize, extent: Extent = WHOLE):
         super().__init__()
         self.patch, self.extent = patch, extent
         self.encoder = SourceEncoder(3 + len(ANCHORS) + 2, size.patch_channels)
         self.embed = nn.Sequential(
-            nn.Linear(coeffs, size.condition),
+            nn.Linear(2 * coeffs, size.condition),
             nn.SiLU(),
             nn.Linear(size.condition, size.condition),
             nn.SiLU(),
@@ -82,12 +86,14 @@ class PatchEditor(nn.Module):
         maps = self.encoder(torch.cat([cut, heat, grid.permute(0, 3, 1, 2)], 1))
         return self.decoder.prepare(maps)
 
-    def forward(self, prepared: list[Tensor], coeffs: Tensor) -> Edit:
-        """Edits for target coefficients (N, P)."""
+    def forward(self, prepared: list[Tensor], coeffs: Tensor, source: Tensor) -> Edit:
+        """Edits for target coefficients (N, P), from those of the source (1 or N, P)."""
+        change = coeffs - source
         # Half precision is too coarse for flows; planes, since a CPU is slow at a few of channels that lie last.
-        out = self.decoder(prepared, self.embed(coeffs)).float().contiguous()
+        out = self.decoder(prepared, self.embed(torch.cat([coeffs, change], 1))).float().contiguous()
         flow = F.avg_pool2d(out[:, :2], 3, 1, 1, count_include_pad=False)  # upsampled maps are chequered
-        return Edit(flow.tanh() * FLOW_REACH, (out[:, 2:3] - 3).sigmoid(), out[:, 3:].tanh() * 1.05)
+        amount = -torch.expm1(-READINESS * change.float().abs().sum(1))[:, None, None, None]
+        return Edit(amount * flow.tanh() * FLOW_REACH, amount * (out[:, 2:3] - 3).sigmoid(), out[:, 3:].tanh() * 1.05)
 
 
 def apply_edit(picture: Tensor, edit: Edit, frame: Tensor, points: Tensor) -> Tensor:
@@ -134,6 +140,7 @@ class Patch(NamedTuple):
 
     editor: PatchEditor
     names: tuple[str, ...]  # of the coefficients that it follows
+    source: Tensor  # (1, P), the portrait's own
     prepared: list[Tensor]  # maps (1, C, S, S)
     frame: Tensor  # (1, 2, 3)
     placed: Placed
@@ -196,14 +203,14 @@ class AnchoredDecoder(nn.Module):
             anchors = self.landmarks(small)
         pose = self.part(coeffs, POSE)
         warp = self.warp.prepare(small, anchors, pose)
-        head = opacity(resized(warp.matte, self.size.work_size))
+        head = completed(small, opacity(resized(warp.matte, self.size.work_size)))
         colours, backdrop = apart(picture, resized(head, picture.shape[-1]))
         return AnchoredFeatures(
             enlarged(colours),
             anchors,
             basis,
             pose,
-            self._patches(small, anchors),
+            self._patches(small, anchors, coeffs),
             warp,
             head,
             backdrop,
@@ -212,7 +219,9 @@ class AnchoredDecoder(nn.Module):
     def forward(self, identity: Tensor, motion: Tensor, features: AnchoredFeatures) -> Tensor:
         """Frames (N, 3, H, H) in [-1, 1] for motions (N, D); the identity speaks through the features alone."""
         coeffs = _coefficients(motion, features)
-        drawn = [patch.editor(patch.prepared, self.part(coeffs, patch.names)) for patch in features.patches]
+        drawn = [
+            patch.editor(patch.prepared, self.part(coeffs, patch.names), patch.source) for patch in features.patches
+        ]
         return self._shown(coeffs, drawn, features)
 
     def repeated(self) -> list[nn.Module]:
@@ -228,25 +237,22 @@ class AnchoredDecoder(nn.Module):
         drawn = []
         for alike in zip(*(each.patches for each in features), strict=True):  # mouths, then left eyes, then right ones
             prepared = _for_frames([patch.prepared for patch in alike], frames)
-            edit = alike[0].editor(prepared, self.part(torch.cat(coeffs), alike[0].names))
+            source = _for_frames([[patch.source] for patch in alike], frames)[0]
+            edit = alike[0].editor(prepared, self.part(torch.cat(coeffs), alike[0].names), source)
             drawn.append([Edit(*parts) for parts in zip(*(part.split(frames) for part in edit), strict=True)])
         each = zip(coeffs, zip(*drawn, strict=True), features, strict=True)
         return [self._shown(*portrait) for portrait in each]
 
-    def _patches(self, picture: Tensor, anchors: Tensor) -> tuple[Patch, ...]:
+    def _patches(self, picture: Tensor, anchors: Tensor, coeffs: Tensor) -> tuple[Patch, ...]:
         left, right = eye_frames(anchors)
-        return (
-            self._patch(self.mouth, MOUTH, mouth_frame(anchors), picture, anchors),
-            self._patch(self.eye, LEFT_EYE, left, picture, anchors),
-            self._patch(self.eye, RIGHT_EYE, right, picture, anchors),
-        )
-
-    def _patch(
-        self, editor: PatchEditor, names: tuple[str, ...], frame: Tensor, picture: Tensor, anchors: Tensor
-    ) -> Patch:
-        with full_precision(frame):
-            placed = place(frame, self.size.work_size, editor.extent)
-        return Patch(editor, names, editor.prepare(picture, frame, anchors), frame, placed)
+        kinds = (self.mouth, MOUTH, mouth_frame(anchors)), (self.eye, LEFT_EYE, left), (self.eye, RIGHT_EYE, right)
+        patches = []
+        for editor, names, frame in kinds:
+            with full_precision(frame):
+                placed = place(frame, self.size.work_size, editor.extent)
+            prepared = editor.prepare(picture, frame, anchors)
+            patches.append(Patch(editor, names, self.part(coeffs, names), prepared, frame, placed))
+        return tuple(patches)
 
     def _shown(self, coeffs: Tensor, drawn: Sequence[Edit], features: AnchoredFeatures) -> Tensor:
         """Frames (N, 3, H, H) of a portrait with coefficients (N, M), from the edits of its patches."""
@@ -268,7 +274,7 @@ def _coefficients(motion: Tensor, features: AnchoredFeatures) -> Tensor:
 def _for_frames(prepared: Sequence[list[Tensor]], frames: Sequence[int]) -> list[Tensor]:
     """Maps of several portraits (1, C, S, S), level by level, as those of the frames that each of them has."""
     each = zip(*prepared, strict=True)
-    return [torch.cat([x.expand(n, -1, -1, -1) for x, n in zip(maps, frames, strict=True)]) for maps in each]
+    return [torch.cat([x.expand(n, *x.shape[1:]) for x, n in zip(maps, frames, strict=True)]) for maps in each]
 
 
 def _put(edits: Tensor, edit: Edit, patch: Patch) -> None:

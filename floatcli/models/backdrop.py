@@ -8,6 +8,8 @@ from torch import Tensor
 
 _HOLE = 0.3  # opacity from which on nothing is taken for backdrop
 _LEAST = 0.02  # opacity, or what it leaves, that still tells a colour
+_BESIDE = 5 / 256  # sides of a picture that what a matte leaves out may lie off the head
+_PLAIN, _CLEAR = 0.1, 0.4  # opacity that a pixel needs for its colour: a backdrop's own texture, and surely a head's
 _SMALLEST = 4  # pixels a side at which there is nothing coarser to fill from
 
 
@@ -27,6 +29,19 @@ def apart(picture: Tensor, opacity: Tensor) -> tuple[Tensor, Tensor]:
     colours = (picture + (1 - opacity) / opacity.clamp(min=_LEAST) * (picture - filled)).clamp(-1, 1)
     left = picture - torch.lerp(filled, colours, opacity)  # of colours beyond black and white
     return colours, filled + left / (1 - opacity).clamp(min=_LEAST)
+
+
+def completed(picture: Tensor, opacity: Tensor) -> Tensor:
+    """The opacity of a head and of what is seen right beside it that its backdrop does not explain, as hair.
+
+    Arguments as for ``apart``. Left behind, it would show as an outline of where the head was.
+    """
+    reach = round(_BESIDE * picture.shape[-1])
+    near = F.max_pool2d(opacity, 2 * reach + 1, 1, reach)
+    behind = fill(picture, 1 - (near / _HOLE).clamp(max=1))
+    room = torch.where(picture > behind, 1 - behind, 1 + behind).clamp(min=_LEAST)
+    needed = ((picture - behind).abs() / room).amax(1, True)
+    return torch.maximum(opacity, near * ((needed - _PLAIN) / (_CLEAR - _PLAIN)).clamp(0, 1))
 
 
 def fill(picture: Tensor, known: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from floatcli.train.likeness import picture_losses
 from floatcli.train.loop import Run
 from floatcli.train.loop_config import LoopConfig
 from floatcli.train.patch_cuts import EYE_PATCH
-from floatcli.train.patch_parts import EyesPart, MouthPart, PatchPart, patch_losses
+from floatcli.train.patch_parts import EyesPart, MouthPart, PatchPart, as_read, patch_losses
 from floatcli.train.patch_readers import EyesReader, MouthReader
 from floatcli.train.perceptual import EncoderMaps, Perceptual
 from floatcli.train.settings import AutoencoderSettings, PatchSettings, Settings, load_settings
@@ -68,6 +68,16 @@ def losses(part: PatchPart, batch: Batch, contested: bool = False) -> dict:
     torch.manual_seed(2)
     found = part.losses(batch, np.random.default_rng(3), part.adversary() if contested else None)
     return found[0] if contested else found
+
+
+def test_sources_are_misread_mostly_like_their_targets():
+    torch.manual_seed(0)
+    own, wanted = torch.zeros(2000, 1, 7), torch.ones(2000, 3, 7)
+    seen, asked = as_read(own, wanted)
+    alike = (asked - seen - 1).abs().amax((1, 2)) < 1e-6
+    assert 0.66 < alike.float().mean() < 0.74
+    assert torch.equal(asked[~alike], wanted[~alike])  # what is not misread is asked for as it is
+    assert 0.2 < seen.std() < 0.4
 
 
 @pytest.mark.parametrize("kind", [MouthPart, EyesPart])

@@ -24,7 +24,7 @@ from floatcli.models.patches import (
     to_patch,
     to_picture,
 )
-from floatcli.train.drawn.pose import Framing, Pose
+from floatcli.train.drawn.pose import CAMERA, PIVOT, Framing, Pose
 from floatcli.train.parameters import NAMES, SCALE
 from tests.conftest import TINY
 
@@ -103,6 +103,18 @@ def test_each_lid_moves_its_own_side(model, portrait):
         assert side * (left + right) > 0.2
 
 
+def test_where_nothing_changes_the_picture_stays(model, portrait):
+    """However much the editors would paint."""
+    coeffs = model.basis.coefficients(portrait.ref_motion)
+    for patch in portrait.features.patches:
+        own = model.decoder.part(coeffs, patch.names)
+        still, moved = (patch.editor(patch.prepared, own + change, patch.source) for change in (0, 1))
+        assert still.flow.abs().max() < 1e-5
+        assert still.mask.max() < 1e-5
+        assert moved.flow.abs().max() > 0.01
+        assert moved.mask.max() > 0.01
+
+
 @pytest.mark.parametrize("name", POSE)
 def test_pose_warps_the_whole_and_rest_does_not(model, portrait, name):
     assert not torch.equal(frame_of(model, portrait), frame_of(model, portrait, **{name: 0.5}))
@@ -122,9 +134,9 @@ def warp():
     return HeadWarp(SMALL, (0.3,) * 6)
 
 
-def maps_of(moves, light=None):
+def maps_of(moves, light=None, camera=(0.0, 0.0, 1e6)):
     light = torch.zeros(1, 27, *moves.shape[2:]) if light is None else light
-    return HeadMaps(moves, light, torch.zeros(1, 1, *moves.shape[2:]))
+    return HeadMaps(moves, torch.tensor([camera]), light, torch.zeros(1, 1, *moves.shape[2:]))
 
 
 def test_head_rotation_is_the_renderers():
@@ -134,7 +146,7 @@ def test_head_rotation_is_the_renderers():
 
 
 def test_a_head_that_follows_wholly_moves_as_in_space(warp):
-    """Points of a rigid head, moved by the formula of the renderer without its perspective."""
+    """Points of a rigid head, moved by the formula of the renderer, its camera far away."""
     source, target = torch.tensor([[0.5, -1, 0.2, 1, -1, 0.5]]), torch.tensor([[-1, 0.5, 1, -0.5, 0.5, -1]])
     pivot, size = torch.tensor([0.0, 0.2]), SMALL.warp_size
     place = torch.randn(3, size, size)
@@ -149,6 +161,29 @@ def test_a_head_that_follows_wholly_moves_as_in_space(warp):
     at_rest = torch.einsum("ji,jhw->ihw", head_rotation(0.3 * source)[0], place) / (1 + 0.1 * 0.3 * source[0, 5])
     expected = drawn(target, at_rest) - drawn(source, at_rest)
     assert torch.allclose(warp.displacement(maps, source, target)[0], expected, atol=1e-5)
+
+
+def test_a_head_near_the_camera_is_seen_in_the_renderers_perspective(warp):
+    """Wherever pixels are, those places in space move to where the renderer's camera sees them."""
+    framing, size = Framing(0.25, 0.45, 0.55), SMALL.warp_size
+    poses = torch.tensor([[0.5, -1, 0.2, 1, -1, 0.5], [-1, 0.5, 1, -0.5, 0.5, 0.5]])  # zoom is followed less exactly
+    here, there = (Pose(dict(zip(POSE, (0.3 * pose).tolist(), strict=True)), framing) for pose in poses)
+    grid = pixel_grid(size, torch.zeros(1, dtype=torch.float64)).numpy()
+    depth = np.random.default_rng(0).uniform(-0.5, 1, (size, size))
+    nearness = CAMERA / (CAMERA - depth)  # of the point that each pixel shows
+    flat = ((grid + 1) / 2 - (framing.x, framing.y)) / (framing.scale * nearness[..., None])
+    shown = np.concatenate([flat, depth[..., None]], -1)
+    turned = (shown - here.shift) / here.zoom - PIVOT
+    truth = 2 * (framing.project(there.move(turned @ here.matrix + PIVOT)) - framing.project(shown))
+
+    unit = 2 * framing.scale * nearness
+    seen = unit[..., None] * here.zoom * turned
+    seat = unit[..., None] * (turned + PIVOT)[..., :2]
+    moves = torch.from_numpy(np.concatenate([seen, nearness[..., None], seat], -1)).float().permute(2, 0, 1)[None]
+    camera = 2 * framing.x - 1, 2 * framing.y - 1, 2 * framing.scale * CAMERA
+    moved = warp.displacement(maps_of(moves, camera=camera), poses[:1], poses[1:])[0].permute(1, 2, 0)
+    assert np.abs(truth).max() > 0.2
+    assert np.abs(moved.numpy() - truth).max() < 1e-5
 
 
 def test_shoulders_follow_a_shift_in_part_and_no_turn(warp):

@@ -2,7 +2,7 @@
 
 import torch
 
-from floatcli.models.backdrop import apart, fill, opacity
+from floatcli.models.backdrop import apart, completed, fill, opacity
 
 
 def disc(size: int, radius: float, gain: float) -> torch.Tensor:
@@ -47,3 +47,24 @@ def test_known_pixels_stay_and_a_constant_fills_any_hole():
     holes = torch.zeros(1, 1, 37, 37)
     holes[..., :2, 5] = 1
     assert torch.allclose(fill(constant * holes, holes), constant, atol=1e-5)
+
+
+def test_what_a_matte_leaves_out_beside_a_head_belongs_to_it():
+    """A dark head before a light wall, whose matte is a few pixels too small; the wall's own texture stays a wall's."""
+    wall = 0.5 + 0.02 * torch.rand(1, 3, 256, 256)
+    truth = disc(256, 0.63, 1) > 0
+    picture = torch.where(truth, torch.tensor(-0.8), wall)
+    matte = opacity(disc(256, 0.6, 400))
+    head = completed(picture, matte)
+    assert (head >= matte).all()
+    assert head[truth].min() > 0.7
+    assert head[~truth].max() < 0.05
+    _, without = apart(picture, head)
+    assert (without[truth.expand_as(without)] - 0.51).abs().max() < 0.15
+
+
+def test_what_lies_further_off_is_no_part_of_a_head():
+    picture = torch.full((1, 3, 256, 256), 0.5)
+    picture[..., :10, :] = -0.8
+    matte = opacity(disc(256, 0.6, 400))
+    assert torch.equal(completed(picture, matte)[..., :40, :], matte[..., :40, :])
