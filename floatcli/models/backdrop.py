@@ -10,6 +10,7 @@ _HOLE = 0.3  # opacity from which on nothing is taken for backdrop
 _LEAST = 0.02  # opacity, or what it leaves, that still tells a colour
 _BESIDE = 5 / 256  # sides of a picture that what a matte leaves out may lie off the head
 _PLAIN, _CLEAR = 0.1, 0.4  # opacity that a pixel needs for its colour: a backdrop's own texture, and surely a head's
+_ROUGH = 2.0  # times the root mean square of a backdrop's texture that a pixel may differ from what is behind it
 _SMALLEST = 4  # pixels a side at which there is nothing coarser to fill from
 
 
@@ -38,9 +39,12 @@ def completed(picture: Tensor, opacity: Tensor) -> Tensor:
     """
     reach = round(_BESIDE * picture.shape[-1])
     near = F.max_pool2d(opacity, 2 * reach + 1, 1, reach)
-    behind = fill(picture, 1 - (near / _HOLE).clamp(max=1))
+    known = 1 - (near / _HOLE).clamp(max=1)
+    behind = fill(picture, known)
+    coarse = F.avg_pool2d(picture, 2 * reach + 1, 1, reach, count_include_pad=False)
+    texture = fill((picture - coarse).square(), known).sqrt()
     room = torch.where(picture > behind, 1 - behind, 1 + behind).clamp(min=_LEAST)
-    needed = ((picture - behind).abs() / room).amax(1, True)
+    needed = (((picture - behind).abs() - _ROUGH * texture) / room).amax(1, True)
     return torch.maximum(opacity, near * ((needed - _PLAIN) / (_CLEAR - _PLAIN)).clamp(0, 1))
 
 

@@ -63,6 +63,14 @@ def test_what_a_matte_leaves_out_beside_a_head_belongs_to_it():
     assert (without[truth.expand_as(without)] - 0.51).abs().max() < 0.15
 
 
+def test_a_backdrops_own_texture_stays_behind():
+    """Bricks right beside a head are as much of a wall as those further off."""
+    torch.manual_seed(0)
+    wall = torch.where(torch.rand(1, 1, 32, 32) > 0.5, 0.6, -0.2).repeat_interleave(8, 2).repeat_interleave(8, 3)
+    matte = opacity(disc(256, 0.6, 400))
+    assert (completed(wall.expand(1, 3, -1, -1), matte) - matte).mean() < 0.002
+
+
 def test_what_lies_further_off_is_no_part_of_a_head():
     picture = torch.full((1, 3, 256, 256), 0.5)
     picture[..., :10, :] = -0.8
