@@ -17,6 +17,7 @@ from floatcli.train.drawn_data import (
     EXPRESSIONS,
     FRAMES,
     OTHERS,
+    POSE_COLUMNS,
     POSES,
     SOURCE,
     DrawnSet,
@@ -69,9 +70,12 @@ def outside_face(anchors: np.ndarray, size: int) -> Tensor:
 
 
 def true_motion(model: FloatModel, portrait: Portrait, source: np.ndarray, targets: np.ndarray) -> Tensor:
-    """Motion (N, D) of targets (N, 20) as drawn, as far from where the model sees the source as from that (20,)."""
-    change = torch.from_numpy((targets - source) / SCALE).float()
-    return model.basis.motion(model.basis.coefficients(portrait.ref_motion) + change)
+    """Motion (N, D) of targets (N, 20) as drawn; the head turns from where the model sees the source (20,)."""
+    coeffs = torch.from_numpy(targets / SCALE).float()
+    seen = model.basis.coefficients(portrait.ref_motion)
+    own = torch.from_numpy(source / SCALE).float()
+    coeffs[:, POSE_COLUMNS] += (seen - own)[:, POSE_COLUMNS]
+    return model.basis.motion(coeffs)
 
 
 #: What changes between a source and its targets in a drawn set, by the name its figures get.
