@@ -82,7 +82,9 @@ def true_motion(model: FloatModel, portrait: Portrait, source: np.ndarray, targe
 CHANGES = {"face": EXPRESSIONS, "head": POSES, "everything": OTHERS}
 SPEAKING = "speaking"  # likewise: all that a held-out sentence moves
 UNCHANGED = 50.0  # dB; a target this near to its source says nothing about motion
-AS_DRAWN, AS_READ = "motion as drawn", "motion as read"  # by the model's own encoder, from the true frame
+#: As the renderer moves; as far from where the model sees the source as the renderer moves; as the model's own encoder
+#: reads the true frame.
+AS_DRAWN, AS_CHANGE, AS_READ = MOTIONS = "motion as drawn", "motion as a change", "motion as read"
 _SECOND = slice(12, None, 25)  # of a clip's frames, one a second
 
 
@@ -106,11 +108,11 @@ def measure_drawn(model: FloatModel, identities: int, size: int = 256) -> dict[s
         size: Side of the pictures.
 
     Returns:
-        For AS_DRAWN and AS_READ, means over targets by what changes in them, as in ``head.psnr``; ``over copying`` is
+        For each of MOTIONS, means over targets by what changes in them, as in ``head.psnr``; ``over copying`` is
         the gain over giving the source back unchanged, ``sharpness`` the gradient energy of output over truth.
     """
     kinds = (*CHANGES, SPEAKING)
-    rows: dict[str, dict[str, list[Figures]]] = {motion: {kind: [] for kind in kinds} for motion in (AS_DRAWN, AS_READ)}
+    rows: dict[str, dict[str, list[Figures]]] = {motion: {kind: [] for kind in kinds} for motion in MOTIONS}
     for k in range(identities):
         drawn = draw_set(np.random.default_rng((HELD_OUT, k)), size)
         spoken = spoken_set(k, size)
@@ -128,6 +130,9 @@ def reconstructed(model: FloatModel, drawn: DrawnSet, motion: str) -> Tensor:
     portrait = model.encode(images[SOURCE : SOURCE + 1])
     if motion == AS_READ:
         told = read_motion(model, images)
+    elif motion == AS_CHANGE:
+        change = torch.from_numpy((drawn.parameters - drawn.parameters[SOURCE]) / SCALE).float()
+        told = model.basis.motion(model.basis.coefficients(portrait.ref_motion) + change)
     else:
         told = true_motion(model, portrait, drawn.parameters[SOURCE], drawn.parameters)
     return model.decode(portrait, told).clamp(-1, 1)

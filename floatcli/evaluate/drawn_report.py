@@ -11,7 +11,7 @@ AllFigures = Mapping[str, Mapping[str, float | None]]
 
 _KINDS = {"head": "head turned", "face": "expression changed", "everything": "everything", "speaking": "speaking"}
 _SIZES = ("256", "512")
-_MOTIONS = ("motion as drawn", "motion as read")
+_MOTIONS = ("motion as drawn", "motion as a change", "motion as read")
 _DB = "{:.1f} dB"
 _PARTS = ("hair", "ears", "shoulders")
 
@@ -135,8 +135,8 @@ def table(figures: AllFigures) -> str:
 
 
 def _pictures(figures: AllFigures) -> list[str]:
-    """Drawn faces by what changes in them; motion as drawn, then as read."""
-    lines = [*_head("drawn faces, motion as drawn / as read", *_KINDS.values(), "bar, as drawn")]
+    """Drawn faces by what changes in them; motion as drawn, as a change and as read."""
+    lines = [*_head("drawn faces, motion as drawn / as a change / as read", *_KINDS.values(), "bar, as drawn")]
     for size in _SIZES:
         for words, key, form, bar in PICTURES:
             found = [

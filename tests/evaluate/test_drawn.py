@@ -77,7 +77,7 @@ def test_a_perfect_decoder_is_told_from_one_that_copies(made: str, gain: float, 
 
     monkeypatch.setattr(drawn_faces, "reconstructed", reconstructed)
     by_motion = drawn_faces.measure_drawn(None, 1, 64)
-    assert set(by_motion) == {"motion as drawn", "motion as read"}
+    assert set(by_motion) == {"motion as drawn", "motion as a change", "motion as read"}
     for figures in by_motion.values():
         for kind in ("head", "face", "everything", "speaking"):
             for part in ("", "mouth ", "eyes "):
@@ -159,7 +159,7 @@ def test_the_tables_show_every_figure_they_name():
             figures[group][key] = 0.5
     kinds = ("head", "face", "everything", "speaking")
     for size in (256, 512):
-        for number, motion in enumerate(("motion as drawn", "motion as read")):
+        for number, motion in enumerate(("motion as drawn", "motion as a change", "motion as read")):
             keys = [key for _, key, _, _ in drawn_report.PICTURES]
             found = {f"{kind}.{key}": float(size + number) for kind in kinds for key in keys}
             figures[f"drawn faces at {size}, {motion}"] = found
@@ -167,7 +167,7 @@ def test_the_tables_show_every_figure_they_name():
     figures["turns"]["yaw.hair psnr"] = None
     pictures, lines, confusion = (part.splitlines() for part in drawn_report.table(figures).split("\n\n"))
     assert len(pictures) == 2 + 2 * len(drawn_report.PICTURES)
-    assert f"| 512 pixels: PSNR |{' 512.0 dB / 513.0 dB |' * 4} 29 dB |" in pictures
+    assert f"| 512 pixels: PSNR |{' 512.0 dB / 513.0 dB / 514.0 dB |' * 4} 29 dB |" in pictures
     assert len(lines) == 2 + len(drawn_report.ROWS)
     assert "| sad | 0 | 0 | 0 | 0 | 0 | 1 | 0 | 100% |" in confusion
     assert "| ... blink inside the eye boxes | 0.50 / 0.50 / 0.50 / 0.50 / 0.50 | .85 |" in lines
