@@ -45,7 +45,7 @@ def test_drawn_anew_follows_from_the_generator_alone_and_never_repeats():
     sets = drawn_sets(ANEW)
     assert isinstance(sets, DrawnAnew)
     one, again, other = (sets.sample(rng(seed), 2, (0, 3)) for seed in (1, 1, 2))
-    assert all(torch.equal(a, b) for a, b in zip(one, again, strict=True))
+    assert all(torch.equal(a.nan_to_num(9), b.nan_to_num(9)) for a, b in zip(one, again, strict=True))
     assert not torch.equal(one.pictures, other.pictures)
     assert not torch.equal(one.pictures[0], one.pictures[1])
     assert one.landmarks.min() < 0  # in grid coordinates
