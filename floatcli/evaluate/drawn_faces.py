@@ -69,12 +69,18 @@ def outside_face(anchors: np.ndarray, size: int) -> Tensor:
     return torch.from_numpy(across**2 + along**2 > 1)
 
 
-def true_motion(model: FloatModel, portrait: Portrait, source: np.ndarray, targets: np.ndarray) -> Tensor:
-    """Motion (N, D) of targets (N, 20) as drawn; the head turns from where the model sees the source (20,)."""
+def true_motion(
+    model: FloatModel,
+    portrait: Portrait,
+    source: np.ndarray,
+    targets: np.ndarray,
+    about: slice | list[int] = POSE_COLUMNS,
+) -> Tensor:
+    """Motion (N, D) of targets (N, 20) as drawn; what is ``about`` moves from where the model sees the source (20,)."""
     coeffs = torch.from_numpy(targets / SCALE).float()
     seen = model.basis.coefficients(portrait.ref_motion)
     own = torch.from_numpy(source / SCALE).float()
-    coeffs[:, POSE_COLUMNS] += (seen - own)[:, POSE_COLUMNS]
+    coeffs[:, about] += (seen - own)[:, about]
     return model.basis.motion(coeffs)
 
 
@@ -130,11 +136,9 @@ def reconstructed(model: FloatModel, drawn: DrawnSet, motion: str) -> Tensor:
     portrait = model.encode(images[SOURCE : SOURCE + 1])
     if motion == AS_READ:
         told = read_motion(model, images)
-    elif motion == AS_CHANGE:
-        change = torch.from_numpy((drawn.parameters - drawn.parameters[SOURCE]) / SCALE).float()
-        told = model.basis.motion(model.basis.coefficients(portrait.ref_motion) + change)
     else:
-        told = true_motion(model, portrait, drawn.parameters[SOURCE], drawn.parameters)
+        about = slice(None) if motion == AS_CHANGE else POSE_COLUMNS
+        told = true_motion(model, portrait, drawn.parameters[SOURCE], drawn.parameters, about)
     return model.decode(portrait, told).clamp(-1, 1)
 
 

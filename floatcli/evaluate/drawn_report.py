@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from floatcli.config import EMOTIONS
+from floatcli.evaluate.drawn_faces import MOTIONS
 
 AllFigures = Mapping[str, Mapping[str, float | None]]
 
 _KINDS = {"head": "head turned", "face": "expression changed", "everything": "everything", "speaking": "speaking"}
 _SIZES = ("256", "512")
-_MOTIONS = ("motion as drawn", "motion as a change", "motion as read")
 _DB = "{:.1f} dB"
 _PARTS = ("hair", "ears", "shoulders")
 
@@ -140,7 +140,7 @@ def _pictures(figures: AllFigures) -> list[str]:
     for size in _SIZES:
         for words, key, form, bar in PICTURES:
             found = [
-                [figures[f"drawn faces at {size}, {motion}"][f"{kind}.{key}"] for motion in _MOTIONS] for kind in _KINDS
+                [figures[f"drawn faces at {size}, {motion}"][f"{kind}.{key}"] for motion in MOTIONS] for kind in _KINDS
             ]
             lines.append(_line(f"{size} pixels: {words}", *(_cell(form, values) for values in found), bar))
     return lines

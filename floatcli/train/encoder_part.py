@@ -30,6 +30,19 @@ def coeffs_of(parameters: Tensor, names: tuple[str, ...]) -> Tensor:
     return all_coeffs(parameters)[..., [INDEX[name] for name in names]]
 
 
+def as_read(own: Tensor, wanted: Tensor, most: float, alike: float = 1.0) -> tuple[Tensor, Tensor]:
+    """Coefficients of sources (B, 1, P) and targets (B, F, P) as they are asked for by who can only read the source's.
+
+    Args:
+        own, wanted: As drawn.
+        most: Standard deviation by which the worst read source is misread.
+        alike: Share of sources that are misread like their targets, as of a motion about the source's; of others the
+            target is what it is, as of a mouth that shall be shut, whatever it looks like.
+    """
+    off = most * torch.rand_like(own[..., :1]) * torch.randn_like(own)
+    return own + off, wanted + off * (torch.rand_like(own[..., :1]) < alike)
+
+
 def start_apart(encoder: MotionEncoder) -> None:
     """Starts the layers to coefficients as rotations: five random ones in a row would let few directions through."""
     for layer in encoder.to_coeffs:

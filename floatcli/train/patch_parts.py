@@ -14,6 +14,7 @@ from floatcli.models.anchored_decoder import Edit, PatchEditor, apply_edit
 from floatcli.models.patches import pixel_grid, soft_window, to_patch
 from floatcli.train.discriminators import Adversary
 from floatcli.train.drawn_data import EXPRESSIONS, SOURCE, Batch
+from floatcli.train.encoder_part import as_read
 from floatcli.train.likeness import change_between, emphasis, flow_loss, gradient_loss, value_loss
 from floatcli.train.loop import Losses
 from floatcli.train.patch_cuts import EYE_PATCH, FRAMES, MOUTH_PATCH, Cut, PatchKind, cut_out
@@ -22,7 +23,7 @@ from floatcli.train.settings import PatchSettings
 from floatcli.train.sheets import save_pictures
 from floatcli.train.views import Middle, View, middle_channels
 
-ALIKE = 0.7  # of sources are misread like their targets
+MISREAD, ALIKE = 0.5, 0.7  # how far sources are, at most, and the share of them whose targets are likewise
 _DEFAULTS = PatchSettings()
 
 
@@ -45,7 +46,7 @@ def try_patch(editor: PatchEditor, batch: Batch, cut: Cut) -> PatchTrial:
     wide, sources = cut.frame.repeat_interleave(count, 0), source.repeat_interleave(count, 0)
     grid = pixel_grid(editor.patch, source).expand(len(wide), -1, -1, -1)
     prepared = [m.repeat_interleave(count, 0) for m in editor.prepare(source, cut.frame, cut.anchors)]
-    own, wanted = as_read(cut.coeffs[:, :1], cut.coeffs[:, EXPRESSIONS])
+    own, wanted = as_read(cut.coeffs[:, :1], cut.coeffs[:, EXPRESSIONS], MISREAD, ALIKE)
     edit = editor(prepared, wanted.flatten(0, 1), own.repeat_interleave(count, 1).flatten(0, 1))
     return PatchTrial(
         edit,
@@ -56,17 +57,6 @@ def try_patch(editor: PatchEditor, batch: Batch, cut: Cut) -> PatchTrial:
         to_patch(wide, batch.landmarks[:, EXPRESSIONS].flatten(0, 1)),
         to_patch(cut.frame, batch.landmarks[:, SOURCE]).repeat_interleave(count, 0),
     )
-
-
-def as_read(own: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
-    """Coefficients of sources (B, 1, P) and targets (B, E, P) as they are asked for by who can only read the source's.
-
-    What is misread of a source is mostly asked for in the target, too, as a motion about the source's is; now and
-    then it is not, as with a mouth that shall be shut, whatever it looks like.
-    """
-    off = 0.5 * torch.rand_like(own[..., :1]) * torch.randn_like(own)
-    alike = torch.rand_like(own[..., :1]) < ALIKE
-    return own + off, wanted + off * alike
 
 
 def patch_losses(trial: PatchTrial, settings: PatchSettings) -> Losses:

@@ -16,12 +16,13 @@ from floatcli.models.compose import along_flow, look_up, resized
 from floatcli.models.head_warp import HeadWarp
 from floatcli.models.patches import pixel_grid
 from floatcli.train.drawn_data import ANCHOR_COLUMNS, POSES, SOURCE, Batch, jitter
-from floatcli.train.encoder_part import coeffs_of
+from floatcli.train.encoder_part import as_read, coeffs_of
 from floatcli.train.likeness import displacement_loss, gradients, in_cells, picture_losses
 from floatcli.train.loop import Losses
 from floatcli.train.parameters import INDEX, SCALE
 from floatcli.train.sheets import save_pictures
 
+MISREAD = 0.3  # how far poses of sources are, at most
 ASTRAY = 2.0  # cells: from further off nothing comes back
 
 
@@ -53,9 +54,7 @@ class WarpPart(nn.Module):
         count = targets.shape[1]
         anchors = jitter(batch.landmarks[:, 0, ANCHOR_COLUMNS], rng)
         pose = coeffs_of(batch.parameters, POSE)
-        off = rng.uniform(0, 0.3)
-        seen = pose[:, :1] + off * torch.randn_like(pose[:, :1])  # as an encoder might read it
-        wanted = pose[:, 1:] - pose[:, :1] + seen
+        seen, wanted = as_read(pose[:, :1], pose[:, 1:], MISREAD)
         maps = self.warp.prepare(source, anchors, seen[:, 0]).repeated(count)
         turn = maps, seen.expand_as(wanted).flatten(0, 1), wanted.flatten(0, 1)
         flow, light = self.warp(*turn), self.warp.light(*turn)
@@ -73,10 +72,11 @@ class WarpPart(nn.Module):
         turn = self.turn(batch, rng)
         losses = picture_losses(turn.turned, turn.truth, turn.source, torch.ones_like(turn.source[:, :1]))
         dx, dy = gradients(turn.displacement)
-        losses["displacement"] = 40 * displacement_loss(turn.displacement, batch.displacements[:, 1:].flatten(0, 1))
+        moves = batch.displacements[:, 1:].flatten(0, 1)
+        losses["displacement"] = 40 * displacement_loss(turn.displacement, moves)
         losses["smooth"] = 10 * (gradients(dx)[0].abs().mean() + gradients(dy)[1].abs().mean())
         losses["light"] = torch.stack([each.abs().mean() for each in gradients(turn.light)]).sum()
-        losses["shade"] = 4 * shade_loss(turn, batch.displacements[:, 1:].flatten(0, 1))
+        losses["shade"] = 4 * shade_loss(turn, moves)
         return losses | self.matte_losses(turn, batch)
 
     @staticmethod

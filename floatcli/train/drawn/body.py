@@ -98,15 +98,18 @@ class Neck:
 
     def surface(self, view: View) -> Surface:
         """The neck in one picture."""
-        moved = view.between(self.points, self.follow)
-        xy = view.project(moved)
-        return Surface(xy, self.sheet.visible(xy, moved[:, 2]))
+        return self._seen(view, view.between(self.points, self.follow))
 
     def draw(self, view: View) -> None:
         """Draw the neck."""
-        seen = self.surface(view)
-        normals = self.sheet.normals(view.between(self.points, self.follow))
-        self.sheet.draw(view.canvas, *seen[:2], view.light.shade(normals, 1.0), self.paint)
+        moved = view.between(self.points, self.follow)
+        xy, triangles, *_ = self._seen(view, moved)
+        shade = view.light.shade(self.sheet.normals(moved), 1.0)
+        self.sheet.draw(view.canvas, xy, triangles, shade, self.paint)
+
+    def _seen(self, view: View, moved: np.ndarray) -> Surface:
+        xy = view.project(moved)
+        return Surface(xy, self.sheet.visible(xy, moved[:, 2]))
 
 
 def _paint(identity: Identity, width: int, height: int) -> skia.Image:

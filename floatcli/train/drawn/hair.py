@@ -142,25 +142,24 @@ class HairShells:
 
     def surfaces(self, view: View) -> tuple[Surface | None, Surface | None, Surface | None]:
         """The shell behind the head, the inner side of the one before the face, and that shell, as far as they are."""
-        front, loose = self.front, self.hair.style in LOOSE
-        return (
-            self._surface(view, self.back, "both"),
-            self._surface(view, front, "inside") if front and loose else None,
-            self._surface(view, front, "outside") if front else None,
+        loose = self.hair.style in LOOSE
+        shells = (self.back, "both"), (self.front if loose else None, "inside"), (self.front, "outside")
+        back, inside, outside = (
+            self._surface(view, shell, view.between(shell.points, shell.follow), seen) if shell else None
+            for shell, seen in shells
         )
+        return back, inside, outside
 
     @staticmethod
-    def _surface(view: View, shell: Shell, seen: str) -> Surface:
-        sheet = shell.sheet
-        moved = view.between(shell.points, shell.follow)
-        xy = view.project(moved)
+    def _surface(view: View, shell: Shell, moved: np.ndarray, seen: str) -> Surface:
+        sheet, xy = shell.sheet, view.project(moved)
         triangles = sheet.triangles if seen == "both" else sheet.visible(xy, moved[:, 2], seen == "inside")
         return Surface(xy, triangles, sheet.texels, sheet.opacity)
 
     def _draw(self, view: View, shell: Shell, seen: str) -> None:
         sheet = shell.sheet
         moved = view.between(shell.points, shell.follow)
-        xy, triangles, *_ = self._surface(view, shell, seen)
+        xy, triangles, *_ = self._surface(view, shell, moved, seen)
         if not len(triangles):
             return
         normals = sheet.normals(moved)

@@ -25,8 +25,10 @@ class Sheet:
     def __init__(self, texture_points: np.ndarray, triangles: np.ndarray, image: skia.Image | None = None) -> None:
         self.texture_points = points(texture_points)
         self.texels = texture_points
-        self.opacity = None if image is None else image.toarray()[..., 3]
-        self.triangles = triangles if image is None else triangles[_painted(texture_points, triangles, image)]
+        self.opacity, self.triangles = None, triangles
+        if image is not None:
+            self.opacity = image.toarray()[..., 3]
+            self.triangles = triangles[_painted(texture_points, triangles, self.opacity)]
         rows, columns = self.triangles.ravel(), np.repeat(np.arange(len(self.triangles)), 3)
         self.adjacency = csr_matrix(
             (np.ones(len(rows)), (rows, columns)), shape=(len(texture_points), len(self.triangles))
@@ -82,9 +84,8 @@ class Surface(NamedTuple):
     opacity: np.ndarray | None = None
 
 
-def _painted(texture_points: np.ndarray, triangles: np.ndarray, image: skia.Image) -> np.ndarray:
+def _painted(texture_points: np.ndarray, triangles: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """Which triangles lie on a part of the texture that is not clear, (F,) bool."""
-    alpha = image.toarray()[..., 3]
     corners = np.clip(texture_points[triangles], 0, np.array(alpha.shape[::-1]) - 1).astype(int)
     low, high = corners.min(1), corners.max(1)
     total = np.pad((alpha > 0).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
