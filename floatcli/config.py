@@ -26,6 +26,8 @@ PUBLISHED_CHANNELS = (
 )  # fmt: skip
 
 
+FACE_FOLD = 2  # pixels a side of a face that an anchored set's encoder takes in as one, of so many more channels
+NORMALISED = 4  # channels of an anchored set's networks that are normalised together
 LARGEST_SIZE = 1_000_000  # of anything that is counted
 DEEPEST = 1000  # layers; a file that tells of a million would have us at work for hours before it proves false
 FASTEST, LONGEST = 1000, 2000  # frames a second, and in a window
@@ -40,6 +42,11 @@ OBJECTIVES = ("flow", "epsilon", "x0")
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise ValueError(f"{name} is {value!r}, not one of {', '.join(choices)}")
+
+
+def _check_normalised(name: str, channels: tuple[int, ...]) -> None:
+    if any(count % NORMALISED or count < NORMALISED for count in channels):
+        raise ValueError(f"{name} are {list(channels)}, not multiples of {NORMALISED}")
 
 
 def _check_sizes(largest: int = LARGEST_SIZE, **sizes: int | tuple[int, ...]) -> None:
@@ -141,6 +148,8 @@ class AnchoredSize:
     def __post_init__(self) -> None:
         if not self.output_sizes or min(self.output_sizes) < 32:
             raise ValueError(f"output_sizes are {list(self.output_sizes)}, not sides of pictures")
+        for name in ("patch_channels", "landmark_channels"):
+            _check_normalised(name, getattr(self, name))
 
 
 @dataclass(frozen=True)
@@ -151,7 +160,7 @@ class ModelConfig:
     """
 
     name: str = "float"
-    image_size: int = 512
+    image_size: int = 512  # side of pictures; of an anchored set, of the face that its encoder sees
     channels: tuple[tuple[int, int], ...] = PUBLISHED_CHANNELS
     motion_dim: int = 512  # D
     basis_size: int = 20  # M
@@ -177,6 +186,8 @@ class ModelConfig:
         if missing:
             raise ValueError(f"channels has no entry for resolution {missing[0]}")
         _check_sizes(channels=tuple(count for _, count in self.channels))
+        if self.decoder == "anchored":
+            _check_normalised("channels", tuple(self.channels_at(r) for r in self.resolutions))
         if not 1 <= self.basis_size <= self.motion_dim:
             raise ValueError(f"basis_size {self.basis_size} is not in 1..{self.motion_dim}, the motion_dim")
         if self.decoder not in ("warped", "anchored"):
@@ -196,8 +207,9 @@ class ModelConfig:
 
     @property
     def resolutions(self) -> tuple[int, ...]:
-        """Resolutions of the auto-encoder: 4, 8, ..., image_size."""
-        return tuple(2**i for i in range(2, self.image_size.bit_length()))
+        """Resolutions of the auto-encoder: 4, 8, ..., image_size; of an anchored set's encoder, to its half."""
+        finest = self.image_size if self.decoder == "warped" else self.image_size // FACE_FOLD
+        return tuple(2**i for i in range(2, finest.bit_length()))
 
     def channels_at(self, resolution: int) -> int:
         """Channels of the auto-encoder at a resolution."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from floatcli.device import mixed
@@ -15,10 +14,7 @@ from floatcli.pipeline import FloatPipeline
 
 def read_motion(model: FloatModel, pictures: Tensor) -> Tensor:
     """Motion (N, D) that the model's own encoder reads from pictures (N, 3, H, H)."""
-    size = (model.config.image_size,) * 2
-    small = F.interpolate(pictures, size=size, mode="bilinear", antialias=True)
-    identity, _ = model.motion_encoder(small)
-    return model.basis.motion(model.motion_encoder.coefficients(identity))
+    return model.basis.motion(model.coefficients(pictures))
 
 
 def read_latents(pipe: FloatPipeline, frames: np.ndarray) -> np.ndarray:

@@ -20,12 +20,12 @@ from floatcli.config import ANCHORS, POSE, AnchoredSize, ModelConfig
 from floatcli.models.backdrop import apart, completed, opacity
 from floatcli.models.compose import enlarged, look_up, render, resized
 from floatcli.models.head_warp import HeadMaps, HeadWarp
-from floatcli.models.landmark_net import LandmarkNet
 from floatcli.models.patches import (
     EYE_EXTENT,
     MOUTH_EXTENT,
     WHOLE,
     Extent,
+    cut_out,
     eye_frames,
     full_precision,
     heatmaps,
@@ -81,7 +81,7 @@ class PatchEditor(nn.Module):
     def prepare(self, picture: Tensor, frame: Tensor, anchors: Tensor) -> list[Tensor]:
         """Maps that stay the same in every frame, from picture (B, 3, H, H), frame (B, 2, 3), anchors (B, 7, 2)."""
         grid = pixel_grid(self.patch, picture).expand(len(picture), -1, -1, -1)
-        cut = F.grid_sample(picture, to_picture(frame, grid), padding_mode="border", align_corners=False)
+        cut = cut_out(picture, frame, self.patch)
         heat = heatmaps(to_patch(frame, anchors), self.patch)
         maps = self.encoder(torch.cat([cut, heat, grid.permute(0, 3, 1, 2)], 1))
         return self.decoder.prepare(maps)
@@ -178,7 +178,6 @@ class AnchoredDecoder(nn.Module):
         self.columns: dict[tuple[str, ...], list[int]] = {
             part: [names.index(name) for name in part] for part in (MOUTH, LEFT_EYE, RIGHT_EYE, POSE)
         }
-        self.landmarks = LandmarkNet(self.size)
         self.mouth = PatchEditor(len(MOUTH), self.size.mouth_patch, self.size, MOUTH_EXTENT)
         self.eye = PatchEditor(len(LEFT_EYE), self.size.eye_patch, self.size, EYE_EXTENT)
         scales = tuple(config.coefficient_scales[k] for k in self.columns[POSE])
@@ -189,18 +188,16 @@ class AnchoredDecoder(nn.Module):
         chosen = coeffs[:, self.columns[names]]
         return mirror_gaze(chosen) if names == RIGHT_EYE else chosen
 
-    def features(self, picture: Tensor, coeffs: Tensor, basis: Tensor, anchors: Tensor | None) -> AnchoredFeatures:
+    def features(self, picture: Tensor, coeffs: Tensor, basis: Tensor, anchors: Tensor) -> AnchoredFeatures:
         """Everything that is computed once a portrait.
 
         Args:
             picture: The crop (1, 3, H, H) in [-1, 1], at the size that frames shall have.
             coeffs: The source's own coefficients (1, M).
             basis: Orthonormal basis (D, M).
-            anchors: (1, 7, 2) in grid coordinates, or None to find them with the set's own network.
+            anchors: (1, 7, 2) in grid coordinates.
         """
         small = F.interpolate(picture, size=(self.size.work_size,) * 2, mode="bilinear", antialias=True)
-        if anchors is None:
-            anchors = self.landmarks(small)
         pose = self.part(coeffs, POSE)
         warp = self.warp.prepare(small, anchors, pose)
         head = completed(small, opacity(resized(warp.matte, self.size.work_size)))

@@ -39,9 +39,9 @@ class FloatModel(nn.Module):
         super().__init__()
         self.config = config
         self._unprepared: dict[str, list[Prepare]] = {}
-        self.motion_encoder = MotionEncoder(config)
+        self.motion_encoder, decoder = _autoencoder(config)
         self.basis = MotionBasis(config)
-        self.decoder = _decoder(config)
+        self.decoder = decoder
         self.audio_encoder = AudioEncoder(config)
         self.emotion_encoder = EmotionEncoder(config)
         self.field = VectorField(config)
@@ -79,11 +79,18 @@ class FloatModel(nn.Module):
         if self.config.decoder == "warped":
             identity, features = self.motion_encoder(image)
             return Portrait(identity, features, self.basis.motion(self.motion_encoder.coefficients(identity)))
-        small = F.interpolate(image, size=(self.config.image_size,) * 2, mode="bilinear", antialias=True)
-        identity, _ = self.motion_encoder(small)
+        identity, anchors = self.motion_encoder(image, anchors)
         coeffs = self.motion_encoder.coefficients(identity)
         features = self.decoder.features(image, coeffs, self.basis.matrix, anchors)
         return Portrait(identity, features, self.basis.motion(coeffs))
+
+    def coefficients(self, pictures: Tensor) -> Tensor:
+        """Motion coefficients (N, M) that pictures (N, 3, H, H) in [-1, 1] show, of any size."""
+        size = self.config.image_size
+        if self.config.decoder == "warped" and pictures.shape[-1] != size:
+            pictures = F.interpolate(pictures, size=(size, size), mode="bilinear", antialias=True)
+        identity, _ = self.motion_encoder(pictures)
+        return self.motion_encoder.coefficients(identity)
 
     def decode(self, portrait: Portrait, motion: Tensor) -> Tensor:
         """Frames (N, 3, S, S), about [-1, 1], of one portrait (batch 1) or N in motion (N, D)."""
@@ -112,9 +119,11 @@ class FloatModel(nn.Module):
         return one_hot.to(self.basis.weight)
 
 
-def _decoder(config: ModelConfig) -> Any:
-    if config.decoder == "anchored":
-        from floatcli.models.anchored_decoder import AnchoredDecoder  # only the sets that have one pay for it
+def _autoencoder(config: ModelConfig) -> tuple[Any, Any]:
+    """What reads motion from pictures, and what draws pictures in motion."""
+    if config.decoder == "anchored":  # only the sets that have them pay for these
+        from floatcli.models.anchored_decoder import AnchoredDecoder
+        from floatcli.models.face_reader import AnchoredEncoder
 
-        return AnchoredDecoder(config)
-    return WarpedDecoder(config)
+        return AnchoredEncoder(config), AnchoredDecoder(config)
+    return MotionEncoder(config), WarpedDecoder(config)

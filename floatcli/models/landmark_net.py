@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from floatcli.config import ANCHORS, AnchoredSize
-from floatcli.models.patches import face_frame, pixel_grid, to_picture
+from floatcli.models.patches import cut_out, face_frame, pixel_grid, to_picture
 from floatcli.models.unet import ConvBlock, SourceEncoder
 
 _LEFT_EYE, _RIGHT_EYE, *_CORNERS, _UPPER_LIP, _LOWER_LIP, _ = range(len(ANCHORS))
@@ -85,13 +85,8 @@ class LandmarkNet(nn.Module):
         self.input_size = size.landmark_size
         self.whole, self.face = (Look(size.landmark_channels, len(points)) for points in (ANCHORS, POINTS))
 
-    def close(self, picture: Tensor, frame: Tensor) -> Tensor:
-        """The face (B, 3, S, S) that a frame (B, 2, 3) cuts out of a picture (B, 3, H, H)."""
-        grid = pixel_grid(self.input_size, picture).expand(len(picture), -1, -1, -1)
-        return F.grid_sample(picture, to_picture(frame, grid), padding_mode="border", align_corners=False)
-
     def forward(self, picture: Tensor) -> Tensor:
         """(B, 3, H, H) in [-1, 1] -> anchors (B, 7, 2) in grid coordinates."""
         small = F.interpolate(picture, size=(self.input_size, self.input_size), mode="bilinear", antialias=True)
         frame = face_frame(self.whole(small))
-        return to_picture(frame, self.face(self.close(picture, frame))[:, : len(ANCHORS)])
+        return to_picture(frame, self.face(cut_out(picture, frame, self.input_size))[:, : len(ANCHORS)])

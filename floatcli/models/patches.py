@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from floatcli.config import ANCHORS
@@ -76,6 +77,12 @@ def to_patch(frame: Tensor, points: Tensor) -> Tensor:
     inverse = torch.linalg.inv(frame[:, :, :2])
     with full_precision(points):
         return ((flat - frame[:, None, :, 2]) @ inverse.mT).view_as(points)
+
+
+def cut_out(pictures: Tensor, frame: Tensor, side: int) -> Tensor:
+    """Patches (N, 3, side, side) of frames (N, 2, 3), out of pictures (N, 3, H, W)."""
+    grid = pixel_grid(side, pictures).expand(len(frame), -1, -1, -1)
+    return F.grid_sample(pictures, to_picture(frame, grid), padding_mode="border", align_corners=False)
 
 
 def pixel_grid(size: int, like: Tensor) -> Tensor:

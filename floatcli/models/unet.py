@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-GROUP = 4  # channels that are normalised together
+from floatcli.config import NORMALISED
 
 
 def _conv(c_in: int, c_out: int, stride: int, normalised: bool) -> nn.Conv2d:
@@ -25,7 +25,7 @@ class ConvBlock(nn.Module):
     def __init__(self, c_in: int, c_out: int, stride: int = 1, normalised: bool = True):
         super().__init__()
         self.conv = _conv(c_in, c_out, stride, normalised)
-        self.norm = nn.GroupNorm(c_out // GROUP, c_out) if normalised else nn.Identity()
+        self.norm = nn.GroupNorm(c_out // NORMALISED, c_out) if normalised else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, c_in, H, W) -> (N, c_out, H/stride, W/stride)."""
@@ -57,7 +57,7 @@ class ModulatedBlock(nn.Module):
     def __init__(self, c_in: int, c_out: int, condition: int, normalised: bool):
         super().__init__()
         self.conv = _conv(c_in, c_out, 1, normalised)
-        self.norm = nn.GroupNorm(c_out // GROUP, c_out, affine=False) if normalised else nn.Identity()
+        self.norm = nn.GroupNorm(c_out // NORMALISED, c_out, affine=False) if normalised else nn.Identity()
         self.modulation = nn.Linear(condition, 2 * c_out)
 
     def forward(self, x: Tensor, condition: Tensor, skip: Tensor | None = None) -> Tensor:

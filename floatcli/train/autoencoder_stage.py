@@ -21,6 +21,7 @@ from floatcli.models.float_model import FloatModel
 from floatcli.models.motion_encoder import MotionEncoder
 from floatcli.train.drawn_data import Batch, DrawnAnew, DrawnSets, check_drawings, draw_shards, drawn_sets
 from floatcli.train.encoder_part import EncoderPart
+from floatcli.train.face_reader_part import FaceReaderPart
 from floatcli.train.initial import begin
 from floatcli.train.landmarks_part import LandmarksPart
 from floatcli.train.learning import Learning
@@ -34,13 +35,14 @@ from floatcli.train.settings import VGG, PatchSettings, Settings
 from floatcli.train.warp_part import WarpPart
 
 MODULES: dict[str, type] = {
-    "encoder": EncoderPart,
+    "encoder": FaceReaderPart,
     "landmarks": LandmarksPart,
     "mouth": MouthPart,
     "eyes": EyesPart,
     "warp": WarpPart,
 }
 READERS: dict[str, type] = {"mouth_reader": MouthReader, "eyes_reader": EyesReader}
+_KINDS: dict[str, dict[str, type]] = {"anchored": MODULES | READERS, "warped": {"encoder": EncoderPart}}
 
 
 def check_stage(
@@ -154,6 +156,6 @@ def _made(
         part = MODULES[name](settings.model, loop, perceptual)
         against = (part.adversary(), loop.joining) if loop.contested else ()
     else:
-        part = (MODULES | READERS)[name](settings.model)
+        part = _KINDS[settings.model.decoder][name](settings.model)
     begin(name, part, init)
     return part, against

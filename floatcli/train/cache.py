@@ -19,7 +19,6 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
-from torch.nn import functional as F
 
 from floatcli.ahead import ahead
 from floatcli.checkpoint.store import open_tensors
@@ -95,14 +94,10 @@ class Encoders:
         return {name: tensor.cpu().contiguous() for name, tensor in kept.items()}
 
     def _coefficients(self, model: FloatModel, frames: np.ndarray) -> Tensor:
-        """Coefficients (T, M) of pictures uint8 (T, S, S, 3), as ``FloatModel.encode`` reads them."""
-        size, read = (model.config.image_size,) * 2, list[Tensor]()
-        for some in torch.from_numpy(frames).split(self.batch_size):
-            image = some.to(self.device).movedim(-1, 1).float() / 127.5 - 1
-            if image.shape[2:] != size:
-                image = F.interpolate(image, size=size, mode="bilinear", antialias=True)
-            read.append(model.motion_encoder.coefficients(model.motion_encoder(image)[0]))
-        return torch.cat(read)
+        """Coefficients (T, M) of pictures uint8 (T, S, S, 3)."""
+        parts = torch.from_numpy(frames).split(self.batch_size)
+        pictures = (some.to(self.device).movedim(-1, 1).float() / 127.5 - 1 for some in parts)
+        return torch.cat([model.coefficients(some) for some in pictures])
 
 
 def check_rates(config: ModelConfig) -> None:

@@ -17,8 +17,8 @@ from floatcli.train.parts import PARTS
 #: Where the running average of each part goes in a FloatModel, by the prefix it has in its checkpoint; and by the same
 #: table back, where a part starts from weights.
 PLACES = (
-    ("encoder", "encoder.", "motion_encoder."),
-    ("landmarks", "net.", "decoder.landmarks."),
+    ("encoder", "reader.", "motion_encoder.reader."),
+    ("landmarks", "net.", "motion_encoder.landmarks."),
     ("mouth", "editor.", "decoder.mouth."),
     ("eyes", "editor.", "decoder.eye."),
     ("warp", "warp.", "decoder.warp."),

@@ -35,7 +35,7 @@ def frozen_model(config: ModelConfig, run: Path, init: FloatModel | None) -> Flo
         init: Weights for what the run has not trained.
 
     Raises:
-        InputError: neither has an encoder.
+        InputError: neither has an encoder, or all parts of one.
         WeightsError: an encoder is of other sizes than the model.
     """
     with torch.device("meta"):
@@ -52,7 +52,7 @@ def frozen_model(config: ModelConfig, run: Path, init: FloatModel | None) -> Flo
 
 
 def check_encoder(config: ModelConfig, run: Path, init: FloatModel | None) -> None:
-    """Raise InputError where neither a run nor ``init`` has a motion encoder."""
+    """Raise InputError where neither a run nor ``init`` has a motion encoder, or all parts of one."""
     _state("motion_encoder", places(config), run, init, None)
 
 
@@ -64,19 +64,19 @@ def _state(
     otherwise: dict[str, Tensor] | None,
 ) -> dict[str, Tensor]:
     """The tensors of one of a FloatModel's networks, by their names in it."""
-    parts = [(part, old) for part, old, new in rows if new == f"{top}." and part != "flow"]
-    for part, old in parts:
+    parts = [(part, old, new.removeprefix(f"{top}.")) for part, old, new in rows if new.startswith(f"{top}.")]
+    parts = [(part, old, new) for part, old, new in parts if part != "flow"]
+    state = (otherwise or {}) if init is None else getattr(init, top).state_dict()
+    for part, old, new in parts:
         if checkpoints.checkpoints(run, part):
-            average = read_average(run, part)
-            return {name.removeprefix(old): tensor for name, tensor in average.items() if name.startswith(old)}
-    if init is not None:
-        return getattr(init, top).state_dict()
-    if otherwise is not None:
-        return otherwise
-    names = [part for part, _ in parts]
-    command = f"flow --part {names[0]}" if names[0] in ("audio", "emotion") else "autoencoder"
-    said = f"{run} has no checkpoint of {' or '.join(names)}"
-    raise InputError(said, f"name weights that have it, --init WEIGHTS, or train it: floatcli train {command}")
+            found = read_average(run, part).items()
+            state = {name: tensor for name, tensor in state.items() if not name.startswith(new)}
+            state |= {new + name.removeprefix(old): tensor for name, tensor in found if name.startswith(old)}
+        elif not any(name.startswith(new) for name in state):
+            command = f"flow --part {part}" if part in ("audio", "emotion") else "autoencoder"
+            said = f"{run} has no checkpoint of {part}"
+            raise InputError(said, f"name weights that have it, --init WEIGHTS, or train it: floatcli train {command}")
+    return state
 
 
 def digest_of(*networks: nn.Module) -> str:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from floatcli.config import ModelConfig
 from floatcli.models.landmark_net import POINTS, LandmarkNet, Look, centres
-from floatcli.models.patches import face_frame, heatmaps, to_patch
+from floatcli.models.patches import cut_out, face_frame, heatmaps, to_patch
 from floatcli.train.drawn import LANDMARKS
 from floatcli.train.drawn_data import ANCHOR_COLUMNS, OTHERS, SOURCE, Batch
 from floatcli.train.loop import Losses
@@ -44,7 +44,7 @@ class LandmarksPart(nn.Module):
         anchors = batch.landmarks[:, :, ANCHOR_COLUMNS].flatten(0, 1)
         distance = (anchors[:, 1] - anchors[:, 0]).norm(dim=-1)[:, None, None]
         frame = face_frame(anchors + ASTRAY * distance * torch.randn_like(anchors))
-        close = self.net.close(batch.images(slice(None)).flatten(0, 1), frame)
+        close = cut_out(batch.images(slice(None)).flatten(0, 1), frame, self.net.input_size)
         whole = look_losses(self.net.whole, batch.small_images(self.net.input_size), anchors)
         face = look_losses(self.net.face, close, to_patch(frame, truth))
         return {f"{name}_{kind}": loss for name, each in (("whole", whole), ("face", face)) for kind, loss in each}

@@ -44,7 +44,7 @@ class Learning:
         self.name, self.config, self.folder = name, config, folder
         self.adversary, self.joining = adversary, joining
         self.module = module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = copy.deepcopy(module).requires_grad_(False)
+        self.average = copy.deepcopy(module).requires_grad_(False).eval()
         learnt = [p for p in module.parameters() if p.requires_grad]
         betas = (0.9, config.beta2)
         self.optimiser = torch.optim.AdamW(learnt, lr=config.lr, betas=betas, weight_decay=config.weight_decay)
@@ -86,8 +86,8 @@ class Learning:
         """A step along the gradients that are there."""
         nn.utils.clip_grad_norm_(self.module.parameters(), self.config.grad_norm)
         for _, optimiser in self.learners:
-            for group in optimiser.param_groups:
-                group["lr"] = self.config.rate(self.step)
+            for group in optimiser.param_groups:  # an adversary has to keep up to the end
+                group["lr"] = self.config.rate(self.step) if optimiser is self.optimiser else self.config.lr
             optimiser.step()  # which leaves alone what has no gradients, as an adversary that has not joined in yet
         decay = min(self.config.ema, (self.step + 1) / (self.step + 10))
         with torch.no_grad():

@@ -18,7 +18,7 @@ class LoopConfig:
     steps: int = 10_000
     batch: int = 8
     accumulate: int = 1  # batches whose gradients add up to one step
-    lr: float = 1e-3
+    lr: float = 1e-3  # of an adversary, too, whose rate stays
     warmup: int = 200  # steps of linear rise
     schedule: str = "cosine"  # after it: half a cosine down to a fiftieth, or constant
     beta2: float = 0.98  # how much of the squares of gradients before is kept

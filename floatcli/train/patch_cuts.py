@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-import torch.nn.functional as F
 from torch import Tensor
 
 from floatcli.config import AnchoredSize
@@ -17,11 +16,9 @@ from floatcli.models.patches import (
     Extent,
     eye_frames,
     mouth_frame,
-    pixel_grid,
-    to_picture,
 )
+from floatcli.train.coefficients import coeffs_of
 from floatcli.train.drawn_data import ANCHOR_COLUMNS, EXPRESSIONS, SOURCE, Batch, jitter
-from floatcli.train.encoder_part import coeffs_of
 
 FRAMES = (SOURCE, *range(EXPRESSIONS.start, EXPRESSIONS.stop))  # of a set, whose head is turned the same way
 
@@ -59,9 +56,3 @@ def cut_eye(batch: Batch, rng: np.random.Generator) -> Cut:
 
 MOUTH_PATCH = PatchKind(len(MOUTH), MOUTH_EXTENT, lambda size: size.mouth_patch, cut_mouth)
 EYE_PATCH = PatchKind(len(LEFT_EYE), EYE_EXTENT, lambda size: size.eye_patch, cut_eye)
-
-
-def cut_out(pictures: Tensor, frame: Tensor, side: int) -> Tensor:
-    """Patches (N, 3, side, side) of frames (N, 2, 3), out of pictures (N, 3, H, W)."""
-    grid = pixel_grid(side, pictures).expand(len(frame), -1, -1, -1)
-    return F.grid_sample(pictures, to_picture(frame, grid), padding_mode="border", align_corners=False)

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from floatcli.config import ModelConfig
 from floatcli.models.anchored_decoder import Edit, PatchEditor, apply_edit
-from floatcli.models.patches import pixel_grid, soft_window, to_patch
+from floatcli.models.patches import cut_out, pixel_grid, soft_window, to_patch
+from floatcli.train.coefficients import as_read
 from floatcli.train.discriminators import Adversary
 from floatcli.train.drawn_data import EXPRESSIONS, SOURCE, Batch
-from floatcli.train.encoder_part import as_read
 from floatcli.train.likeness import change_between, emphasis, flow_loss, gradient_loss, value_loss
 from floatcli.train.loop import Losses
-from floatcli.train.patch_cuts import EYE_PATCH, FRAMES, MOUTH_PATCH, Cut, PatchKind, cut_out
+from floatcli.train.patch_cuts import EYE_PATCH, FRAMES, MOUTH_PATCH, Cut, PatchKind
 from floatcli.train.perceptual import Perceptual, perceptual_loss
 from floatcli.train.settings import PatchSettings
 from floatcli.train.sheets import save_pictures

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from floatcli.config import ModelConfig
 from floatcli.models.motion_encoder import MotionEncoder
+from floatcli.models.patches import cut_out
 from floatcli.train.drawn_data import Batch
 from floatcli.train.encoder_part import start_apart
 from floatcli.train.loop import Losses
-from floatcli.train.patch_cuts import EYE_PATCH, FRAMES, MOUTH_PATCH, PatchKind, cut_out
+from floatcli.train.patch_cuts import EYE_PATCH, FRAMES, MOUTH_PATCH, PatchKind
 from floatcli.train.sheets import save_curves
 from floatcli.train.views import Middle, middle_channels
 
@@ -33,6 +34,7 @@ class PatchReader(nn.Module):
         resolutions = [4 << k for k in range(len(channels))]
         reading = dataclasses.replace(
             config,
+            decoder="warped",
             image_size=self.middle.size,
             channels=tuple(zip(resolutions, reversed(channels), strict=True)),
             basis_size=self.kind.coeffs,

@@ -15,8 +15,8 @@ from floatcli.models.backdrop import apart, opacity
 from floatcli.models.compose import along_flow, look_up, resized
 from floatcli.models.head_warp import HeadWarp
 from floatcli.models.patches import pixel_grid
+from floatcli.train.coefficients import as_read, coeffs_of
 from floatcli.train.drawn_data import ANCHOR_COLUMNS, POSES, SOURCE, Batch, jitter
-from floatcli.train.encoder_part import as_read, coeffs_of
 from floatcli.train.likeness import displacement_loss, gradients, in_cells, picture_losses
 from floatcli.train.loop import Losses
 from floatcli.train.parameters import INDEX, SCALE

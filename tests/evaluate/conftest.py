@@ -104,7 +104,7 @@ def random_weights(config: ModelConfig, path: Path) -> Path:
     for parameter in model.field.parameters():  # a field starts from zeros, and would ignore its conditions
         torch.nn.init.normal_(parameter, std=0.1)
     if config.decoder == "anchored":  # anchors that lie apart, as those of a face do
-        for look in (model.decoder.landmarks.whole, model.decoder.landmarks.face):
+        for look in (model.motion_encoder.landmarks.whole, model.motion_encoder.landmarks.face):
             torch.nn.init.normal_(look.heat.weight, std=20)
     save_model(model, path)
     return path

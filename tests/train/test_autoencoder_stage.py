@@ -28,6 +28,7 @@ from floatcli.train.drawn_data import (
     draw_shards,
     set_parameters,
 )  # fmt: skip
+from floatcli.train.encoder_part import EncoderPart
 from floatcli.train.export import export_run
 from floatcli.train.landmarks_part import look_losses
 from floatcli.train.likeness import flow_loss
@@ -39,6 +40,7 @@ from floatcli.train.warp_part import WarpPart
 from tests.unit.test_anchored import CONFIG
 
 EVERY = stage.MODULES | stage.READERS
+EVERY |= {"picture reader": lambda config: EncoderPart(dataclasses.replace(config, decoder="warped"))}
 
 
 @pytest.fixture(scope="module")

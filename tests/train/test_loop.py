@@ -138,6 +138,18 @@ def test_an_adversary_remembers_no_direction(tmp_path):
         assert torch.equal(optimiser.state[parameter]["exp_avg"], parameter.grad)
 
 
+def test_an_adversary_that_joins_late_learns_no_slower(tmp_path):
+    part, critic = contest()
+    run = Run("c", part, LoopConfig(steps=8, warmup=1, lr=1e-2), tmp_path, critic, joining=6)
+    run.train(draw, silent)
+    (_, own), (_, against) = run.learners
+    assert own.param_groups[0]["lr"] < 2e-3
+    assert against.param_groups[0]["lr"] == 1e-2
+    again = Run("c", *contest()[:1], LoopConfig(steps=9, warmup=1, lr=2e-2), tmp_path, contest()[1], joining=6)
+    again.train(draw, silent)
+    assert again.learners[1][1].param_groups[0]["lr"] == 2e-2
+
+
 @pytest.mark.parametrize("longest", [1e-3, 1e-2])
 def test_long_gradients_are_cut(tmp_path, longest):
     run = Run("p", module(), LoopConfig(steps=1, grad_norm=longest), tmp_path / "cut")

@@ -13,8 +13,8 @@ from floatcli.errors import InputError
 from floatcli.models.patches import EYE_EXTENT, MOUTH_EXTENT, WHOLE, pixel_grid, soft_window
 from floatcli.train import autoencoder_stage as stage
 from floatcli.train import checkpoints
+from floatcli.train.coefficients import as_read
 from floatcli.train.drawn_data import Batch, DrawnConfig, draw_shards, drawn_sets
-from floatcli.train.encoder_part import as_read
 from floatcli.train.export import PLACES
 from floatcli.train.initial import begin
 from floatcli.train.likeness import picture_losses

@@ -32,6 +32,8 @@ def test_json_round_trip(unlike_config: ModelConfig) -> None:
         ({"audio": {"layers": 0}}, r"config\.audio: layers is 0, not in 1"),
         ({"field": {"depth": -1}}, r"config\.field: depth is -1"),
         ({"image_size": 48}, "power of two"),
+        ({"decoder": "anchored", "image_size": 32, "channels": [[4, 8], [8, 14], [16, 8]]}, "multiples of 4"),
+        ({"anchored": {"patch_channels": [16, 2]}}, r"patch_channels are \[16, 2\], not multiples of 4"),
         ({"image_size": 2048}, "resolution 2048"),
         ({"basis_size": 513}, "1..512"),
         ({"decoder": "magic"}, "magic"),
