@@ -5,6 +5,7 @@
 Drawn people whom neither training nor `floatcli evaluate` draws, each turned twice, at 256 pixels. PSNR of motion as
 drawn and as a change (see weights/README.md); of frames whose warp is told where every cell of the source truly goes,
 and where nothing is edited; and of those with all light added from the truth that changes slowly over the head.
+Besides, how far coefficients are off that the set reads from all frames of these people, where 1 is what they vary by.
 """
 
 from __future__ import annotations
@@ -26,8 +27,10 @@ from floatcli.models.float_model import FloatModel
 from floatcli.models.head_warp import HeadMaps, HeadWarp
 from floatcli.train.drawn_data import POSES, DrawnSet, draw_set
 from floatcli.train.likeness import beyond
+from floatcli.train.parameters import SCALE
 
 SEEDS = (555, 777)
+READ = "coefficients off by"
 SLOW = 12.0  # pixels, standard deviation of the Gaussian that tells light from detail
 CARRIED = 6  # cells that displacements are carried on beyond the person
 
@@ -42,18 +45,22 @@ def main() -> None:
     people = [(seed, k) for k in range(-(-asked.faces // len(SEEDS))) for seed in SEEDS][: asked.faces]
     with torch.inference_mode():
         rows = [dict(measured(model, draw_set(np.random.default_rng(person), 256))) for person in people]
+    off = [row.pop(READ) for row in rows]
     for name in rows[0]:
         print(f"{name:20} {np.mean([row[name] for row in rows]):6.2f} dB")
+    print(f"{READ:20} {np.sqrt(np.mean(off)):6.2f}")
 
 
 def measured(model: FloatModel, drawn: DrawnSet) -> Iterator[tuple[str, float]]:
-    """PSNR of one person's turned frames, by how they are made."""
+    """PSNR of one person's turned frames, by how they are made; the mean square of what is misread."""
     truth = to_tensor(drawn.pictures)[POSES]
     for motion in (AS_DRAWN, AS_CHANGE):
         yield motion, _mean(reconstructed(model, drawn, motion)[POSES], truth)
     moved = with_true_displacements(model, drawn)[POSES]
     yield "true displacements", _mean(moved, truth)
     yield "true light besides", _mean(lit(moved, truth, drawn.mattes[POSES]), truth)
+    misread = model.coefficients(to_tensor(drawn.pictures)).numpy() - drawn.parameters / SCALE
+    yield READ, float(np.square(misread).mean())
 
 
 def with_true_displacements(model: FloatModel, drawn: DrawnSet) -> Tensor:

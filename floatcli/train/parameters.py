@@ -49,11 +49,10 @@ INDEX = {name: k for k, name in enumerate(NAMES)}
 LOW = np.array([p.low for p in PARAMETERS], np.float32)
 HIGH = np.array([p.high for p in PARAMETERS], np.float32)
 SCALE = np.array([p.scale for p in PARAMETERS], np.float32)
-OTHER_SIDE = {
-    f"{part}_{a}": f"{part}_{b}" for part in ("lid", "brow") for a, b in (("left", "right"), ("right", "left"))
-}
+_SIDES = (("lid_left", "lid_right"), ("brow_left", "brow_right"))
+_OTHER_SIDE = dict(_SIDES) | {right: left for left, right in _SIDES}
 #: What the mirror image of a face has in place of each parameter, and with which sign.
-MIRRORED = [INDEX[OTHER_SIDE.get(name, name)] for name in NAMES]
+MIRRORED = [INDEX[_OTHER_SIDE.get(name, name)] for name in NAMES]
 MIRROR_SIGN = np.array([-1 if name in ("gaze_x", "yaw", "roll", "shift_x") else 1 for name in NAMES], np.float32)
 
 
