@@ -33,6 +33,12 @@ def catch_signals() -> None:
         sys.unraisablehook = _come_again
 
 
+def ignore_signals() -> None:
+    """From here on the process is leaving by itself, and a signal would only cut that short or change how it ends."""
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def what_came() -> int | None:
     """The signal that is ending the process; libraries in C may have made another exception of it."""
     return _came[0] if _came else None
@@ -48,8 +54,6 @@ def _come_again(lost: sys.UnraisableHookArgs) -> None:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    # From here on only cleaning up happens, and a second, impatient signal must not cut that short.
-    for other in _ENDING:
-        signal.signal(other, signal.SIG_IGN)
+    ignore_signals()  # a second, impatient one must not cut the cleaning up short
     _came.append(number)
     raise Interrupted(number)

@@ -97,6 +97,35 @@ def test_at_an_import(tmp_path, face, speech, tiny_weights, name):
     survived["interrupts"] += 1
 
 
+AT_THE_END = [  # where the signal comes, and how the command ends
+    ("sys.setprofile(lambda frame, what, _: frame.f_code is run and what == 'return' and stop())", 129),
+    ("gc.freeze = stop", 0),
+    ("atexit.register(stop)", 0),
+]
+
+
+@pytest.mark.parametrize(("where", "code"), AT_THE_END, ids=["as it returns", "on the way out", "at exit"])
+def test_at_the_very_end(tmp_path, face, speech, tiny_weights, where, code):
+    """Once a command is over, how it ended stays; all that it made is there either way."""
+    stop = (
+        "import atexit, gc, os, signal, sys\n"
+        "from floatcli.__main__ import main\n"
+        "import floatcli.cli.app\n"
+        "run = floatcli.cli.app.run.__code__\n"
+        "stop = lambda: os.kill(os.getpid(), signal.SIGHUP)\n"
+        f"{where}\n"
+        "sys.argv[0] = 'floatcli'\n"
+        "main()\n"
+    )
+    words = map(str, [*animate(face, speech), "--weights", tiny_weights, "--device", "cpu"])
+    command = [sys.executable, "-c", stop, *words]
+    done = subprocess.run(command, cwd=tmp_path, env=imported_from_here(), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (code, "floatcli: interrupted\n" if code else "")
+    assert {path.name for path in tmp_path.iterdir()} == PAIR
+    whole_pair(tmp_path / "o.mp4")
+    survived["interrupts"] += 1
+
+
 def test_while_an_object_is_removed():
     """Python drops what is raised there: the signal comes again."""
     stop = (
