@@ -72,10 +72,9 @@ def _look(words: str, key: str) -> Row:
     return Row(f"{words} read from pixels: median / worst / of true drawings", figures, bar=".8, median")
 
 
-def _drift(part: str) -> Row:
-    words = f"{part} over a minute, change of 255 grey levels: mean at first / at last; largest at first / at last"
+def _drift(part: str, words: str, bar: str = "") -> Row:
     times = ("first: mean", "last: mean", "first: largest", "last: largest")
-    return Row(words, _each("drift", f"{part}, {{}}", times), "{:.1f}", "nothing drifts")
+    return Row(words, _each("drift", f"{part}, {{}}", times), "{:.1f}", bar)
 
 
 ROWS = (
@@ -111,8 +110,13 @@ ROWS = (
         "{:.0%}",
         "85%, each",
     ),
-    _drift("background"),
-    _drift("clothes"),
+    _drift(
+        "background",
+        "background over a minute, change of 255 grey levels: mean at first / at last; largest at first / at last",
+        "nothing drifts",
+    ),
+    _drift("clothes", "clothes, likewise", "nothing drifts"),
+    _drift("drawn clothes", "... of true drawings in the same motion"),
     Row(f"photograph, jaw sweep inside the mouth box: {_CROPS}", _crops("jaw inside mouth box"), bar=".7"),
     Row("... blink inside the eye boxes", _crops("blink inside eye boxes"), bar=".85"),
     Row(

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from floatcli.train.loop import Losses
 
+NEAR = 7  # pixels a side that gradients are summed over where only their strength counts
 UNEVEN = 0.01  # from the mean of its neighbours, in grid coordinates: more, and a displacement breaks off
 
 
@@ -35,6 +36,21 @@ def gradient_loss(edited: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
     """L1 of gradients, weighted by pixel."""
     dx, dy = gradients(edited - truth)
     return (dx.abs() * weight[..., 1:]).mean() + (dy.abs() * weight[..., 1:, :]).mean()
+
+
+def sharpness_loss(edited: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+    """L1 between how strong gradients are around each pixel, weighted by pixel.
+
+    L1 of values and gradients blurs what it can't place; this asks for as much detail, wherever nearby it lies.
+    """
+    return ((_strength(edited) - _strength(truth)).abs() * weight).mean()
+
+
+def _strength(x: Tensor) -> Tensor:
+    """Root mean square of gradients around each pixel, (N, 1, H, W)."""
+    dx, dy = gradients(x)
+    energy = F.pad(dx.square(), (0, 1)) + F.pad(dy.square(), (0, 0, 0, 1))
+    return (F.avg_pool2d(energy.mean(1, True), NEAR, 1, NEAR // 2) + 1e-4).sqrt()
 
 
 def picture_losses(edited: Tensor, truth: Tensor, source: Tensor, window: Tensor) -> Losses:

@@ -15,7 +15,7 @@ from floatcli.models.patches import cut_out, pixel_grid, soft_window, to_patch
 from floatcli.train.coefficients import as_read
 from floatcli.train.discriminators import Adversary
 from floatcli.train.drawn_data import EXPRESSIONS, SOURCE, Batch
-from floatcli.train.likeness import change_between, emphasis, flow_loss, gradient_loss, value_loss
+from floatcli.train.likeness import change_between, emphasis, flow_loss, gradient_loss, sharpness_loss, value_loss
 from floatcli.train.loop import Losses
 from floatcli.train.patch_cuts import EYE_PATCH, FRAMES, MOUTH_PATCH, Cut, PatchKind
 from floatcli.train.perceptual import Perceptual, perceptual_loss
@@ -60,12 +60,13 @@ def try_patch(editor: PatchEditor, batch: Batch, cut: Cut) -> PatchTrial:
 
 
 def patch_losses(trial: PatchTrial, settings: PatchSettings) -> Losses:
-    """Values and gradients, the flow at landmarks, and prices on moving what stays and on paint, as switched on."""
+    """Values, gradients and their strength, the flow at landmarks, prices on moving what stays and on paint, if on."""
     truth = trial.edited, trial.truth, emphasis(trial.source, trial.truth, trial.window)
     stays = trial.window * (1 - change_between(trial.source, trial.truth))
     losses = {
         "l1": value_loss(*truth),
         "gradient": gradient_loss(*truth),
+        "sharpness": sharpness_loss(*truth),
         "flow": flow_loss(trial.edit.flow, trial.here, trial.there),
         "still": (trial.edit.flow.abs().sum(1, True) * stays).mean(),
         "mask": (trial.edit.mask * trial.window).mean(),

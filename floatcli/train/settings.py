@@ -104,6 +104,7 @@ class PatchSettings(JudgedSettings):
 
     l1: float = 2.0
     gradient: float = 2.0  # L1 of differences between neighbouring pixels
+    sharpness: float = 3.0  # L1 of how strong these differences are nearby
     flow: float = 4.0  # L1 at landmarks
     still: float = 5.0  # price of moving what stays
     mask: float = 0.005  # price of paint
@@ -113,7 +114,7 @@ class PatchSettings(JudgedSettings):
     r1: float = 1.0
     adversarial_from: float = 0.6
 
-    losses = ("l1", "gradient", "flow", "still", "mask", *_LOSSES)
+    losses = ("l1", "gradient", "sharpness", "flow", "still", "mask", *_LOSSES)
 
 
 _READER = LoopConfig(steps=2000, lr=5e-3)  # equalised weights are of the order of one

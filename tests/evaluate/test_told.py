@@ -15,7 +15,7 @@ from floatcli.evaluate.pictures import to_tensor
 from floatcli.evaluate.pixel_judge import Sitter
 from floatcli.face.crop import Crop
 from floatcli.models.float_model import Portrait
-from floatcli.train.drawn import Drawing, draw, place_landmarks
+from floatcli.train.drawn import Drawing, draw, place_landmarks, random_identity
 from floatcli.train.drawn_data import ANCHOR_COLUMNS
 from floatcli.train.parameters import INDEX, NAMES, SCALE, rest
 from floatcli.train.styles import STYLES
@@ -132,25 +132,29 @@ def test_drift_is_told_where_nothing_should_move():
 
 
 def test_drift_compares_the_ends_of_a_minute(monkeypatch):
-    heard = []
+    heard, dressed = [], random_identity(np.random.default_rng(1))  # few show clothes
 
     def speak(speech, own):
         heard.append(speech.shape)
-        return np.arange(1500.0)[None, :, None].repeat(20, 2)
+        moved = sitter.own.repeat(1500, 0)
+        moved[100:, INDEX["shift_y"]] += 0.1
+        return moved[None]
 
     def decode_frames(_model, _portrait, motion):
         assert len(motion) == 25
-        picture = draw(PERSON, rest()).picture
-        yield from (picture if row[0] < 100 else picture // 2 for row in motion)
+        picture = draw(dressed, rest()).picture
+        yield from (picture if np.array_equal(row, sitter.own[0]) else picture // 2 for row in motion)
 
     monkeypatch.setattr(drift, "speaker", lambda config, model: SimpleNamespace(speak=speak))
     monkeypatch.setattr(drift, "decode_frames", decode_frames)
     model = SimpleNamespace(config=SimpleNamespace(sample_rate=100, fps=25))
-    sitter = Sitter("light", PERSON, None, None, np.zeros((1, 20)))
+    sitter = Sitter("light", dressed, None, None, np.full((1, 20), 0.02))
     figures = drift.measure_drift(model, [sitter], np.zeros((2, 80)))
     assert heard == [(1, 6000)]
     assert figures["background, first: largest"] == 0
     assert figures["background, last: mean"] > 5
+    assert figures["drawn clothes, first: mean"] == 0  # a drawing in the motion of rest is the portrait
+    assert figures["drawn clothes, last: mean"] > 1 > figures["drawn background, last: mean"]
 
 
 def test_crops_are_off_by_a_tenth_at_most():

@@ -1,8 +1,10 @@
 """What training compares flows and displacements by."""
 
+import pytest
 import torch
+import torch.nn.functional as F
 
-from floatcli.train.likeness import UNEVEN, beyond, displacement_loss
+from floatcli.train.likeness import NEAR, UNEVEN, beyond, displacement_loss, gradient_loss, sharpness_loss
 
 
 def slope(size=16):
@@ -36,3 +38,23 @@ def test_where_a_displacement_breaks_off_it_is_not_compared():
 
 def test_there_may_be_nothing_to_compare():
     assert displacement_loss(torch.ones(1, 2, 8, 8), torch.full((1, 8, 8, 2), torch.nan)) == 0
+
+
+def test_sharpness_asks_for_an_edge_that_gradients_would_rather_have_blurred():
+    truth, moved = torch.zeros(2, 1, 3, 24, 24)
+    truth[..., 12:13], moved[..., 14:15] = 1, 1
+    blurred = F.avg_pool2d(truth, 5, 1, 2)
+    weight = torch.ones(1, 1, 24, 24)
+    assert gradient_loss(blurred, truth, weight) < gradient_loss(moved, truth, weight)
+    assert sharpness_loss(moved, truth, weight) < 0.7 * sharpness_loss(blurred, truth, weight)
+    assert sharpness_loss(truth, truth, weight) == 0
+
+
+def test_sharpness_is_the_root_mean_square_of_gradients_nearby_where_it_weighs():
+    flat, ramp = torch.zeros(2, 1, 3, 24, 24)
+    ramp[..., :12] = 0.1 * torch.arange(12.0)  # and a cliff
+    weight = torch.zeros(1, 1, 24, 24)
+    weight[..., 12, 11 - NEAR // 2 - 1] = 24 * 24  # one pixel, which the cliff is not near
+    # where nothing is, it is taken for 1e-4, lest the root has no slope
+    assert sharpness_loss(ramp, flat, weight).item() == pytest.approx((0.01 + 1e-4) ** 0.5 - 1e-2, rel=1e-4)
+    assert sharpness_loss(ramp, flat, weight.roll(1, -1)) > 0.2

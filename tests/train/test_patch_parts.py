@@ -31,7 +31,7 @@ from tests.unlike import random_model
 
 QUICK = {"steps": 4, "batch": 1, "save_every": 2, "log_every": 1, "network": "drawn", "adversarial_from": 0}
 BRIEF = LoopConfig(steps=1, batch=1, save_every=1, log_every=1)
-PATCH = ("l1", "gradient", "flow", "still", "mask")
+PATCH = ("l1", "gradient", "sharpness", "flow", "still", "mask")
 
 
 def only(**changes) -> PatchSettings:
@@ -103,7 +103,7 @@ def test_without_judges_the_losses_are_those_of_the_shipped_set(batch):
     for name, loss in picture_losses(trial.edited, trial.truth, trial.source, trial.window).items():
         torch.testing.assert_close(found[name], loss)
     torch.testing.assert_close(found["mask"], 0.005 * (trial.edit.mask * trial.window).mean())
-    assert [getattr(PatchSettings(), name) for name in PATCH] == [2, 2, 4, 5, 0.005]
+    assert [getattr(PatchSettings(), name) for name in PATCH] == [2, 2, 3, 4, 5, 0.005]
 
 
 @pytest.mark.parametrize(("side", "extent", "size"), [(80, MOUTH_EXTENT, 64), (48, EYE_EXTENT, 64), (96, WHOLE, 128)])
