@@ -108,11 +108,11 @@ AT_THE_END = [  # where the signal comes, and how the command ends
 def test_at_the_very_end(tmp_path, face, speech, tiny_weights, where, code):
     """Once a command is over, how it ended stays; all that it made is there either way."""
     stop = (
-        "import atexit, gc, os, signal, sys\n"
+        "import atexit, gc, signal, sys\n"
         "from floatcli.__main__ import main\n"
         "import floatcli.cli.app\n"
         "run = floatcli.cli.app.run.__code__\n"
-        "stop = lambda: os.kill(os.getpid(), signal.SIGHUP)\n"
+        "stop = lambda: signal.raise_signal(signal.SIGHUP)\n"
         f"{where}\n"
         "sys.argv[0] = 'floatcli'\n"
         "main()\n"
