@@ -12,6 +12,7 @@ from typing import NoReturn
 _ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
+_caught: list[int] = []  # those that nobody wants ignored
 _came: list[int] = []  # the signal that is ending the process
 
 
@@ -25,12 +26,18 @@ class Interrupted(SystemExit):
 
 def catch_signals() -> None:
     """Raise ``Interrupted`` where a signal would end the process."""
-    _came.clear()
-    for number in _ENDING:
-        if number != getattr(signal, "SIGHUP", None) or signal.getsignal(number) is not signal.SIG_IGN:  # nohup's
-            signal.signal(number, _interrupt)
+    _caught[:] = _ENDING
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # nohup's
+        _caught.remove(signal.SIGHUP)
+    _listen()
     if hasattr(signal, "pthread_kill"):
         sys.unraisablehook = _come_again
+
+
+def _listen() -> None:
+    _came.clear()
+    for number in _caught:
+        signal.signal(number, _interrupt)
 
 
 def ignore_signals() -> None:
@@ -49,7 +56,7 @@ def _come_again(lost: sys.UnraisableHookArgs) -> None:
     if not isinstance(lost.exc_value, Interrupted):
         sys.__unraisablehook__(lost)
         return
-    catch_signals()
+    _listen()
     threading.Timer(0.01, signal.pthread_kill, [threading.main_thread().ident, lost.exc_value.number]).start()
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from floatcli.config import EMOTIONS
 from floatcli.evaluate.drawn_faces import MOTIONS
+from floatcli.evaluate.pixel_judge import TONES
 
 AllFigures = Mapping[str, Mapping[str, float | None]]
 
@@ -97,8 +98,12 @@ ROWS = (
         _each("pixels", "jaw_r_{}", ("median", "worst")),
         bar=".85 / .6",
     ),
-    Row("... light / medium / dark skin", _each("pixels", "jaw_r_{}", ("light", "medium", "dark"))),
+    Row("... light / medium / dark skin", _each("pixels", "jaw_r_{}", TONES)),
     Row("... largest difference between tones", (("pixels", "jaw_r_tones_apart"),), bar="at most .1"),
+    Row(
+        "... all of these of true drawings in the same motion",
+        _each("pixels", "jaw_true_r_{}", ("median", "worst", *TONES, "tones_apart")),
+    ),
     _look("gaze across", "gaze_x_r"),
     _look("gaze down", "gaze_y_r"),
     _look("blink", "blink_r"),

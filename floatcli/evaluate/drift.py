@@ -1,7 +1,6 @@
 """What does not move should stay: background and clothes after a minute of speech, against the source.
 
-Shoulders follow a head a little, in drawings too. So clothes change without drifting, as far as drawn ones do where the
-head is.
+Shoulders follow a head a little, in drawings too: clothes may change as far as drawn ones do in the same motion.
 """
 
 from __future__ import annotations
@@ -13,11 +12,11 @@ import numpy as np
 import torch
 
 from floatcli.evaluate.pictures import Figures, mean_figures
-from floatcli.evaluate.pixel_judge import Sitter, decode_frames
+from floatcli.evaluate.pixel_judge import Sitter, decode_frames, draw_frames, from_rest
 from floatcli.evaluate.speech_quality import speaker
 from floatcli.models.float_model import FloatModel
 from floatcli.train.drawn import LANDMARKS, Drawing, draw
-from floatcli.train.parameters import HIGH, LOW, rest
+from floatcli.train.parameters import rest
 
 SECONDS = 60
 AWAY = 0.04  # from the edge of the person, widths of the picture
@@ -44,14 +43,10 @@ def measure_drift(model: FloatModel, people: Sequence[Sitter], sounds: np.ndarra
         motion, drawing = speak(speech[None], sitter.own)[0], draw(sitter.identity, rest())
         seconds = {"first": motion[: config.fps], "last": motion[-config.fps :]}
         made = {name: np.stack([*decode_frames(model, sitter.portrait, part)]) for name, part in seconds.items()}
-        true = {name: _drawn(sitter, part) for name, part in seconds.items()}
+        moved = {name: from_rest(sitter, part) for name, part in seconds.items()}
+        true = {name: np.stack([*draw_frames(sitter.identity, part)]) for name, part in moved.items()}
         rows.append(drift_figures(made, drawing) | drift_figures(true, drawing, "drawn "))
     return mean_figures(rows)
-
-
-def _drawn(sitter: Sitter, motion: np.ndarray) -> np.ndarray:
-    """Drawings of someone (F, S, S, 3) whose head moves as far from where it rests as it does in motion (F, 20)."""
-    return np.stack([draw(sitter.identity, np.clip(row, LOW, HIGH)).picture for row in motion - sitter.own])
 
 
 def drift_figures(seconds: dict[str, np.ndarray], drawing: Drawing, kind: str = "") -> Figures:

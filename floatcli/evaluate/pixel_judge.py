@@ -25,7 +25,7 @@ from floatcli.train.drawn import Identity, draw, place_landmarks, random_identit
 from floatcli.train.drawn.census import skin_tone
 from floatcli.train.drawn.identity import SKINS
 from floatcli.train.drawn_data import ANCHOR_COLUMNS, POSE_COLUMNS
-from floatcli.train.parameters import INDEX, SCALE, rest
+from floatcli.train.parameters import HIGH, INDEX, LOW, SCALE, rest
 
 SIDE = 20  # pixels of the mouth, and of an eye, that the judge sees
 EXAMPLES = 160
@@ -174,6 +174,8 @@ def measure_lips(
 ) -> Figures:
     """Correlation of the jaw read from decoded pixels with the true one, over clips and by tone of skin.
 
+    ``jaw_true_r`` is that of true drawings in the same motion: as much as speech and judge allow.
+
     Args:
         model: The model, with the anchored decoder.
         clips: Who says each clip.
@@ -181,15 +183,27 @@ def measure_lips(
         true_jaws: What the phonemes ask for, (C, T).
     """
     speak = speaker(model.config, model).speak
-    found: dict[str, list[float]] = {tone: [] for tone in TONES}
+    made: dict[str, list[float]] = {tone: [] for tone in TONES}
+    true: dict[str, list[float]] = {tone: [] for tone in TONES}
     for people, sound, truth in zip(clips, sounds, true_jaws, strict=True):
         for sitter in people:
             motion = speak(sound[None], sitter.own)[0]
-            frames = decode_frames(model, sitter.portrait, motion)
-            # Drawn at rest, so the pose it starts from is zero.
-            read = [sitter.judge.read(*each).jaw for each in zip(frames, motion - sitter.own[0], strict=True)]
-            found[sitter.tone].append(correlation(read, truth[: len(read)]))
-    return by_tone("jaw_r", found)
+            moved = from_rest(sitter, motion)
+            decoded = decode_frames(model, sitter.portrait, motion)
+            for found, frames in ((made, decoded), (true, draw_frames(sitter.identity, moved, sitter.judge.size))):
+                read = [sitter.judge.read(*each).jaw for each in zip(frames, moved, strict=True)]
+                found[sitter.tone].append(correlation(read, truth[: len(read)]))
+    return by_tone("jaw_r", made) | by_tone("jaw_true_r", true)
+
+
+def from_rest(sitter: Sitter, motion: np.ndarray) -> np.ndarray:
+    """Parameters (T, 20) as far from rest, where a sitter is drawn, as motion is from where the sitter is seen."""
+    return motion - sitter.own
+
+
+def draw_frames(identity: Identity, parameters: np.ndarray, size: int = 256) -> Iterator[np.ndarray]:
+    """Drawings (H, W, 3) uint8 of someone with parameters (T, 20), as near as a face can show them."""
+    return (draw(identity, row, size).picture for row in parameters.clip(LOW, HIGH))
 
 
 def by_tone(name: str, found: dict[str, list[float]]) -> Figures:
@@ -214,8 +228,7 @@ def measure_looks(model: FloatModel, people: Sequence[Sitter]) -> Figures:
         states = np.stack([random_state(rng) for _ in range(LOOKS)])
         coeffs = model.basis.coefficients(true_motion(model, sitter.portrait, rest(), states)).numpy()
         decoded = decode_frames(model, sitter.portrait, coeffs * SCALE)
-        drawn = (draw(sitter.identity, state, sitter.judge.size).picture for state in states)
-        for found, frames in ((made, decoded), (true, drawn)):
+        for found, frames in ((made, decoded), (true, draw_frames(sitter.identity, states, sitter.judge.size))):
             read = np.array([sitter.judge.read(*each) for each in zip(frames, states, strict=True)])
             found.append(look_correlations(read, states))
     kinds = {"median": np.median(made, 0), "worst": np.min(made, 0), "true": np.median(true, 0)}

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from floatcli.train.loop import Losses
 
-NEAR = 7  # pixels a side that gradients are summed over where only their strength counts
+NEAR = 7  # pixels a side that gradients are averaged over where only their strength counts
 UNEVEN = 0.01  # from the mean of its neighbours, in grid coordinates: more, and a displacement breaks off
 
 

@@ -1,5 +1,7 @@
 """The measures themselves: known pictures give known figures, and the judge reads true drawings."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -111,6 +113,24 @@ def test_the_judge_reads_true_drawings(monkeypatch):
             parameters[[INDEX[each] for each in ({"lid": ("lid_left", "lid_right")}.get(name, (name,)))]] = value
             read.append(getattr(judge.read(draw(identity, parameters, 128).picture, parameters), name))
         assert np.corrcoef(read, true)[0, 1] > 0.9
+
+
+def test_jaws_of_decoded_frames_stand_beside_those_of_drawings_in_the_same_motion(monkeypatch):
+    monkeypatch.setattr(pixel_judge, "EXAMPLES", 60)
+    identity, rng = random_identity(np.random.default_rng(5)), np.random.default_rng(6)
+    own = np.full((1, 20), 0.1)
+    sitter = pixel_judge.Sitter("dark", identity, pixel_judge.FaceJudge(identity, rng), None, own)
+    people = [sitter, sitter._replace(tone="light"), sitter._replace(tone="medium")]
+    jaws = np.array([[0, 0.3, 0.7, 0.2, 0.5, 0]])
+    motion = np.repeat(own[None], 6, 1)
+    motion[..., INDEX["jaw"]] += jaws
+    speaker = SimpleNamespace(speak=lambda sound, portrait: motion)
+    monkeypatch.setattr(pixel_judge, "speaker", lambda config, model: speaker)
+    shut = draw(identity, rest()).picture
+    monkeypatch.setattr(pixel_judge, "decode_frames", lambda model, portrait, told: iter([shut] * len(told)))
+    figures = pixel_judge.measure_lips(SimpleNamespace(config=None), [people], np.zeros((1, 80)), jaws)
+    assert figures["jaw_r_median"] == 0
+    assert figures["jaw_true_r_worst"] > 0.95
 
 
 def test_gaze_is_judged_where_eyes_are_open():

@@ -98,7 +98,7 @@ def test_at_an_import(tmp_path, face, speech, tiny_weights, name):
 
 
 AT_THE_END = [  # where the signal comes, and how the command ends
-    ("sys.setprofile(lambda frame, what, _: frame.f_code is run and what == 'return' and stop())", 129),
+    ("sys.setprofile(lambda frame, what, _: frame.f_code is run and what == 'return' and stop())", 143),
     ("gc.freeze = stop", 0),
     ("atexit.register(stop)", 0),
 ]
@@ -106,13 +106,13 @@ AT_THE_END = [  # where the signal comes, and how the command ends
 
 @pytest.mark.parametrize(("where", "code"), AT_THE_END, ids=["as it returns", "on the way out", "at exit"])
 def test_at_the_very_end(tmp_path, face, speech, tiny_weights, where, code):
-    """Once a command is over, how it ended stays; all that it made is there either way."""
+    """As it returns, a signal still counts; after that how it ended stays. All that it made is there either way."""
     stop = (
         "import atexit, gc, signal, sys\n"
         "from floatcli.__main__ import main\n"
         "import floatcli.cli.app\n"
         "run = floatcli.cli.app.run.__code__\n"
-        "stop = lambda: signal.raise_signal(signal.SIGHUP)\n"
+        "stop = lambda: signal.raise_signal(signal.SIGTERM)\n"
         f"{where}\n"
         "sys.argv[0] = 'floatcli'\n"
         "main()\n"
@@ -126,22 +126,24 @@ def test_at_the_very_end(tmp_path, face, speech, tiny_weights, where, code):
     survived["interrupts"] += 1
 
 
-def test_while_an_object_is_removed():
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_while_an_object_is_removed(number):
     """Python drops what is raised there: the signal comes again."""
     stop = (
         "import os, signal, time\n"
         "from floatcli.cli.signals import catch_signals\n"
         "class Removed:\n"
         "    def __del__(self):\n"
-        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        f"        os.kill(os.getpid(), {number:d})\n"
         "        time.sleep(1)\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
         "catch_signals()\n"
         "Removed()\n"
         "time.sleep(60)\n"
     )
     command = [sys.executable, "-c", stop]
     done = subprocess.run(command, env=imported_from_here(), capture_output=True, timeout=SOON, check=False)
-    assert (done.returncode, done.stderr) == (143, b"")
+    assert (done.returncode, done.stderr) == (128 + number, b"")
     survived["interrupts"] += 1
 
 
