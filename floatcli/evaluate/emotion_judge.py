@@ -13,7 +13,16 @@ import numpy as np
 import torch
 
 from floatcli.config import EMOTIONS
-from floatcli.evaluate.pixel_judge import Ridge, Sitter, anchors_at, decode_frames, frame_about, in_grid, level_pixels
+from floatcli.evaluate.pixel_judge import (
+    Ridge,
+    Sitter,
+    anchors_at,
+    decode_frames,
+    frame_about,
+    from_rest,
+    in_grid,
+    level_pixels,
+)
 from floatcli.evaluate.speech_quality import speaker
 from floatcli.models.float_model import FloatModel
 from floatcli.train.drawn import Identity, draw, random_identity
@@ -117,8 +126,8 @@ def measure_emotions(
             still[:, POSE_COLUMNS] = moved[:, POSE_COLUMNS]
             frames = (decode_frames(model, sitter.portrait, states) for states in (moved, still))
             scores = np.zeros(len(EMOTIONS))
-            for parameters, one, other in zip(moved - sitter.own[0], *frames, strict=True):
-                anchors = anchors_at(sitter.identity, parameters, 256)  # drawn at rest, so its pose starts from zero
+            for parameters, one, other in zip(from_rest(sitter, moved), *frames, strict=True):
+                anchors = anchors_at(sitter.identity, parameters, 256)
                 scores += judge.scores(face_pixels(one, anchors) - face_pixels(other, anchors))
             counts[row, int(scores.argmax())] += 1
     return Confusion(counts)
